@@ -1,0 +1,68 @@
+"""A problem with its place, the chain of calls that led there, and what would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from archdsl.diagnostics.problem import Problem
+from archdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A second place or fact that explains the first."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What to do about it; with a span and a replacement it is an edit a tool can make."""
+
+    message: str
+    span: Span | None = None
+    replacement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call on the way to the problem: `block basic, called at file:line:column`."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A problem at its place. `path` stands in where there is no text to point into."""
+
+    problem: Problem
+    span: Span | None = None
+    label: str = ""
+    notes: tuple[Note, ...] = ()
+    helps: tuple[Help, ...] = ()
+    chain: tuple[Frame, ...] = ()
+    path: str = ""
+
+    @property
+    def code(self) -> str:
+        return self.problem.code
+
+    @property
+    def message(self) -> str:
+        return str(self.problem)
+
+
+class SpecError(Exception):
+    """A spec is wrong; `diagnostics` says where and why, in the order of the text. Its text is the whole report."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = tuple(diagnostics)
+
+    def __str__(self) -> str:
+        from archdsl.diagnostics.render import render_text
+
+        return render_text(self.diagnostics)

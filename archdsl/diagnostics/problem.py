@@ -1,0 +1,72 @@
+"""The base of all problems: facts as fields, the sentence as a template, one class per stable code."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, dataclass_transform
+
+CODES: dict[str, type[Problem]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+class Problem:
+    """Something wrong, without its place.
+
+    A subclass with a `code` is a kind of problem: its annotated fields are the facts, `text` is the
+    sentence, a format template over them. `explanation`, `wrong` and `right` are what `archdsl explain`
+    shows; both examples are whole specs.
+
+    The fields are bound here rather than by `dataclasses`, whose generated methods would cost a cold
+    start a quarter of a millisecond for each code.
+    """
+
+    code: ClassVar[str]
+    text: ClassVar[str]
+    explanation: ClassVar[str] = ""
+    wrong: ClassVar[str] = ""
+    right: ClassVar[str] = ""
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        own = cls.__dict__.get("__annotations__", {})
+        names = (name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
+        cls._fields = (*cls._fields, *names)
+        if "code" in cls.__dict__:
+            if cls.code in CODES:
+                raise TypeError(f"{cls.__name__} and {CODES[cls.code].__name__} both have the code {cls.code}")
+            CODES[cls.code] = cls
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        facts = dict(zip(self._fields, args, strict=False)) | kwargs
+        if len(args) > len(self._fields) or (set(facts) ^ set(self._fields)):
+            raise TypeError(f"{type(self).__name__} takes {self._fields}, not {args} {kwargs}")
+        self.__dict__.update(facts)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *map(str, vars(self).values())))
+
+    def __str__(self) -> str:
+        return self.text.format(**vars(self))
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({facts})"
+
+
+class Refused(Exception):
+    """A problem on its way to whoever knows the place it belongs to.
+
+    `argument` names the argument of the call that is at fault, where one is; `help` is the mend, where
+    one can be worked out.
+    """
+
+    def __init__(self, problem: Problem, *, argument: str | None = None, help: str | None = None) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.argument = argument
+        self.help = help

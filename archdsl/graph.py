@@ -1,0 +1,205 @@
+"""The checked graph: a frozen tree of nodes with every shape known. All back ends read it and nothing else.
+
+A node takes the current tensor and leaves the next. Layers are the leaves; the combinators are a closed
+set of inner nodes, to be matched exhaustively. A node with a `label` opens the scope `name` (a layer's
+name is its state_dict prefix); one without is transparent: its children belong to the scope around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archdsl.diagnostics import Frame
+from archdsl.shapes import Shape, Tensor
+from archdsl.source import Span
+
+if TYPE_CHECKING:
+    from archdsl.initializers import Initializer
+    from archdsl.layers.base import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A tensor kept under a name for later (`-> name`). `id` is unique in the network."""
+
+    id: int
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What all nodes have.
+
+    name    the state_dict prefix of the node, or of the scope around a transparent one ("" is the model)
+    label   the last part of `name`, or None for a transparent node
+    taps    the names under which this node's output is kept
+    """
+
+    name: str
+    label: str | None
+    input: Shape
+    output: Shape
+    span: Span
+    chain: tuple[Frame, ...] = ()
+    taps: tuple[Tap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerNode(Node):
+    """A layer. `operands` are the taps it takes besides the current tensor.
+
+    A `shared` layer runs the module of an earlier layer of the same name again, on the same weights.
+    """
+
+    layer: Layer
+    operands: tuple[Tap, ...] = ()
+    init: Mapping[str, Initializer] = field(default_factory=dict)
+    trainable: bool = True
+    shared: bool = False
+
+    @property
+    def kind(self) -> str:
+        return self.layer.kind
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return self.layer.weights(self.input)
+
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        return self.layer.buffers(self.input)
+
+    @property
+    def macs(self) -> int:
+        return self.layer.macs(self.input, self.output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Node):
+    """`{ }`, a block call or the model itself: one node after the other. `block` is the block's name, if it is one."""
+
+    body: tuple[AnyNode, ...]
+    block: str | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use(Node):
+    """`use(tap)`: the current tensor is dropped, the tap's takes its place. Never labelled."""
+
+    tap: Tap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual(Node):
+    """`residual { }`: shortcut(x) + body(x). `shortcut` is None for the identity."""
+
+    body: Group
+    shortcut: Group | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inception(Node):
+    """`inception { }`: every branch on x, concatenated on channels."""
+
+    branches: tuple[AnyNode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum(Node):
+    """`sum { }`: every branch on x, added."""
+
+    branches: tuple[AnyNode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense(Node):
+    """`dense { }`: x becomes [x, f(x)] on channels for each item f in turn."""
+
+    items: tuple[AnyNode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale(Node):
+    """`scale { }`: x * body(x), broadcast."""
+
+    body: Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split(Node):
+    """`split(k) { }`: x cut into as many equal parts on channels as there are branches, each its own, concatenated."""
+
+    branches: tuple[AnyNode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aux(Node):
+    """`aux { }`: x goes on unchanged; in training the body is one more output of the model, called `output_name`."""
+
+    body: Group
+    output_name: str
+
+
+type_of_nodes = LayerNode | Group | Use | Residual | Inception | Sum | Dense | Scale | Split | Aux
+AnyNode = type_of_nodes
+
+
+def children(node: AnyNode) -> tuple[AnyNode, ...]:
+    """The nodes inside a node, in execution order (a residual's body comes before its shortcut)."""
+    match node:
+        case LayerNode() | Use():
+            return ()
+        case Group():
+            return node.body
+        case Residual():
+            return (node.body,) if node.shortcut is None else (node.body, node.shortcut)
+        case Inception() | Sum() | Split():
+            return node.branches
+        case Dense():
+            return node.items
+        case Scale() | Aux():
+            return (node.body,)
+
+
+def walk(node: AnyNode) -> Iterator[AnyNode]:
+    """The node and everything inside it, in execution order."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:
+    """The layers inside a node, in execution order, shared ones each time they run."""
+    return (inner for inner in walk(node) if isinstance(inner, LayerNode))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """One row of the summary: a layer as people and tools read it. All shapes are without the batch axis."""
+
+    name: str
+    kind: str
+    input: Shape
+    output: Shape
+    params: int
+    trainable_params: int
+    macs: int
+    param_bytes: int
+    buffer_bytes: int
+    activation_bytes: int
+    receptive_field: tuple[int, ...]
+    span: Span
+    chain: tuple[Frame, ...]
+
+    @property
+    def flops(self) -> int:
+        """Two for each multiply-add."""
+        return 2 * self.macs
+
+    @property
+    def line(self) -> int:
+        return self.span.line

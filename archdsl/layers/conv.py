@@ -1,0 +1,230 @@
+"""Convolutions and transposed convolutions over one, two or three spatial axes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar, Literal
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import NoOutput, NotDivisible, WrongArgumentForShape
+from archdsl.layers.base import (
+    AXES,
+    Layer,
+    NonNegative,
+    OnnxBuilder,
+    Paddings,
+    Positive,
+    Sizes,
+    TorchForm,
+    changed,
+)
+from archdsl.shapes import Shape, Tensor, Window
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+#: ONNX's names for the padding modes (Pad, opset 19 for `wrap`).
+ONNX_PAD_MODES = {"zeros": "constant", "constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
+    """Refuse a number that `divisor` does not divide, naming both."""
+    if number % divisor:
+        raise Refused(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name)
+
+
+def slide(kind: str, windows: tuple[Window, ...], x: Shape, *, ceil: bool = False) -> Shape:
+    """The spatial output sizes of windows over `x`; refuses a size under 1 and says which padding would do."""
+    sizes = []
+    for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
+        output = window.output(size, ceil=ceil)
+        if output < 1:
+            rule = (
+                f"(n + p + q - d*(k - 1) - 1) // s + 1 = ({size} + {window.before} + {window.after} - "
+                f"{window.dilation}*{window.kernel - 1} - 1) // {window.stride} + 1"
+            )
+            raise Refused(NoOutput(kind, axis, output, rule), help=_mend(size, window))
+        sizes.append(output)
+    return Shape(sizes)
+
+
+def _mend(size: int, window: Window) -> str:
+    missing = window.span - size
+    padding = -(-missing // 2)
+    largest = (size + window.before + window.after - 1) // window.dilation + 1
+    smaller = f"a kernel of {largest} is the largest that fits" if largest >= 1 else "the input is too small"
+    return f"padding={padding} would give {(size + 2 * padding - window.span) // window.stride + 1}; {smaller}"
+
+
+class Conv(Layer):
+    """Convolution (cross-correlation) with learned kernels, `torch.nn.Conv1d`, `Conv2d` or `Conv3d` by the input.
+
+    out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis.
+    Weights out*(in/groups)*k, one bias for each output channel.
+    """
+
+    kind: ClassVar[str] = "conv"
+
+    out_channels: Positive
+    kernel_size: Sizes
+    stride: Sizes = 1
+    padding: Paddings | Literal["same", "valid"] = 0
+    dilation: Sizes = 1
+    groups: Positive = 1
+    bias: bool = True
+    padding_mode: PaddingMode = "zeros"
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        kernel = self.per_axis("kernel_size", self.kernel_size, x)
+        stride = self.per_axis("stride", self.stride, x)
+        dilation = self.per_axis("dilation", self.dilation, x)
+        if self.padding == "same":
+            # PyTorch puts the odd cell of an even kernel's padding after the input.
+            total = tuple(d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
+            pads = tuple((t // 2, t - t // 2) for t in total)
+        else:
+            padding = 0 if self.padding == "valid" else self.padding
+            assert not isinstance(padding, str)
+            pads = tuple((p, p) for p in self.per_axis("padding", padding, x))
+        return tuple(
+            Window(k, s, before, after, d)
+            for k, s, (before, after), d in zip(kernel, stride, pads, dilation, strict=True)
+        )
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        require_divisible(x.channels, "input channels", self.groups, "groups")
+        require_divisible(self.out_channels, "out_channels", self.groups, "groups")
+        windows = self.windows(x)
+        if self.padding == "same" and any(w.stride != 1 for w in windows):
+            reason = 'padding="same" needs a stride of 1'
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="padding")
+        self._require_room_to_pad(windows, x)
+        return Shape((self.out_channels, *slide(self.kind, windows, x)))
+
+    def _require_room_to_pad(self, windows: tuple[Window, ...], x: Shape) -> None:
+        """Reflection reads up to n - 1 cells and wrapping up to n cells beside the edge; PyTorch refuses more."""
+        room = {"reflect": 1, "circular": 0}.get(self.padding_mode)
+        if room is None:
+            return
+        for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
+            if max(window.before, window.after) > size - room:
+                pad = max(window.before, window.after)
+                reason = f"{self.padding_mode} padding of {pad} needs a {axis} of at least {pad + room}, not {size}"
+                raise Refused(WrongArgumentForShape(self.kind, reason), argument="padding")
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        kernel = self.per_axis("kernel_size", self.kernel_size, x)
+        weights = {"weight": Tensor(Shape((self.out_channels, x.channels // self.groups, *kernel)))}
+        if self.bias:
+            weights["bias"] = Tensor(Shape((self.out_channels,)))
+        return weights
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        kernel = self.per_axis("kernel_size", self.kernel_size, x)
+        return y.numel * (x.channels // self.groups) * prod(kernel)
+
+    def torch(self, x: Shape) -> TorchForm:
+        arguments = (x.channels, self.out_channels, self.kernel_size)
+        keywords = changed(self, "stride", "padding", "dilation", "groups", "bias", "padding_mode")
+        return TorchForm(f"nn.Conv{x.rank}d", arguments, keywords)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        windows = self.windows(x)
+        pads = [w.before for w in windows] + [w.after for w in windows]
+        value = g.input
+        if self.padding_mode != "zeros" and any(pads):
+            rank = len(windows)
+            ends = [0, 0, *pads[:rank], 0, 0, *pads[rank:]]
+            value = g.node("Pad", value, g.ints(ends), mode=ONNX_PAD_MODES[self.padding_mode])
+            pads = [0] * len(pads)
+        inputs = [value, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
+        return g.node(
+            "Conv",
+            *inputs,
+            kernel_shape=[w.kernel for w in windows],
+            strides=[w.stride for w in windows],
+            dilations=[w.dilation for w in windows],
+            pads=pads,
+            group=self.groups,
+        )
+
+
+class ConvTranspose(Layer):
+    """Transposed convolution, `torch.nn.ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d` by the input.
+
+    out = (n - 1)*stride - 2*padding + dilation*(kernel_size - 1) + output_padding + 1 on each axis.
+    Weights in*(out/groups)*k, one bias for each output channel.
+    """
+
+    kind: ClassVar[str] = "conv_transpose"
+
+    out_channels: Positive
+    kernel_size: Sizes
+    stride: Sizes = 1
+    padding: Paddings = 0
+    output_padding: Paddings = 0
+    groups: Positive = 1
+    bias: bool = True
+    dilation: Sizes = 1
+    padding_mode: Literal["zeros"] = "zeros"
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        kernel = self.per_axis("kernel_size", self.kernel_size, x)
+        stride = self.per_axis("stride", self.stride, x)
+        padding = self.per_axis("padding", self.padding, x)
+        dilation = self.per_axis("dilation", self.dilation, x)
+        return tuple(
+            Window(k, s, p, p, d) for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True)
+        )
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        require_divisible(x.channels, "input channels", self.groups, "groups")
+        require_divisible(self.out_channels, "out_channels", self.groups, "groups")
+        extra = self.per_axis("output_padding", self.output_padding, x)
+        sizes = []
+        for axis, size, window, more in zip(AXES[x.rank], x.spatial, self.windows(x), extra, strict=True):
+            if more >= max(window.stride, window.dilation):
+                reason = (
+                    f"output_padding ({more}) must be smaller than stride ({window.stride}) "
+                    f"or dilation ({window.dilation})"
+                )
+                raise Refused(WrongArgumentForShape(self.kind, reason), argument="output_padding")
+            output = window.transposed(size, more)
+            if output < 1:
+                rule = (
+                    f"(n - 1)*s - 2*p + d*(k - 1) + output_padding + 1 = ({size} - 1)*{window.stride} - "
+                    f"2*{window.before} + {window.dilation}*{window.kernel - 1} + {more} + 1"
+                )
+                raise Refused(NoOutput(self.kind, axis, output, rule), argument="padding")
+            sizes.append(output)
+        return Shape((self.out_channels, *sizes))
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        kernel = self.per_axis("kernel_size", self.kernel_size, x)
+        weights = {"weight": Tensor(Shape((x.channels, self.out_channels // self.groups, *kernel)))}
+        if self.bias:
+            weights["bias"] = Tensor(Shape((self.out_channels,)))
+        return weights
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        kernel = self.per_axis("kernel_size", self.kernel_size, x)
+        return x.numel * (self.out_channels // self.groups) * prod(kernel)
+
+    def torch(self, x: Shape) -> TorchForm:
+        arguments = (x.channels, self.out_channels, self.kernel_size)
+        keywords = changed(self, "stride", "padding", "output_padding", "groups", "bias", "dilation")
+        return TorchForm(f"nn.ConvTranspose{x.rank}d", arguments, keywords)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        windows = self.windows(x)
+        inputs = [g.input, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
+        return g.node(
+            "ConvTranspose",
+            *inputs,
+            kernel_shape=[w.kernel for w in windows],
+            strides=[w.stride for w in windows],
+            dilations=[w.dilation for w in windows],
+            pads=[w.before for w in windows] * 2,
+            output_padding=list(self.per_axis("output_padding", self.output_padding, x)),
+            group=self.groups,
+        )

@@ -1,0 +1,94 @@
+"""Shapes without the batch axis, and the arithmetic of sliding windows, in integers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+
+class Shape(tuple[int, ...]):
+    """The sizes of a tensor without its batch axis: channels first, then the spatial axes."""
+
+    __slots__ = ()
+
+    @property
+    def channels(self) -> int:
+        return self[0]
+
+    @property
+    def spatial(self) -> Shape:
+        return Shape(self[1:])
+
+    @property
+    def rank(self) -> int:
+        """The number of spatial axes: 2 for an image, 0 for a vector."""
+        return len(self) - 1
+
+    @property
+    def numel(self) -> int:
+        return prod(self)
+
+    def with_channels(self, channels: int) -> Shape:
+        return Shape((channels, *self[1:]))
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self)) or "scalar"
+
+    def __repr__(self) -> str:
+        return f"Shape({self})"
+
+
+BYTES = {"float32": 4, "int64": 8}
+
+
+class Tensor(NamedTuple):
+    """A parameter or buffer: its sizes and its dtype by PyTorch's name."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+    @property
+    def numel(self) -> int:
+        return self.shape.numel
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * BYTES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window that slides along one axis, in cells of its input.
+
+    `before` and `after` are the cells of padding on each side.
+    """
+
+    kernel: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+    dilation: int = 1
+
+    @property
+    def span(self) -> int:
+        """The cells one window covers: d*(k - 1) + 1."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def output(self, size: int, *, ceil: bool = False) -> int:
+        """How many windows fit: floor((n + p + q - d*(k - 1) - 1) / s) + 1, or its ceiling as PyTorch defines it.
+
+        With `ceil`, a last window that would start in the padding after the input is dropped
+        (torch.nn.MaxPool2d, note on ceil_mode). The result is under 1 where no window fits.
+        """
+        free = size + self.before + self.after - self.span
+        if not ceil:
+            return free // self.stride + 1
+        windows = -(-free // self.stride) + 1
+        if (windows - 1) * self.stride >= size + self.before:
+            windows -= 1
+        return windows
+
+    def transposed(self, size: int, output_padding: int = 0) -> int:
+        """The size a transposed convolution gives: (n - 1)*s - p - q + d*(k - 1) + output_padding + 1."""
+        return (size - 1) * self.stride - self.before - self.after + self.span + output_padding
