@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.diagnostics import Frame
 from archdsl.shapes import Shape, Tensor
@@ -144,8 +144,7 @@ class Aux(Node):
     output_name: str
 
 
-type_of_nodes = LayerNode | Group | Use | Residual | Inception | Sum | Dense | Scale | Split | Aux
-AnyNode = type_of_nodes
+AnyNode = LayerNode | Group | Use | Residual | Inception | Sum | Dense | Scale | Split | Aux
 
 
 def children(node: AnyNode) -> tuple[AnyNode, ...]:
@@ -175,31 +174,3 @@ def walk(node: AnyNode) -> Iterator[AnyNode]:
 def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:
     """The layers inside a node, in execution order, shared ones each time they run."""
     return (inner for inner in walk(node) if isinstance(inner, LayerNode))
-
-
-@dataclass(frozen=True, slots=True)
-class LayerInfo:
-    """One row of the summary: a layer as people and tools read it. All shapes are without the batch axis."""
-
-    name: str
-    kind: str
-    input: Shape
-    output: Shape
-    params: int
-    trainable_params: int
-    macs: int
-    param_bytes: int
-    buffer_bytes: int
-    activation_bytes: int
-    receptive_field: tuple[int, ...]
-    span: Span
-    chain: tuple[Frame, ...]
-
-    @property
-    def flops(self) -> int:
-        """Two for each multiply-add."""
-        return 2 * self.macs
-
-    @property
-    def line(self) -> int:
-        return self.span.line

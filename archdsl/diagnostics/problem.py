@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import get_annotations
 from typing import Any, ClassVar, dataclass_transform
 
 CODES: dict[str, type[Problem]] = {}
@@ -27,7 +28,7 @@ class Problem:
     _fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        own = cls.__dict__.get("__annotations__", {})
+        own = get_annotations(cls)
         names = (name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
         cls._fields = (*cls._fields, *names)
         if "code" in cls.__dict__:

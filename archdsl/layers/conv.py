@@ -10,7 +10,6 @@ from archdsl.diagnostics.shapes import NoOutput, NotDivisible, WrongArgumentForS
 from archdsl.layers.base import (
     AXES,
     Layer,
-    NonNegative,
     OnnxBuilder,
     Paddings,
     Positive,
@@ -22,7 +21,13 @@ from archdsl.shapes import Shape, Tensor, Window
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 #: ONNX's names for the padding modes (Pad, opset 19 for `wrap`).
-ONNX_PAD_MODES = {"zeros": "constant", "constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+ONNX_PAD_MODES = {
+    "zeros": "constant",
+    "constant": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}
 
 
 def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
@@ -81,8 +86,7 @@ class Conv(Layer):
             total = tuple(d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
             pads = tuple((t // 2, t - t // 2) for t in total)
         else:
-            padding = 0 if self.padding == "valid" else self.padding
-            assert not isinstance(padding, str)
+            padding = 0 if isinstance(self.padding, str) else self.padding
             pads = tuple((p, p) for p in self.per_axis("padding", padding, x))
         return tuple(
             Window(k, s, before, after, d)
@@ -172,9 +176,7 @@ class ConvTranspose(Layer):
         stride = self.per_axis("stride", self.stride, x)
         padding = self.per_axis("padding", self.padding, x)
         dilation = self.per_axis("dilation", self.dilation, x)
-        return tuple(
-            Window(k, s, p, p, d) for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True)
-        )
+        return tuple(Window(k, s, p, p, d) for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True))
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)

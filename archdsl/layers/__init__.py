@@ -1,0 +1,1 @@
+"""The kinds of layers: one class per kind, found by name."""
