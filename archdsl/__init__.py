@@ -1,0 +1,40 @@
+"""archdsl: convolutional networks as short texts, checked before a tensor exists.
+
+    net = archdsl.load("specs/resnet.arch", model="resnet18", classes=10)
+    net.output_shape, net.params, net.macs, net.layers
+    module = net.build()                                    # a torch.nn.Module
+    archdsl.export_onnx(module, "resnet18.onnx")
+
+Nothing here imports torch before `build`, `train` or `export_onnx` is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.version import __version__
+
+if TYPE_CHECKING:
+    from archdsl.diagnostics import SpecError
+    from archdsl.loading import load
+    from archdsl.network import LayerInfo, Network
+    from archdsl.torch.export import export_onnx
+
+__all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load"]
+
+_HOMES = {
+    "SpecError": "archdsl.diagnostics",
+    "load": "archdsl.loading",
+    "LayerInfo": "archdsl.network",
+    "Network": "archdsl.network",
+    "export_onnx": "archdsl.torch.export",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: a cold start pays for what it needs only."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'archdsl' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

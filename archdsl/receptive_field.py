@@ -38,7 +38,8 @@ class ReceptiveField:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The field in whole cells, one number for each spatial axis of the input."""
-        return tuple(ceil(size) for size in self.size)
+        # Upsampling divides the jumps; the rounding errors of that must not count as a cell.
+        return tuple(ceil(size - 1e-6) for size in self.size)
 
     def slide(self, windows: Sequence[Window], output: Sequence[int]) -> ReceptiveField:
         """Behind one window for each spatial axis of the current tensor; `output` are the sizes that result."""

@@ -92,3 +92,10 @@ class Window:
     def transposed(self, size: int, output_padding: int = 0) -> int:
         """The size a transposed convolution gives: (n - 1)*s - p - q + d*(k - 1) + output_padding + 1."""
         return (size - 1) * self.stride - self.before - self.after + self.span + output_padding
+
+
+def broadcast(a: Shape, b: Shape) -> Shape | None:
+    """The shape of a sum or product of two tensors of equally many axes, None where PyTorch refuses it."""
+    if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
+        return None
+    return Shape(map(max, a, b))

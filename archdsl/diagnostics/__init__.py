@@ -3,4 +3,13 @@
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note, SpecError
 from archdsl.diagnostics.problem import CODES, Problem, Refused
 
-__all__ = ["CODES", "Diagnostic", "Frame", "Help", "Note", "Problem", "Refused", "SpecError"]
+__all__ = ["CODES", "Diagnostic", "Frame", "Help", "Note", "Problem", "Refused", "SpecError", "load_all"]
+
+
+def load_all() -> None:
+    """Import every module of problems, so that `CODES` holds all codes; a normal run imports only what it needs."""
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")

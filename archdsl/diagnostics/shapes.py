@@ -76,3 +76,37 @@ another number of axes than the input, an axis that does not exist, a padding la
 
     kind: str
     reason: str
+
+
+class ArgumentConflict(Problem):
+    """Arguments that exclude each other, or of which one is missing."""
+
+    code = "E405"
+    text = "{kind}: {reason}"
+    explanation = """
+Each argument is right by itself, but they cannot stand together: one says what the other says already, has no
+effect beside it, or needs one that is not there.
+"""
+    wrong = "model m { input(3x8x8); upsample(size=16, scale_factor=2) }"
+    right = "model m { input(3x8x8); upsample(scale_factor=2) }"
+
+    kind: str
+    reason: str
+
+
+class ShapesDiffer(Problem):
+    """Tensors that meet in a combinator do not fit each other."""
+
+    code = "E406"
+    text = "`{kind}`: {one}, but {other}"
+    explanation = """
+`residual` and `sum` add tensors: they need equal shapes (or a size of 1 that is repeated). `inception`,
+`dense` and `split` put tensors side by side on channels: all other sizes must be equal. `scale` multiplies
+the input by its body, whose sizes are the input's or 1.
+"""
+    wrong = "model m { input(3x8x8); residual { conv(8, 3, padding=1) } }"
+    right = "model m { input(3x8x8); residual { conv(8, 3, padding=1) } shortcut { conv(8, 1) } }"
+
+    kind: str
+    one: str
+    other: str

@@ -1,1 +1,101 @@
-"""The kinds of layers: one class per kind, found by name."""
+"""The kinds of layers: one class per kind, found by name.
+
+A kind is a subclass of `Layer` in one of the modules here. Another project adds its own through the
+entry-point group `archdsl.layers`: each entry is a subclass of `Layer`, or a module that defines some.
+"""
+
+import sys
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+from archdsl.layers.base import KINDS, Layer
+from archdsl.values import spec_text
+
+#: The modules with kinds, the likelier ones first: making their classes is most of what a lookup costs.
+MODULES = ("conv", "activation", "linear", "pool", "reshape", "norm", "dropout", "join", "resample", "pad")
+
+GROUP = "archdsl.layers"
+
+
+class Argument(NamedTuple):
+    """An argument of a kind as people read it; `default` is empty where the argument has to be given."""
+
+    name: str
+    type: str
+    default: str
+
+
+def kind_named(name: str) -> type[Layer] | None:
+    """The kind called `name`, or None. Imports as few modules as it can, and other projects' last."""
+    if name in KINDS:
+        return KINDS[name]
+    for module in MODULES:
+        full = f"{__name__}.{module}"
+        if full not in sys.modules:
+            import_module(full)
+            if name in KINDS:
+                return KINDS[name]
+    _load_entry_points()
+    return KINDS.get(name)
+
+
+def all_kinds() -> Mapping[str, type[Layer]]:
+    """Every kind by its name, in the alphabet's order, those of other projects too."""
+    for module in MODULES:
+        import_module(f"{__name__}.{module}")
+    _load_entry_points()
+    return MappingProxyType(dict(sorted(KINDS.items())))
+
+
+@cache
+def _load_entry_points() -> None:
+    """Import the kinds that other projects add; one that cannot be imported is warned about and left out."""
+    from importlib.metadata import entry_points  # 25 ms, spent only on a name that is not ours
+
+    for entry in entry_points(group=GROUP):
+        try:
+            entry.load()
+        except Exception as error:
+            what = f"the layers of the entry point {entry.name} = {entry.value!r} ({GROUP}) cannot be used"
+            warnings.warn(f"{what}: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3)
+
+
+def arguments(kind: type[Layer]) -> list[Argument]:
+    """The arguments of a kind by position, with types and defaults as a spec writes them."""
+    return [
+        Argument(
+            name,
+            _type_text(field.annotation, field.metadata),
+            "" if field.is_required() else spec_text(field.default),
+        )
+        for name, field in kind.model_fields.items()
+    ]
+
+
+_PLAIN = {int: "int", float: "float", bool: "bool", str: "text", type(None): "none"}
+_BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+
+
+def _type_text(annotation: Any, metadata: list[Any] | None = None) -> str:
+    """A type in words: `int > 0 or (int > 0, ...)`."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return _type_text(inner, more)
+    if annotation in _PLAIN:
+        return f"{_PLAIN[annotation]} {' and '.join(_bounds(metadata or []))}".strip()
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(spec_text, get_args(annotation)))
+    if get_origin(annotation) is tuple:
+        parts = ("..." if part is Ellipsis else _type_text(part) for part in get_args(annotation))
+        return f"({', '.join(parts)})"
+    return " or ".join(_type_text(part) for part in get_args(annotation)) or str(annotation)
+
+
+def _bounds(metadata: list[Any]) -> list[str]:
+    """The limits of a number. Nested ones are still wrapped in pydantic's FieldInfo."""
+    limits = [inner for entry in metadata for inner in getattr(entry, "metadata", [entry])]
+    return [f"{sign} {getattr(entry, name)}" for entry in limits for name, sign in _BOUNDS if hasattr(entry, name)]

@@ -1,6 +1,8 @@
-"""What a kind of layer is: one frozen class that holds everything about it."""
+"""What a kind of layer is: one frozen class that holds everything about it.
 
-from __future__ import annotations
+The modules of layers do without `from __future__ import annotations`: evaluating annotations kept as text
+doubles the time it takes to make each class, and every command pays it.
+"""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,7 @@ Sizes = Positive | tuple[Positive, ...]
 Paddings = NonNegative | tuple[NonNegative, ...]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-KINDS: dict[str, type[Layer]] = {}
+KINDS: "dict[str, type[Layer]]" = {}
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -63,6 +65,9 @@ class OnnxBuilder(Protocol):
 
     def ints(self, values: Sequence[int]) -> str:
         """An int64 vector constant, shared where the same one is used again."""
+
+    def floats(self, values: Sequence[float], shape: Sequence[int] | None = None) -> str:
+        """A float32 constant of this shape (a vector without one), shared where the same one is used again."""
 
     def scalar(self, value: float) -> str:
         """A float32 scalar constant (rank 0)."""

@@ -1,7 +1,5 @@
 """Convolutions and transposed convolutions over one, two or three spatial axes."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import ClassVar, Literal
 

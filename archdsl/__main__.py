@@ -1,0 +1,7 @@
+"""`python -m archdsl`: the command line."""
+
+import sys
+
+from archdsl.cli import main
+
+sys.exit(main())

@@ -1,0 +1,68 @@
+"""The command line: thin commands over the library. Whatever can go wrong in all of them is handled in `main`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+#: Exit codes: what was given is wrong; the command line itself is wrong (Typer's own); Ctrl-C.
+WRONG, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command (`sys.argv` unless `arguments` are given); returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`| head`). Python flushes once more at exit, and that must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WRONG
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from archdsl.diagnostics import SpecError
+
+    try:
+        return _command(arguments)
+    except SpecError as error:
+        from archdsl.cli.report import print_errors
+
+        print_errors(error.diagnostics)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ModuleNotFoundError as error:
+        if (extra := _extra(error)) is None:
+            raise
+        print(f'error: this needs the package {error.name}: pip install "archdsl[{extra}]"', file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+    return WRONG
+
+
+def _command(arguments: Sequence[str] | None) -> int:
+    """Hand over to Typer, which ends every command with SystemExit."""
+    from archdsl.cli.app import command
+
+    try:
+        command()(args=arguments, prog_name="archdsl")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _extra(error: ModuleNotFoundError) -> str | None:
+    """The extra of this package that brings a missing module."""
+    extras = {"onnx": "onnx", "onnxruntime": "onnx"}
+    extras |= dict.fromkeys(("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "PIL"), "torch")
+    return extras.get((error.name or "").partition(".")[0])

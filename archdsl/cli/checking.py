@@ -1,0 +1,118 @@
+"""Commands on files as texts: check and fmt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archdsl.cli.report import ErrorFormat, print_errors, render
+
+if TYPE_CHECKING:
+    from archdsl.diagnostics import Diagnostic
+
+Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, and folders for every .arch file in them.")]
+
+
+def check(
+    paths: Paths,
+    format: Annotated[ErrorFormat, typer.Option(help="How to print the errors.")] = "text",
+) -> None:
+    """Check files and folders: every model, every recipe.
+
+    All errors of all files are printed; the exit code is 1 if there is any.
+    """
+    from archdsl.cli.spec import spec_path
+    from archdsl.elaborate import check_file
+
+    files = list(arch_files([spec_path(path) for path in paths]))
+    found = _without_repeats([error for file in files for error in check_file(file)])
+    if format != "text":
+        if text := render(found, format):
+            print(text)
+    elif found:
+        print_errors(found, file=sys.stdout)
+    else:
+        print(_all_well(files))
+    raise typer.Exit(1 if found else 0)
+
+
+def _all_well(files: Sequence[str]) -> str:
+    from archdsl.diagnostics.render import plural
+    from archdsl.elaborate import models_in
+    from archdsl.elaborate.files import read
+
+    models = sum(len(models_in(read(Path(file)))) for file in files)
+    return f"checked {plural(len(files), 'file')} with {plural(models, 'model')}: no errors"
+
+
+def arch_files(paths: Sequence[str]) -> Iterator[str]:
+    """The files themselves, and the .arch files of folders at any depth, each once."""
+    seen = set()
+    for path in paths:
+        inside = sorted(map(str, Path(path).rglob("*.arch"))) if Path(path).is_dir() else [path]
+        if not inside:
+            raise typer.BadParameter(f"there is no .arch file in {path}", param_hint="PATH")
+        for file in inside:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _without_repeats(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Each error once: one in an imported file is found through every file that imports it."""
+    unique: dict[tuple[object, ...], Diagnostic] = {}
+    for diagnostic in diagnostics:
+        span = diagnostic.span
+        place = (Path(span.source.path).resolve(), span.start, span.end) if span else (diagnostic.path,)
+        unique.setdefault((diagnostic.code, diagnostic.message, *place), diagnostic)
+    return list(unique.values())
+
+
+def fmt(
+    paths: Paths,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
+) -> None:
+    """Bring files into the one form of the language.
+
+    `-` reads from stdin and writes to stdout.
+    """
+    from archdsl.diagnostics import SpecError
+
+    if list(paths) == ["-"]:
+        from archdsl.syntax import format_text
+
+        print(format_text(sys.stdin.read()), end="")
+        return
+    changed, errors = 0, []
+    for file in arch_files(paths):
+        try:
+            changed += _format(file, check)
+        except SpecError as error:
+            errors += error.diagnostics
+    if errors:
+        print_errors(errors)
+    raise typer.Exit(1 if errors or (check and changed) else 0)
+
+
+def _format(file: str, check: bool) -> bool:
+    """Format one file; returns whether it changes. A file with a syntax error stays as it is."""
+    from archdsl.diagnostics import SpecError
+    from archdsl.elaborate.files import read
+    from archdsl.syntax import format_text, parse
+
+    source = read(Path(file))
+    try:
+        text = format_text(source.text)
+    except SpecError:
+        parse(source)  # the same mistake, but with the file's name
+        raise
+    if text.encode() == Path(file).read_bytes():
+        return False
+    if not check:
+        Path(file).write_text(text, encoding="utf-8", newline="\n")
+    print(f"{'would reformat' if check else 'reformatted'} {file}")
+    return True

@@ -1,0 +1,83 @@
+"""The checked graph as an indented text, for `archdsl show --stage graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archdsl.graph import AnyNode, Aux, Group, LayerNode, Node, Residual, Use, children
+from archdsl.layers.base import Layer
+from archdsl.network import Network
+from archdsl.summary import kind
+from archdsl.values import spec_text
+
+
+def graph_text(network: Network) -> str:
+    """One line for each node: label, what it is, its shapes, taps, and its place in the text."""
+    lines = [*_settings(network), *_lines(network.root, 0)]
+    wide = max(len(text) for text, _ in lines)
+    return "\n".join(f"{text:<{wide}}  {rest}".rstrip() for text, rest in lines)
+
+
+def _settings(network: Network) -> Iterator[tuple[str, str]]:
+    settings = ", ".join(f"{name}={spec_text(value)}" for name, value in network.settings.items())
+    yield f"model {network.name}({settings})" if settings else f"model {network.name}", ""
+
+
+def _lines(node: AnyNode, level: int) -> Iterator[tuple[str, str]]:
+    yield "  " * level + _head(node), f"{node.input} -> {node.output}  {_place(node)}"
+    if isinstance(node, Residual) and node.shortcut is not None:
+        yield from _named("body", node.body, level + 1)
+        yield from _named("shortcut", node.shortcut, level + 1)
+        return
+    for child in _inside(node):
+        yield from _lines(child, level + 1)
+
+
+def _named(word: str, group: Group, level: int) -> Iterator[tuple[str, str]]:
+    yield "  " * level + word, f"{group.input} -> {group.output}"
+    for child in group.body:
+        yield from _lines(child, level + 1)
+
+
+def _inside(node: AnyNode) -> tuple[AnyNode, ...]:
+    """The children, without a body of its own where the node has one body only."""
+    inner = children(node)
+    if len(inner) == 1 and isinstance(inner[0], Group) and inner[0].label is None and not isinstance(node, Group):
+        return inner[0].body
+    return inner
+
+
+def _head(node: AnyNode) -> str:
+    label = f"{node.label}: " if node.label is not None else ""
+    taps = "".join(f" -> {tap.name}" for tap in node.taps)
+    shared = " (shared)" if isinstance(node, LayerNode | Group) and node.shared else ""
+    return f"{label}{_what(node)}{shared}{taps}"
+
+
+def _what(node: AnyNode) -> str:
+    match node:
+        case LayerNode():
+            return _layer(node)
+        case Use():
+            return f"use({node.tap.name})"
+        case Aux():
+            return f"aux (output {node.output_name})"
+        case _:
+            return kind(node)
+
+
+def _layer(node: LayerNode) -> str:
+    """The layer as a spec could write it: taps first, then the arguments that are not at their defaults."""
+    arguments = [tap.name for tap in node.operands] + _arguments(node.layer)
+    frozen = "" if node.trainable else " (frozen)"
+    return f"{node.kind}({', '.join(arguments)}){frozen}" if arguments else f"{node.kind}{frozen}"
+
+
+def _arguments(layer: Layer) -> list[str]:
+    values = {name: getattr(layer, name) for name in type(layer).model_fields}
+    fields = type(layer).model_fields
+    return [f"{name}={spec_text(value)}" for name, value in values.items() if value != fields[name].default]
+
+
+def _place(node: Node) -> str:
+    return f"{node.span.source.path}:{node.span.line}"

@@ -1,0 +1,126 @@
+"""Commands that look: summary, zoo, layers, show, explain. None of them needs torch, but `show --stage onnx` onnx."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from archdsl.cli.options import Input, Model, Settings, Spec, network
+
+
+def summary(
+    spec: Spec,
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Sum up scopes nested deeper than this (JSON is never cut).")
+    ] = None,
+    format: Annotated[Literal["table", "json", "csv", "markdown"], typer.Option(help="The form.")] = "table",
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Columns of the table; `--columns help` lists them.")
+    ] = None,
+) -> None:
+    """Layers, shapes, parameters, MACs, memory and receptive field."""
+    chosen = _columns(columns)
+    checked = network(spec, model, settings, input)
+    from archdsl import summary as forms
+
+    match format:
+        case "table":
+            from archdsl.cli.spec import other_models
+            from archdsl.tables import draw_summary, terminal_width
+
+            others = other_models(checked)
+            draw_summary(checked, file=sys.stdout, width=terminal_width(), depth=depth, columns=chosen, others=others)
+        case "json":
+            print(forms.to_json(checked))
+        case "csv":
+            print(forms.to_csv(checked, depth))
+        case "markdown":
+            print(forms.to_markdown(checked, depth))
+
+
+def _columns(text: str | None) -> list[str]:
+    """The names in `--columns`, the layer's own first; `help` lists what there is and ends the command."""
+    if text is None:
+        return []
+    from archdsl.tables import SUMMARY_COLUMNS
+
+    names = [name.strip() for name in text.split(",")]
+    if names == ["help"]:
+        print("\n".join(SUMMARY_COLUMNS))
+        raise typer.Exit
+    if unknown := [name for name in names if name not in SUMMARY_COLUMNS]:
+        listed = ", ".join(SUMMARY_COLUMNS)
+        raise typer.BadParameter(f"no column {unknown[0]!r}; there are {listed}", param_hint="--columns")
+    return list(dict.fromkeys(["name", *names]))
+
+
+def zoo(
+    filter: Annotated[str, typer.Argument(metavar="TEXT", help="Only names that contain this.")] = "",
+    format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
+) -> None:
+    """The networks that come along: name, parameters, input, paper."""
+    from archdsl.cli import catalogue
+
+    entries = catalogue.zoo_entries(filter)
+    if format == "json":
+        print(catalogue.as_json(entries))
+    else:
+        catalogue.draw_zoo(entries, filter)
+
+
+def layers(
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="One kind, with all its arguments.")] = None,
+    format: Annotated[Literal["text", "json"], typer.Option(help="The form.")] = "text",
+) -> None:
+    """The kinds of layers and their arguments."""
+    from archdsl.cli import catalogue
+
+    if format == "json":
+        print(catalogue.layers_json(kind))
+    elif kind is None:
+        catalogue.draw_layers()
+    else:
+        print(catalogue.layer_text(kind))
+
+
+def show(
+    spec: Spec,
+    stage: Annotated[Literal["tree", "graph", "torch", "onnx"], typer.Option(help="Where to stop.")] = "graph",
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+) -> None:
+    """Syntax tree, checked graph, torch source or ONNX."""
+    from archdsl.cli import spec as specs
+
+    if stage == "tree":
+        from archdsl.syntax import parse, tree_text
+
+        print(tree_text(parse(specs.source_of(spec))))
+        return
+    checked = network(spec, model, settings, input)
+    match stage:
+        case "graph":
+            from archdsl.cli.graph_text import graph_text
+
+            print(graph_text(checked))
+        case "torch":
+            from archdsl.torch import source
+
+            print(source(checked))
+        case "onnx":
+            from archdsl.cli.running import onnx_text
+
+            print(onnx_text(checked))
+
+
+def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="Such as E402.")]) -> None:
+    """What a diagnostic means, with examples."""
+    from archdsl.cli.explanation import explanation
+
+    print(explanation(code))

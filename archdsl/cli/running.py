@@ -1,0 +1,140 @@
+"""Commands that compute: train, eval, export. These need torch, and export needs onnx too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from archdsl.cli.options import Input, Model, Parameters, Settings, Spec, Weights, network, recipe_overrides
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archdsl.network import Network
+
+Data = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Another data set than the recipe's.")]
+Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="The folder of the data set's files.")]
+Entries = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any other entry of the recipe, as a spec writes it; repeatable."),
+]
+
+
+def train(
+    spec: Spec,
+    model: Model = None,
+    dataset: Data = None,
+    root: Root = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Passes over the data.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples in a batch.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Seed of weights, order and augmentation.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="The run folder.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.")] = None,
+    entries: Entries = None,
+    parameters: Parameters = None,
+    input: Input = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Train by the recipe in the file, or by the default one."""
+    checked = network(spec, model, parameters, input, option="--param")
+    given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
+    overrides = recipe_overrides(entries, given)
+    from archdsl.recipe import Recipe, with_overrides
+    from archdsl.train import run_training
+
+    recipe = Recipe.from_entries(with_overrides(checked.recipe, overrides))
+    run_training(checked, recipe, out=out, resume=resume, quiet=quiet)
+
+
+def eval(
+    spec: Spec,
+    weights: Annotated[str, typer.Option(metavar="PATH", help="Weights, or the folder of the run that made them.")],
+    model: Model = None,
+    dataset: Data = None,
+    root: Root = None,
+    batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples in a batch.")] = None,
+    entries: Entries = None,
+    parameters: Parameters = None,
+    input: Input = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
+) -> None:
+    """Accuracy, figures per class, confusion matrix."""
+    checked = network(spec, model, parameters, input, option="--param")
+    overrides = recipe_overrides(entries, {"dataset": dataset, "root": root, "batch": batch})
+    from archdsl.recipe import Recipe, with_overrides
+    from archdsl.train import run_evaluation
+
+    recipe = Recipe.from_entries(with_overrides(checked.recipe, overrides))
+    found = run_evaluation(checked, recipe, weights)
+    from archdsl.cli.evaluation import draw_evaluation, evaluation_json
+
+    if format == "json":
+        print(evaluation_json(found))
+    else:
+        draw_evaluation(found)
+
+
+def export(
+    spec: Spec,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")],
+    weights: Weights = None,
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+    opset: Annotated[int, typer.Option(metavar="N", help="The version of ONNX's operators.")] = 20,
+    no_fold: Annotated[bool, typer.Option("--no-fold", help="Keep batch norm apart from its convolution.")] = False,
+    normalize: Annotated[
+        str | None,
+        typer.Option(metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or one per channel."),
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="The largest difference from torch allowed.")] = 1e-4,
+) -> None:
+    """Write an ONNX file and compare it with torch.
+
+    The file is checked and run in ONNX Runtime before it is kept.
+    """
+    checked = network(spec, model, settings, input)
+    statistics = None if normalize is None else mean_and_std(normalize)
+    from archdsl import export_onnx
+
+    module = _module(checked, weights)
+    difference = export_onnx(
+        module, output, opset=opset, fold_batchnorm=not no_fold, normalize=statistics, tolerance=tolerance
+    )
+    origin = "freshly initialised weights (no --weights given)" if weights is None else f"the weights of {weights}"
+    print(f"wrote {output} with {origin}")
+    print(f"largest difference from torch in ONNX Runtime: {difference:.3g}")
+
+
+def mean_and_std(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples."""
+    try:
+        mean, std = (tuple(map(float, part.split(","))) for part in text.split(";"))
+    except ValueError:
+        message = f"{text!r} is not MEAN;STD, each a number or one number for each channel, with commas"
+        raise typer.BadParameter(message, param_hint="--normalize") from None
+    return mean, std
+
+
+def _module(network: Network, weights: str | None) -> nn.Module:
+    module = network.build()
+    if weights is not None:
+        from archdsl.torch import load_weights
+
+        load_weights(module, weights)
+    return module.eval()
+
+
+def onnx_text(network: Network) -> str:
+    """The ONNX graph with fresh weights, as the onnx package prints it."""
+    from archdsl.onnx import emit
+    from onnx.printer import to_text
+
+    weights = {name: tensor.numpy() for name, tensor in network.build(seed=0).state_dict().items()}
+    text: str = to_text(emit(network, weights))
+    return text

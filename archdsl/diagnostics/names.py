@@ -1,0 +1,195 @@
+"""E2xx: names and arguments."""
+
+from __future__ import annotations
+
+from archdsl.diagnostics.problem import Problem
+
+
+class UnknownLayer(Problem):
+    """Neither a kind of layer nor a block has this name."""
+
+    code = "E201"
+    text = "there is no layer or block `{name}`"
+    explanation = """
+A statement names a kind of layer (`archdsl layers` lists them) or a block of this file or of an imported
+one.
+"""
+    wrong = "model m { input(3x8x8); convolution(8, 3) }"
+    right = "model m { input(3x8x8); conv(8, 3) }"
+
+    name: str
+
+
+class UnknownName(Problem):
+    """A name that stands for nothing here."""
+
+    code = "E202"
+    text = "`{name}` is not defined here"
+    explanation = """
+Names are the parameters of the block or model, what `let` and `for` bind in the bodies around, the taps
+(`-> name`) made earlier in the same block, and the figures of the current tensor: `channels`, `features`,
+`length`, `depth`, `height`, `width`, `shape`. A block does not see its caller's names: pass them on.
+"""
+    wrong = "model m(n = 8) { input(3x8x8); conv(m, 3) }"
+    right = "model m(n = 8) { input(3x8x8); conv(n, 3) }"
+
+    name: str
+
+
+class UnknownArgument(Problem):
+    """A call names an argument that is not there."""
+
+    code = "E203"
+    text = "{what} has no argument `{name}`"
+    explanation = """
+A layer takes the arguments of its torch.nn twin, under the same names, less the input size (`archdsl
+layers KIND` shows them); every layer also takes `init` and `trainable`. A block or model takes the
+parameters it is written with.
+"""
+    wrong = "model m { input(3x8x8); conv(8, 3, strides=2) }"
+    right = "model m { input(3x8x8); conv(8, 3, stride=2) }"
+
+    what: str
+    name: str
+
+
+class RepeatedArgument(Problem):
+    """The same argument twice."""
+
+    code = "E204"
+    text = "{what} gets `{name}` twice"
+    explanation = """
+Arguments by position fill the parameters from the left; one of them is then named again.
+"""
+    wrong = "model m { input(3x8x8); conv(8, 3, kernel_size=5) }"
+    right = "model m { input(3x8x8); conv(8, kernel_size=5) }"
+
+    what: str
+    name: str
+
+
+class MissingArgument(Problem):
+    """An argument without a default is not given."""
+
+    code = "E205"
+    text = "{what} needs {names}"
+    explanation = """
+An argument without a default has to be given, by position or by name.
+"""
+    wrong = "model m { input(3x8x8); conv(8) }"
+    right = "model m { input(3x8x8); conv(8, 3) }"
+
+    what: str
+    names: str
+
+
+class TooManyArguments(Problem):
+    """More arguments by position than there are parameters."""
+
+    code = "E206"
+    text = "{what} takes at most {most} arguments by position, {given} are given"
+    explanation = """
+Input channels and features are never written: they follow from the tensor that arrives. `conv(64, 3)` has
+64 output channels and a 3x3 kernel.
+"""
+    wrong = "model m { input(3x8x8); relu(64, 3) }"
+    right = "model m { input(3x8x8); relu }"
+
+    what: str
+    most: int
+    given: int
+
+
+class BadArgument(Problem):
+    """An argument of the wrong type or outside its range."""
+
+    code = "E207"
+    text = "`{name}` of {what} {expected}, found {found}"
+    explanation = """
+Every argument has a type and a range, those of PyTorch. `archdsl layers KIND` shows them.
+"""
+    wrong = "model m { input(3x8x8); dropout(1.5) }"
+    right = "model m { input(3x8x8); dropout(0.5) }"
+
+    what: str
+    name: str
+    expected: str
+    found: str
+
+
+class DuplicateName(Problem):
+    """Two things with one name."""
+
+    code = "E208"
+    text = "{what} `{name}` is already there"
+    explanation = """
+Blocks and models of a file have different names. So have the parts of one scope: labels become the keys of
+the state_dict, where every key is there once. A part without a label is named by its position, so that a
+number as a label can meet one of those too.
+"""
+    wrong = "model m { input(3x8x8); a: conv(8, 3); a: conv(8, 3) }"
+    right = "model m { input(3x8x8); a: conv(8, 3); b: conv(8, 3) }"
+
+    what: str
+    name: str
+
+
+class BadLabel(Problem):
+    """A label that cannot be a module's name."""
+
+    code = "E209"
+    text = "`{name}` cannot be a label: {reason}"
+    explanation = """
+A label becomes the name of a submodule: letters, digits, `_` and `-`, and none of the names that
+torch.nn.Module has itself (`forward`, `train`, `type`, ...).
+"""
+    wrong = "model m { input(3x8x8); train: conv(8, 3) }"
+    right = "model m { input(3x8x8); stem: conv(8, 3) }"
+
+    name: str
+    reason: str
+
+
+class Misplaced(Problem):
+    """A statement where it has no meaning."""
+
+    code = "E210"
+    text = "{what}"
+    explanation = """
+`input` is the first statement of a model and stands there once; `output` stands in a model, not in a
+block; `aux` and `output` need a tensor; a combinator needs items.
+"""
+    wrong = "model m { relu; input(3x8x8) }"
+    right = "model m { input(3x8x8); relu }"
+
+    what: str
+
+
+class WrongReuse(Problem):
+    """`reuse` of something that does not fit."""
+
+    code = "E211"
+    text = "`{name}` cannot be used again here: {reason}"
+    explanation = """
+`reuse(label)` runs an earlier labelled layer or group of the same scope again, on the same weights. The
+weights' shapes follow from the input, so the input must have as many channels as the first time.
+"""
+    wrong = "model m { input(3x8x8); a: conv(8, 3, padding=1); reuse(a) }"
+    right = "model m { input(3x8x8); a: conv(3, 3, padding=1); reuse(a) }"
+
+    name: str
+    reason: str
+
+
+class UnknownSetting(Problem):
+    """A `name = value` in a body that sets nothing."""
+
+    code = "E212"
+    text = "`{name}` is no setting of a body"
+    explanation = """
+The one setting of a body is `init`, the initialisation of what follows. A value gets a name with `let`.
+"""
+    wrong = "model m { input(3x8x8); hidden = 8; conv(hidden, 3) }"
+    right = "model m { input(3x8x8); let hidden = 8; conv(hidden, 3) }"
+
+    name: str

@@ -1,0 +1,399 @@
+"""E6xx: training. Up to E609 from the recipe's text alone; then data (E61x, E62x) and run folders (E63x)."""
+
+from __future__ import annotations
+
+from archdsl.diagnostics.problem import Problem
+
+_MODEL = "model m { input(1x8x8); flatten; linear(10) }\n"
+
+
+class UnknownEntry(Problem):
+    """The train block has an entry that no recipe has."""
+
+    code = "E601"
+    text = "a recipe has no entry `{name}`"
+    explanation = """
+The entries of a `train { }` block, and what `--set key=value` may name, are those of docs/training.md. An
+argument of an entry is reached with a dot: `--set optimizer.lr=0.1`.
+"""
+    wrong = _MODEL + "train { epoch = 5 }"
+    right = _MODEL + "train { epochs = 5 }"
+
+    name: str
+
+
+class WrongType(Problem):
+    """A value of another type than the entry or argument takes."""
+
+    code = "E602"
+    text = "`{name}` takes {expected}, not {found}"
+    explanation = """
+Nothing is converted: `batch = "64"` and `batch = 64.0` are no integers. An integer does where a number is
+taken, and a pair of sizes may be written 32x32 or as the single number 32.
+"""
+    wrong = _MODEL + 'train { batch = "64" }'
+    right = _MODEL + "train { batch = 64 }"
+
+    name: str
+    expected: str
+    found: str
+
+
+class OutOfRange(Problem):
+    """A value of the right type that makes no sense for the entry or argument."""
+
+    code = "E603"
+    text = "`{name}` must be {rule}, not {found}"
+    explanation = """
+The range is part of the entry's meaning: a learning rate is above 0, a probability or share lies between 0
+and 1, a count is at least 1.
+"""
+    wrong = _MODEL + "train { optimizer = sgd(lr=-0.1) }"
+    right = _MODEL + "train { optimizer = sgd(lr=0.1) }"
+
+    name: str
+    rule: str
+    found: str
+
+
+class UnknownChoice(Problem):
+    """An optimizer, schedule, loss, data set or augmentation of that name is not known."""
+
+    code = "E604"
+    text = "there is no {family} `{name}`; there are {choices}"
+    explanation = """
+The names are those of PyTorch in small letters (`sgd`, `adamw`, `cross_entropy`); docs/training.md lists all
+with their arguments.
+"""
+    wrong = _MODEL + "train { optimizer = sdg(lr=0.1) }"
+    right = _MODEL + "train { optimizer = sgd(lr=0.1) }"
+
+    family: str
+    name: str
+    choices: str
+
+
+class UnknownArgument(Problem):
+    """A construct is given an argument that it does not have."""
+
+    code = "E605"
+    text = "{construct} has no argument `{name}`; it takes {takes}"
+    explanation = """
+Optimizers take the arguments of their `torch.optim` twins, under the same names, with the same defaults.
+"""
+    wrong = _MODEL + "train { optimizer = sgd(lr=0.1, betas=(0.9, 0.99)) }"
+    right = _MODEL + "train { optimizer = sgd(lr=0.1, momentum=0.9) }"
+
+    construct: str
+    name: str
+    takes: str
+
+
+class MissingArgument(Problem):
+    """A construct lacks an argument that has no default."""
+
+    code = "E606"
+    text = "{construct} needs `{name}`"
+    explanation = """
+An argument without a default has to be given, by position or by name.
+"""
+    wrong = _MODEL + "train { schedule = step(gamma=0.5) }"
+    right = _MODEL + "train { schedule = step(every=10, gamma=0.5) }"
+
+    construct: str
+    name: str
+
+
+class ArgumentTwice(Problem):
+    """An argument is given by position and again by name."""
+
+    code = "E607"
+    text = "{construct} is given `{name}` twice"
+    explanation = """
+Arguments by position fill the names in their order; a name that is filled so cannot be given once more.
+"""
+    wrong = _MODEL + "train { optimizer = sgd(0.1, lr=0.2) }"
+    right = _MODEL + "train { optimizer = sgd(0.1, momentum=0.9) }"
+
+    construct: str
+    name: str
+
+
+class TooManyArguments(Problem):
+    """A construct is given more arguments by position than it has."""
+
+    code = "E608"
+    text = "{construct} takes at most {most} by position, not {given}"
+    explanation = """
+Arguments by position fill the names in their order, and there are no more names than these.
+"""
+    wrong = _MODEL + "train { loss = cross_entropy(0.1, 0.2) }"
+    right = _MODEL + "train { loss = cross_entropy(0.1) }"
+
+    construct: str
+    most: str
+    given: int
+
+
+class DataNotFound(Problem):
+    """The files of a data set are not where they were looked for."""
+
+    code = "E611"
+    text = "{dataset}: {missing} in {folder}"
+    explanation = """
+A root that was given is taken as it is: nothing is downloaded into it. Without a root the usual places are
+searched and the set is downloaded to ~/.cache/archdsl/data. `--dataset digits` needs no files at all.
+"""
+
+    dataset: str
+    missing: str
+    folder: str
+
+
+class NoDownload(Problem):
+    """A data set could not be downloaded."""
+
+    code = "E612"
+    text = "{dataset} could not be downloaded: {reason}"
+    explanation = """
+Without a root the set is downloaded from where torchvision knows it. Where that is not possible, put the
+files into a folder and name it with `--root`, or train on the embedded set with `--dataset digits`.
+"""
+
+    dataset: str
+    reason: str
+
+
+class DamagedData(Problem):
+    """A file of a data set is not what it should be."""
+
+    code = "E613"
+    text = "{file}: {reason}"
+    explanation = """
+The file is cut off, compressed twice, or something else under that name. Fetch it again.
+"""
+
+    file: str
+    reason: str
+
+
+class NoClassFolders(Problem):
+    """A folder of pictures has no folder for each class."""
+
+    code = "E614"
+    text = "{folder} has no folders of pictures"
+    explanation = """
+imagefolder reads one folder for each class, named like the class, with its pictures in it or below it:
+either ROOT/train/CLASS and ROOT/val/CLASS (ROOT/test/CLASS), or ROOT/CLASS alone, of which a share is then
+held back for validation.
+"""
+
+    folder: str
+
+
+class EmptyClassFolder(Problem):
+    """A class folder holds no picture."""
+
+    code = "E615"
+    text = "{folder} holds no picture of a known kind ({kinds})"
+    explanation = """
+A class without a single picture is a mistake in the folder's place or in the files' names. Remove the folder
+or fill it.
+"""
+
+    folder: str
+    kinds: str
+
+
+class OtherClasses(Problem):
+    """The training and validation folders do not have the same classes."""
+
+    code = "E616"
+    text = "{folder} and {training} differ in their classes: {difference}"
+    explanation = """
+Classes are numbered by the sorted names of the training folders; every other folder must have no class that
+is missing there.
+"""
+
+    folder: str
+    training: str
+    difference: str
+
+
+class DamagedPicture(Problem):
+    """A picture cannot be decoded."""
+
+    code = "E617"
+    text = "{file} cannot be read as a picture: {reason}"
+    explanation = """
+The file is cut off or no picture. Remove or replace it.
+"""
+
+    file: str
+    reason: str
+
+
+class InputDoesNotFit(Problem):
+    """The network's input cannot be made from the data set's pictures."""
+
+    code = "E618"
+    text = "the network takes {input}, but {dataset} has {sample}: {reason}"
+    explanation = """
+Pictures are brought to the network's height and width (by zero padding where a few cells are missing, by
+resampling otherwise), grey ones are repeated for three channels, and an input that is a vector takes the
+flattened picture. Other differences are refused: an input with two channels, a sequence, a colour picture
+for a network that takes grey ones.
+"""
+
+    input: str
+    dataset: str
+    sample: str
+    reason: str
+
+
+class TooManyClasses(Problem):
+    """The data set has more classes than the network has outputs."""
+
+    code = "E619"
+    text = "{dataset} has {classes} classes, but the network has {outputs} outputs"
+    explanation = """
+A classifier gives one score for each class. More outputs than classes are allowed, fewer are not.
+"""
+
+    dataset: str
+    classes: int
+    outputs: int
+
+
+class NoClassScores(Problem):
+    """The network's output is not one score for each class."""
+
+    code = "E620"
+    text = "the network's output {output} is not a vector of class scores"
+    explanation = """
+The losses compare one score for each class: the output must be a vector, or a picture of a single cell.
+"""
+
+    output: str
+
+
+class AugmentDoesNotFit(Problem):
+    """An augmentation does not lead to the network's input."""
+
+    code = "E621"
+    text = "{augmentation}: {reason}"
+    explanation = """
+Crops are taken from pictures of the network's size (a folder's pictures are kept a little larger for a random
+resized crop), and what they leave must be of the network's size again.
+"""
+
+    augmentation: str
+    reason: str
+
+
+class TooFewSamples(Problem):
+    """There is not enough data for the split asked for."""
+
+    code = "E622"
+    text = "{dataset}: {reason}"
+    explanation = """
+A share is held back class by class; the training set and the part that is held back must both keep at least
+one sample.
+"""
+
+    dataset: str
+    reason: str
+
+
+class RunFolderInUse(Problem):
+    """The folder for the run is not empty."""
+
+    code = "E631"
+    text = "{folder} is not empty"
+    explanation = """
+A run never writes over another. Name another folder, or continue the run in it with `--resume`.
+"""
+
+    folder: str
+
+
+class NothingToResume(Problem):
+    """The folder to resume holds no checkpoint."""
+
+    code = "E632"
+    text = "{folder} holds no run: {missing} is missing"
+    explanation = """
+A run writes its checkpoint at the end of each epoch and when it is interrupted. A folder without one is not a
+run's, or the run ended before its first epoch did.
+"""
+
+    folder: str
+    missing: str
+
+
+class DamagedRun(Problem):
+    """A file of a run cannot be read."""
+
+    code = "E633"
+    text = "{file} cannot be used: {reason}"
+    explanation = """
+The file is damaged, or a later version of the program wrote it.
+"""
+
+    file: str
+    reason: str
+
+
+class OtherRun(Problem):
+    """What is to be resumed was started otherwise."""
+
+    code = "E634"
+    text = "{folder} cannot be continued with {what} = {now}: it was started with {before}"
+    explanation = """
+A resumed run goes on exactly as it would have without the break. Only epochs, max_steps, root, device and
+workers may be changed; for anything else start a new run.
+"""
+
+    folder: str
+    what: str
+    now: str
+    before: str
+
+
+class NotFinite(Problem):
+    """The training loss became NaN or infinite."""
+
+    code = "E635"
+    text = "the loss became {loss} by step {step} of epoch {epoch}"
+    explanation = """
+Most often the learning rate is too high for the network: divide it by ten, or let it rise slowly with
+`warmup`. The checkpoint of the last good epoch is kept.
+"""
+
+    loss: str
+    epoch: int
+    step: int
+
+
+class NoDevice(Problem):
+    """The device asked for is not there."""
+
+    code = "E636"
+    text = "there is no device {device}: {reason}"
+    explanation = """
+`device = "auto"` takes a GPU where there is one, else the CPU.
+"""
+
+    device: str
+    reason: str
+
+
+class NothingToTrain(Problem):
+    """The network has no weight that training could change."""
+
+    code = "E637"
+    text = "the network has no weights to train"
+    explanation = """
+Training changes the weights of layers such as conv, linear and batchnorm that are not frozen. This network has
+none.
+"""

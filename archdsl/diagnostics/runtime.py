@@ -1,0 +1,197 @@
+"""E7xx: what goes wrong after the check: weights that do not fit, an export that differs, a package that is missing."""
+
+from __future__ import annotations
+
+from archdsl.diagnostics.problem import Problem
+
+
+class MissingPackage(Problem):
+    """Something needs a package that is not installed."""
+
+    code = "E701"
+    text = '{purpose} needs the package {package}: pip install "archdsl[{extra}]"'
+    explanation = """
+The checker, the table and the formatter work with the front end alone. Building and training need the
+extra `torch`, the ONNX export needs the extra `onnx`; `pip install "archdsl[all]"` brings both.
+"""
+
+    purpose: str
+    package: str
+    extra: str
+
+
+class MissingWeight(Problem):
+    """The weights lack an entry that the model has."""
+
+    code = "E702"
+    text = "the weights have no {key} ({expected})"
+    explanation = """
+Weights fit a model when their keys are the state_dict's keys of that model. Usually they belong to another
+model of the spec, or to the same one with other settings: give the `--model` and `--set` of the training run.
+"""
+
+    key: str
+    expected: str
+
+
+class WrongWeightShape(Problem):
+    """An entry of the weights has other sizes than the model's."""
+
+    code = "E703"
+    text = "the weights have {key} as {found}, but the model has {expected}"
+    explanation = """
+The weights come from a model with other sizes: another number of classes, another width, another input.
+Give the `--set` and `--input` of the training run.
+"""
+
+    key: str
+    found: str
+    expected: str
+
+
+class UnexpectedWeight(Problem):
+    """The weights have an entry that the model has not."""
+
+    code = "E704"
+    text = "the weights have {key} ({found}), but the model has no such entry"
+    explanation = """
+Weights fit a model when their keys are the state_dict's keys of that model. Usually they belong to another
+model of the spec, or to the same one with other settings: give the `--model` and `--set` of the training run.
+"""
+
+    key: str
+    found: str
+
+
+class WrongOpset(Problem):
+    """The opset asked for is outside the range that can be written."""
+
+    code = "E705"
+    text = "opset {opset} cannot be written; {first} to {last} can"
+    explanation = """
+An opset is a version of ONNX's set of operators. A file says which one it uses, and a runtime reads those
+up to its own version. 20 suits current runtimes.
+"""
+
+    opset: int
+    first: int
+    last: int
+
+
+class OperatorNotInOpset(Problem):
+    """A layer needs an operator that the chosen opset does not have yet."""
+
+    code = "E706"
+    text = "the operator {op} is in ONNX since opset {since}, but the export is for opset {opset}"
+    explanation = """
+Older opsets lack some operators, and not every layer can be put together from the older ones. Export with
+a later opset, or use another layer.
+"""
+
+    op: str
+    since: int
+    opset: int
+
+
+class ExportDiffers(Problem):
+    """The exported file does not compute what the module computes."""
+
+    code = "E707"
+    text = (
+        "{output} of the exported file differs from the module's by {difference:.3g} on a batch of {batch}; "
+        "{tolerance:.3g} is allowed"
+    )
+    explanation = """
+After an export the file is run in ONNX Runtime and compared with the module on random batches. The allowed
+difference is the tolerance, times the largest output where that is over 1. Very deep networks with fresh
+weights can come near it by rounding alone: give a larger tolerance. Anything far above it is a defect.
+No file is written.
+"""
+
+    output: str
+    difference: float
+    tolerance: float
+    batch: int
+
+
+class CannotWrite(Problem):
+    """A file cannot be written where it was asked for."""
+
+    code = "E708"
+    text = "cannot write {path}: {reason}"
+    explanation = """
+The folder must exist and be writable, and the path must not be a folder's own. An older file of that name is
+replaced only when the new one is complete.
+"""
+
+    path: str
+    reason: str
+
+
+class OnnxRefused(Problem):
+    """ONNX's checker or runtime does not take the file."""
+
+    code = "E709"
+    text = "{tool} refuses the exported model: {reason}"
+    explanation = """
+Every file is checked with onnx.checker and full shape inference, and loaded in ONNX Runtime, before it is
+kept. A refusal by the checker is a defect of the layer's ONNX form; a refusal by the runtime may also be an
+operator it has no kernel for: try another opset.
+"""
+
+    tool: str
+    reason: str
+
+
+class WrongNormalisation(Problem):
+    """The mean and standard deviation to include do not suit the input."""
+
+    code = "E710"
+    text = "normalize: {reason}"
+    explanation = """
+The mean and the standard deviation have one number for each channel of the input, and no deviation is 0:
+the file then starts with (x - mean) / std.
+"""
+
+    reason: str
+
+
+class NotBuiltFromSpec(Problem):
+    """The module given was not built from a spec."""
+
+    code = "E711"
+    text = "the module ({cls}) was not built from a spec, so that its graph is unknown"
+    explanation = """
+The ONNX file is written from the checked graph that a module made by `build()` carries. Another module can be
+exported with `torch.onnx.export`, or written as a spec first.
+"""
+
+    cls: str
+
+
+class WrongOutputShape(Problem):
+    """ONNX's shape inference and the checker disagree."""
+
+    code = "E712"
+    text = "{output} is {found} by ONNX's shape inference, but {expected} by the checker"
+    explanation = """
+ONNX infers the shape of every output anew from the file. A disagreement is a defect of the layer's ONNX form.
+"""
+
+    output: str
+    found: str
+    expected: str
+
+
+class NoOnnxForm(Problem):
+    """A layer cannot be written in ONNX's operators with these arguments."""
+
+    code = "E713"
+    text = "{kind} has no ONNX form: {reason}"
+    explanation = """
+ONNX's operators do not cover every layer with every argument, and a kind that another project adds may have
+no ONNX form at all. The network can be trained all the same; for the export use another layer or argument.
+"""
+
+    kind: str
+    reason: str

@@ -1,0 +1,297 @@
+"""From a spec's text to checked networks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics.files import NoModel, UnknownModel
+from archdsl.diagnostics.limits import Recursive
+from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
+from archdsl.elaborate.binding import Given, assign
+from archdsl.elaborate.elaborator import Elaborator, Place
+from archdsl.elaborate.environment import BlockValue, Environment, ModelValue
+from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.files import Loader, Module, read
+from archdsl.elaborate.names import Scope, suggestion
+from archdsl.network import Network
+from archdsl.source import Source
+from archdsl.syntax import tree
+from archdsl.values import Construct, Entry, RecipeEntries
+
+__all__ = ["check_source", "elaborate", "load_module", "models_in", "read"]
+
+
+def load_module(source: Source, path: Path | None = None) -> Module:
+    """A source with all it imports; imports are looked for beside `path`.
+
+    Raises:
+        SpecError: with all errors of syntax, imports and definitions.
+    """
+    loader = Loader()
+    module = loader.load(source, (path or Path(source.path)).absolute())
+    if loader.diagnostics:
+        raise SpecError(loader.diagnostics)
+    module.spec = _whole_text(module, loader)
+    return module
+
+
+def _whole_text(module: Module, loader: Loader) -> str:
+    """The spec as one text: what is imported stands in front, in place of the import lines."""
+    imports = [item for item in module.file.items if isinstance(item, tree.Import)]
+    if not imports:
+        return module.source.text
+    parts = []
+    for other in reversed(list(loader.modules.values())):
+        for item in other.file.items:
+            wanted = isinstance(item, tree.BlockDef | tree.Let) or (
+                isinstance(item, tree.ModelDef | tree.VariantDef) and item.name.name in module.imported_models
+            )
+            if other is not module and wanted:
+                parts.append(item.span.text)
+    text = module.source.text
+    for item in reversed(imports):
+        text = text[: item.span.start] + text[item.span.end :]
+    return "\n\n".join([*parts, text.lstrip("\n")])
+
+
+def models_in(module: Module) -> list[str]:
+    """The models of a file that can be built without settings, in the order of the text."""
+    return [name for name, model in module.models.items() if not _open_params(model, module)]
+
+
+def default_model(module: Module) -> str | None:
+    """The model a command works on unless told otherwise: the one named as the file, else the first."""
+    names = models_in(module)
+    stem = Path(module.source.path).stem
+    return stem if stem in names else next(iter(names), None)
+
+
+def _lookup(module: Module, name: str) -> ModelValue | None:
+    return module.models.get(name) or module.imported_models.get(name)
+
+
+def _chain(model: ModelValue, module: Module) -> list[ModelValue]:
+    """A variant, the variant or model it is based on, and so on to the model with the body.
+
+    Raises:
+        Located: an unknown base, or variants that go round in a circle.
+    """
+    chain = [model]
+    while isinstance(definition := chain[-1].definition, tree.VariantDef):
+        base = _lookup(module, definition.base.name)
+        if base is None:
+            known = [*module.models, *module.imported_models]
+            meant = suggestion(definition.base.name, known)
+            span = definition.base.name_span
+            helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
+            raise Located(UnknownName(definition.base.name), span, label="no model of that name", helps=helps)
+        if base in chain:
+            raise Located(Recursive(base.name, ""), definition.base.name_span)
+        chain.append(base)
+    return chain
+
+
+def _open_params(model: ModelValue, module: Module) -> list[str]:
+    """The parameters of a model that have no default and that no variant gives."""
+    try:
+        chain = _chain(model, module)
+    except Located:
+        return []
+    still_open = [param.name for param in model.definition.params if param.default is None]
+    for variant, base in pairwise(chain):
+        assert isinstance(variant.definition, tree.VariantDef)
+        arguments = variant.definition.base.arguments
+        given = {one.name for one in arguments if one.name}
+        positional = sum(one.name is None for one in arguments)
+        params = base.definition.params
+        still_open += [p.name for p in params[positional:] if p.default is None and p.name not in given]
+    return still_open
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Room for the nesting that the limits allow: about ten Python frames a level."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 10_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def elaborate(
+    module: Module,
+    name: str | None = None,
+    *,
+    input: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Network:
+    """A model of a file, expanded and checked.
+
+    Raises:
+        SpecError: there is no such model, a setting it does not have, or anything wrong in it.
+    """
+    chosen = name or default_model(module)
+    if chosen is None:
+        params = {model: _open_params(value, module) for model, value in module.models.items()}
+        more = "".join(f"; `{model}` needs {', '.join(names)}" for model, names in params.items())
+        raise SpecError([Diagnostic(NoModel(module.source.path, more), path=module.source.path)])
+    model = _lookup(module, chosen)
+    if model is None:
+        known = [*module.models, *module.imported_models]
+        meant = suggestion(chosen, known)
+        helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
+        listed = ", ".join(f"`{one}`" for one in known) or "none"
+        problem = UnknownModel(module.source.path, chosen, listed)
+        raise SpecError([Diagnostic(problem, path=module.source.path, helps=helps)])
+    with _deep_recursion():
+        return _Run(module, model, input, settings or {}).network()
+
+
+class _Run:
+    """One model on its way through the elaborator."""
+
+    def __init__(
+        self, module: Module, model: ModelValue, input: Sequence[int] | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.module = module
+        self.model = model
+        self.settings = dict(settings)
+        self.used: dict[str, Any] = {}
+        self.elaborator = Elaborator()
+        self.elaborator.given_input = tuple(input) if input is not None else None
+
+    def network(self) -> Network:
+        elaborator = self.elaborator
+        try:
+            definition, env = self._bind()
+        except Located as error:
+            elaborator.report(error, Place(Scope(), Environment()))
+            raise SpecError(elaborator.diagnostics) from None
+        root = elaborator.model(definition.body, env, self.model.name)
+        recipe = self._recipe(env)
+        if elaborator.diagnostics:
+            raise SpecError(sorted(elaborator.diagnostics, key=_position))
+        return Network(
+            name=self.model.name,
+            settings=self.used,
+            root=root,
+            outputs=tuple(elaborator.outputs),
+            spec=self.module.spec,
+            path=self.module.source.path,
+            recipe=recipe,
+        )
+
+    def _bind(self) -> tuple[tree.ModelDef, Environment]:
+        """The model with the body and the values of its parameters: settings first, then what the variants give."""
+        chain = _chain(self.model, self.module)
+        self._refuse_unknown_settings(chain)
+        given: list[Given] = []
+        for model in chain:
+            definition = model.definition
+            names = [param.name for param in definition.params]
+            what = f"model `{model.name}`"
+            bound = assign(what, names, [], given, definition.name.span)
+            bound |= {
+                name: Given(name, self.settings[name], definition.name.span) for name in names if name in self.settings
+            }
+            env = self.elaborator.bind(what, definition.params, list(_named(bound)), model.home, definition.name.span)
+            self.used |= {name: _plain(env.values[name]) for name in names}
+            if isinstance(definition, tree.ModelDef):
+                return definition, env
+            given = self.elaborator.arguments(definition.base.arguments, Place(Scope(), env))
+        raise AssertionError("a chain of variants ends in a model")
+
+    def _refuse_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
+        known = [param.name for model in chain for param in model.definition.params]
+        for name in self.settings:
+            if name not in known:
+                meant = suggestion(name, known)
+                listed = ", ".join(f"`{one}`" for one in known) or "none"
+                hint = f"did you mean `{meant}`?" if meant else f"its parameters are {listed}"
+                problem = UnknownArgument(f"model `{self.model.name}`", name)
+                diagnostic = Diagnostic(problem, path=self.module.source.path, helps=(Help(hint),))
+                raise SpecError([diagnostic])
+
+    def _recipe(self, env: Environment) -> RecipeEntries | None:
+        """The entries of the `train` block for this model; one that names the model goes before one for all."""
+        blocks = [block for block in self.module.trains if self._is_for(block)]
+        if not blocks:
+            return None
+        block = max(blocks, key=lambda one: bool(one.models))
+        entries: RecipeEntries = {}
+        for setting in block.entries:
+            try:
+                if setting.name in entries:
+                    raise Located(DuplicateName("the entry", setting.name), setting.name_span)
+                value = self.elaborator.evaluator.evaluate(setting.value, env, constructs=True)
+                entries[setting.name] = Entry(_constructs(value), setting.span)
+            except (Unknown, Stop):
+                continue
+            except Located as error:
+                self.elaborator.report(error, Place(Scope(), env))
+        return entries
+
+    def _is_for(self, block: tree.TrainDef) -> bool:
+        for name in block.models:
+            if _lookup(self.module, name.name) is None:
+                error = Located(UnknownName(name.name), name.span, label="no model of that name")
+                self.elaborator.report(error, Place(Scope(), Environment()))
+        return not block.models or self.model.name in [name.name for name in block.models]
+
+
+def _named(bound: Mapping[str, Given]) -> Iterator[Given]:
+    return (Given(name, one.value, one.span) for name, one in bound.items())
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value as plain data."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | range):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return str(value)
+
+
+def _constructs(value: Any) -> Any:
+    """A recipe's value; a name that happens to be a block's is only a name here."""
+    if isinstance(value, BlockValue):
+        return Construct(value.name, span=value.definition.name.span)
+    return list(value) if isinstance(value, range) else value
+
+
+def _position(diagnostic: Diagnostic) -> tuple[str, int]:
+    span = diagnostic.span
+    return ("", -1) if span is None else (span.source.path, span.start)
+
+
+def check_source(source: Source, path: Path | None = None) -> tuple[list[Diagnostic], int]:
+    """All that is wrong with a file, in the order of the text, and the number of models looked at.
+
+    Every model that can be built without settings is expanded, every recipe is typed.
+    """
+    from archdsl.recipe import Recipe
+
+    try:
+        module = load_module(source, path)
+    except SpecError as error:
+        return list(error.diagnostics), 0
+    found: list[Diagnostic] = []
+    names = models_in(module)
+    for name in names:
+        try:
+            network = elaborate(module, name)
+            if network.recipe is not None:
+                Recipe.from_entries(network.recipe)
+        except SpecError as error:
+            known = {(one.span, one.problem) for one in found}
+            found += [one for one in error.diagnostics if (one.span, one.problem) not in known]
+    return sorted(found, key=_position), len(names)

@@ -1,0 +1,827 @@
+"""One walk over a model's statements that expands it, names its parts and infers every shape.
+
+Conditions may read the current tensor (`if channels != planes`), so expansion and shape inference cannot be
+two passes. After a mistake the walk goes on with an unknown shape, which silences what would only follow
+from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Refused
+from archdsl.diagnostics.limits import Recursive, TensorTooLarge, TooDeep, TooManyLayers
+from archdsl.diagnostics.names import (
+    BadArgument,
+    DuplicateName,
+    Misplaced,
+    UnknownLayer,
+    UnknownName,
+    UnknownSetting,
+    WrongReuse,
+)
+from archdsl.diagnostics.shapes import NotDivisible, ShapesDiffer
+from archdsl.diagnostics.values import WrongType
+from archdsl.elaborate.binding import Given, assign, make
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
+from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.expressions import Evaluator, describe, unpack
+from archdsl.elaborate.initialisation import Initialisation, for_layer, setting
+from archdsl.elaborate.names import Scope, check_label, suggestion
+from archdsl.graph import (
+    AnyNode,
+    Aux,
+    Dense,
+    Group,
+    Inception,
+    LayerNode,
+    Residual,
+    Scale,
+    Split,
+    Sum,
+    Tap,
+    Use,
+    walk,
+)
+from archdsl.layers import all_kinds, kind_named
+from archdsl.layers.base import Layer
+from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
+from archdsl.shapes import Shape, broadcast
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+#: Statements that are written like a layer.
+STATEMENTS = ("input", "use", "output", "reuse")
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a part is being made: its scope, the calls that led there, and whether it runs in training only."""
+
+    scope: Scope
+    env: Environment
+    chain: tuple[Frame, ...] = ()
+    aux: bool = False
+    blocks: tuple[tree.BlockDef, ...] = ()
+    made: dict[str, Reusable] = field(default_factory=dict)
+
+    def inside(self, scope: Scope) -> Place:
+        """The same place in an inner scope."""
+        return replace(self, scope=scope, made={})
+
+    def with_env(self, env: Environment) -> Place:
+        """The same place with other names in sight; labels and reuse are those of the scope."""
+        return replace(self, env=env)
+
+
+@dataclass(slots=True)
+class Reusable:
+    """A labelled item that `reuse` can run again."""
+
+    item: tree.Item
+    env: Environment
+    node: AnyNode
+    initialisation: Initialisation
+
+
+class Elaborator:
+    """Expands one model. Problems are collected in `diagnostics`."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.evaluator = Evaluator()
+        self.layers = 0
+        self.taps = 0
+        self.depth = 0
+        self.outputs: list[Tap] = []
+        self.aux_names: dict[str, Span] = {}
+        self.initialisation: Initialisation = ()
+        self.input: Shape | None = None
+        self.given_input: tuple[int, ...] | None = None
+
+    # The current tensor. It lives in the evaluator, which reads it for `channels` and the like.
+
+    @property
+    def x(self) -> Shape | None:
+        """The current tensor's shape, None after a mistake."""
+        return self.evaluator.current
+
+    @x.setter
+    def x(self, shape: Shape | None) -> None:
+        self.evaluator.current = shape
+
+    # Reporting
+
+    def report(self, error: Located, place: Place) -> None:
+        """Keep a problem with the chain of calls that led there; the same one at the same place only once."""
+        diagnostic = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, place.chain)
+        same = (one.span == error.span and one.problem == error.problem for one in self.diagnostics)
+        if not any(same):
+            self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= MAX_ERRORS:
+            raise Stop(error.problem, error.span)
+
+    @contextmanager
+    def reporting(self, place: Place) -> Iterator[None]:
+        """Report what goes wrong inside and go on behind it with an unknown shape."""
+        try:
+            yield
+        except Stop:
+            raise
+        except Located as error:
+            self.x = None
+            self.report(error, place)
+        except Unknown:
+            self.x = None
+
+    @contextmanager
+    def nested(self, span: Span) -> Iterator[None]:
+        """One level of expansion deeper."""
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    # Bodies
+
+    def model(self, body: tree.Body, env: Environment, name: str) -> Group:
+        """The graph of a model, whose body begins with its input."""
+        place = Place(Scope(), env)
+        start = Shape()
+        nodes: tuple[AnyNode, ...] = ()
+        try:
+            nodes = self.sequence(body, place)
+        except Stop as stop:
+            if len(self.diagnostics) < MAX_ERRORS:
+                self.diagnostics.append(Diagnostic(stop.problem, stop.span, stop.label))
+        if self.input is None and not self.diagnostics:
+            problem = Misplaced("a model begins with `input(...)`")
+            helps = (Help("for example `input(3x224x224)`"),)
+            self.diagnostics.append(Diagnostic(problem, body.span, helps=helps))
+        return Group(
+            name="", label="", input=self.input or start, output=self.x or start, span=body.span, body=nodes, block=name
+        )
+
+    def sequence(self, body: tree.Body, place: Place) -> tuple[AnyNode, ...]:
+        """The nodes of a body, one after the other."""
+        with self.nested(body.span), self.settings():
+            return tuple(node for item, where in self.items(body, place) if (node := self.item(item, where)))
+
+    def branches(self, body: tree.Body, place: Place) -> tuple[list[AnyNode], list[Shape | None]]:
+        """The items of a body, each on the same input; with their outputs."""
+        start = self.x
+        nodes, ends = [], []
+        with self.nested(body.span), self.settings():
+            for item, where in self.items(body, place):
+                node = self.item(item, where)
+                if node is not None or self.x is None:
+                    ends.append(self.x)
+                if node is not None:
+                    nodes.append(node)
+                self.x = start
+        return nodes, ends
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """`init = ...` holds to the end of its body, for the blocks called there too."""
+        before = self.initialisation
+        try:
+            yield
+        finally:
+            self.initialisation = before
+
+    def items(self, body: tree.Body, place: Place) -> Iterator[tuple[tree.Item, Place]]:
+        """The items of a body with loops and conditions carried out, lazily: they may read the current tensor."""
+        place = place.with_env(place.env.child())
+        for statement in body.statements:
+            match statement:
+                case tree.Item():
+                    yield statement, place
+                case tree.Let():
+                    self.let(statement, place)
+                case tree.Setting():
+                    self.setting(statement, place)
+                case tree.For():
+                    yield from self.loop(statement, place)
+                case tree.If():
+                    yield from self.condition(statement, place)
+                case _:
+                    assert_never(statement)
+
+    def let(self, statement: tree.Let, place: Place) -> None:
+        """Bind names; those whose value is wrong are silent afterwards. `let n = n + 1` reads the n before."""
+        before = self.x
+        bound: Mapping[str, Any] = {target.name: UNKNOWN for target in statement.targets}
+        with self.reporting(place):
+            value = self.evaluator.evaluate(statement.value, place.env)
+            bound = unpack(statement.targets, value, statement.value.span)
+        place.env.values |= bound
+        self.x = before
+
+    def setting(self, statement: tree.Setting, place: Place) -> None:
+        """`init = ...`, the only setting of a body."""
+        before = self.x
+        with self.reporting(place):
+            if statement.name != "init":
+                helps = (Help(f"to name a value: `let {statement.span.text}`"),)
+                raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
+            value = self.evaluator.evaluate(statement.value, place.env, constructs=True)
+            self.initialisation = (*self.initialisation, setting(value, statement.value.span))
+        self.x = before
+
+    def loop(self, statement: tree.For, place: Place) -> Iterator[tuple[tree.Item, Place]]:
+        """The items of a loop's body, once for each value."""
+        values: Any = ()
+        with self.reporting(place):
+            values = self.evaluator.evaluate(statement.values, place.env)
+            if not isinstance(values, list | tuple | range):
+                problem = WrongType("a loop", "runs over a list or a range", describe(values))
+                helps = (Help(f"`1..{values}` counts from 1"),) if isinstance(values, int) else ()
+                raise Located(problem, statement.values.span, helps=helps)
+        with self.nested(statement.span):
+            for value in values:
+                self.evaluator.step(statement.span)
+                inner = place.with_env(place.env.child())
+                try:
+                    inner.env.values |= unpack(statement.targets, value, statement.values.span)
+                except Located as error:
+                    self.x = None
+                    self.report(error, place)
+                    return
+                yield from self.items(statement.body, inner)
+
+    def condition(self, statement: tree.If, place: Place) -> Iterator[tuple[tree.Item, Place]]:
+        """The items of the branch that is taken."""
+        chosen: tree.Body | tree.If | None = None
+        with self.reporting(place):
+            test = self.evaluator.boolean(statement.test, place.env, "the condition")
+            chosen = statement.body if test else statement.otherwise
+        with self.nested(statement.span):
+            if isinstance(chosen, tree.If):
+                yield from self.condition(chosen, place)
+            elif chosen is not None:
+                yield from self.items(chosen, place)
+
+    # Items
+
+    def item(self, item: tree.Item, place: Place) -> AnyNode | None:
+        """The node of an item; None for one that makes none, and after a mistake."""
+        self.evaluator.step(item.span)
+        node: AnyNode | None = None
+        with self.reporting(place):
+            node = self._form(item, place)
+        if item.tap is not None:
+            node = self._keep(item.tap, node, place)
+        return node
+
+    def _form(self, item: tree.Item, place: Place) -> AnyNode | None:
+        form = item.form
+        label = None if item.label is None else self.label(item.label, place)
+        if isinstance(form, tree.LayerCall):
+            if form.name in STATEMENTS:
+                return self._statement(form, item, place)
+            node = self._call(form, label, item, place)
+        else:
+            self._require_tensor(form.span)
+            inner = place
+            if label is not None:
+                inner = place.inside(Scope(place.scope.full(place.scope.take(label, item.span))))
+            node = self._combinator(form, label, inner)
+        if label is not None and node is not None:
+            place.made[label] = Reusable(item, place.env, node, self.initialisation)
+        return node
+
+    def label(self, label: tree.Label, place: Place) -> str:
+        """A label's text, its expressions evaluated."""
+        texts = []
+        for part in label.parts:
+            value = part if isinstance(part, str) else self.evaluator.evaluate(part, place.env)
+            if isinstance(value, bool) or not isinstance(value, str | int):
+                raise Located(WrongType("a label", "is made of texts and whole numbers", describe(value)), label.span)
+            texts.append(str(value))
+        name = "".join(texts)
+        check_label(name, label.span)
+        return name
+
+    def _keep(self, target: tree.TapTarget, node: AnyNode | None, place: Place) -> AnyNode | None:
+        """Keep the current tensor under a name (`-> d1`, `-> skip[i]`)."""
+        values = place.env.function.values
+        index: Any = None
+        shape = self.x
+        with self.reporting(place):
+            index = None if target.index is None else self.evaluator.evaluate(target.index, place.env)
+            if isinstance(index, list | dict):
+                raise Located(WrongType("the index of a tap", "is a number or a text", describe(index)), target.span)
+        self.x = shape
+        kept: object = UNKNOWN
+        if shape is not None and node is not None:
+            self.taps += 1
+            name = target.name if index is None else f"{target.name}{index}"
+            tap = Tap(self.taps, name, shape)
+            node = replace(node, taps=(*node.taps, tap))
+            kept = TapValue(tap, place.aux)
+        if target.index is None:
+            values[target.name] = kept
+        else:
+            family = values.get(target.name)
+            values[target.name] = {**(family if isinstance(family, dict) else {}), index: kept}
+        return node
+
+    def _require_tensor(self, span: Span) -> None:
+        if not self.evaluator.has_tensor:
+            helps = (Help("a model begins with its input, for example `input(3x224x224)`"),)
+            raise Located(Misplaced("there is no tensor yet"), span, helps=helps)
+
+    # Statements that look like layers
+
+    def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place) -> AnyNode | None:
+        if item.label is not None:
+            raise Located(Misplaced(f"`{form.name}` makes no module and takes no label"), item.label.span)
+        given = self.arguments(form.arguments, place)
+        match form.name:
+            case "input":
+                return self._input(form, given, place)
+            case "use":
+                bound = assign("`use`", ["tap"], ["tap"], given, form.span)
+                tap = self._tap(bound["tap"], place)
+                before = self._known()
+                self.x = tap.shape
+                return Use(name=place.scope.path, label=None, input=before, output=tap.shape, span=form.span, tap=tap)
+            case "output":
+                self._output(form, given, place)
+                return None
+            case _:
+                return self._reuse(form, place)
+
+    def _input(self, form: tree.LayerCall, given: list[Given], place: Place) -> AnyNode | None:
+        if place.chain or self.depth > 1 or self.evaluator.has_tensor:
+            raise Located(Misplaced("`input` is the first statement of a model, once"), form.span)
+        sizes: Any = [one.value for one in given]
+        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+            sizes = list(sizes[0])
+        wrong = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 1]
+        if wrong or not sizes or any(one.name for one in given):
+            found = describe(wrong[0]) if wrong else "nothing"
+            helps = (Help("channels first: `input(3x224x224)`, or `input(784)` for a vector"),)
+            problem = BadArgument("`input`", "size", "must be whole numbers of at least 1", found)
+            self.evaluator.has_tensor = True
+            raise Located(problem, form.span, helps=helps)
+        self.evaluator.has_tensor = True
+        shape = Shape(self.given_input or sizes)
+        if len(shape) > 4:
+            raise Located(Misplaced(f"an input has at most three spatial axes, {shape} has {shape.rank}"), form.span)
+        self.x = self.input = shape
+        self._check_size("the input", shape, form.span)
+        return None
+
+    def _known(self) -> Shape:
+        if self.x is None:
+            raise Unknown
+        return self.x
+
+    def _tap(self, given: Given, place: Place) -> Tap:
+        value = given.value
+        if value is UNKNOWN:
+            raise Unknown
+        if not isinstance(value, TapValue):
+            helps = (Help("keep a tensor under a name with `-> name` behind the item that makes it"),)
+            raise Located(WrongType("a tap", "is expected here", describe(value)), given.span, helps=helps)
+        if value.aux and not place.aux:
+            problem = Misplaced(f"`{value.tap.name}` is made in an `aux` body, which runs in training only")
+            raise Located(problem, given.span)
+        return value.tap
+
+    def _output(self, form: tree.LayerCall, given: list[Given], place: Place) -> None:
+        if place.chain or place.aux:
+            raise Located(Misplaced("`output` stands in a model, not in a block or `aux`"), form.span)
+        if not given:
+            raise Located(Misplaced("`output` names the taps that the model returns too"), form.span)
+        for one in given:
+            tap = self._tap(one, place)
+            name = one.name or tap.name
+            self._new_output(name, one.span)
+            self.outputs.append(replace(tap, name=name))
+
+    def _new_output(self, name: str, span: Span) -> None:
+        if name == "out":
+            raise Located(DuplicateName("an output", name), span, label="the model's last tensor is called `out`")
+        if name in self.aux_names:
+            note = Note("the first is here", self.aux_names[name])
+            raise Located(DuplicateName("an output", name), span, notes=(note,))
+        self.aux_names[name] = span
+
+    def _reuse(self, form: tree.LayerCall, place: Place) -> AnyNode | None:
+        names = [one.value for one in form.arguments]
+        if len(names) != 1 or not isinstance(names[0], tree.Name | tree.Literal):
+            raise Located(Misplaced("`reuse(label)` takes the label of an earlier part of the same scope"), form.span)
+        name = names[0].name if isinstance(names[0], tree.Name) else str(names[0].value)
+        found = place.made.get(name)
+        if found is None:
+            meant = suggestion(name, place.made)
+            helps = (Help(f"did you mean `{meant}`?", names[0].span, meant),) if meant else ()
+            raise Located(UnknownName(name), names[0].span, label="no earlier part of this scope", helps=helps)
+        x = self._known()
+        again = self._again(found, place, form)
+        if again is None or self.x is None:
+            raise Unknown
+        if _state(again) != _state(found.node) or _structure(again) != _structure(found.node):
+            reason = f"its input was {found.node.input} and is now {x}"
+            raise Located(WrongReuse(name, reason), form.span, notes=(Note("first used here", found.node.span),))
+        return replace(_shared(again), taps=())
+
+    def _again(self, found: Reusable, place: Place, form: tree.LayerCall) -> AnyNode | None:
+        item = replace(found.item, tap=None)
+        fresh = Place(Scope(place.scope.path), found.env, place.chain, place.aux, place.blocks)
+        before, self.initialisation = self.initialisation, found.initialisation
+        try:
+            return self._form(item, fresh)
+        finally:
+            self.initialisation = before
+
+    # Layers and block calls
+
+    def arguments(self, arguments: Sequence[tree.Argument], place: Place) -> list[Given]:
+        """The values of a call's arguments. The bare name of a layer kind is that kind."""
+        return [
+            Given(one.name, self._argument(one, place), one.value.span if one.name is None else one.span)
+            for one in arguments
+        ]
+
+    def _argument(self, argument: tree.Argument, place: Place) -> Any:
+        value = argument.value
+        if argument.name == "init":
+            return self.evaluator.evaluate(value, place.env, constructs=True)
+        if isinstance(value, tree.Name):
+            return self._named_value(value, place)
+        return self.evaluator.evaluate(value, place.env)
+
+    def _named_value(self, name: tree.Name, place: Place) -> Any:
+        try:
+            return self.evaluator.evaluate(name, place.env)
+        except Located as error:
+            if isinstance(error.problem, UnknownName) and kind_named(name.name) is not None:
+                return KindValue(name.name)
+            raise
+
+    def _call(self, form: tree.LayerCall, label: str | None, item: tree.Item, place: Place) -> AnyNode | None:
+        """A layer or a block, by its name or by that of a parameter that holds one."""
+        try:
+            value = place.env.find(form.name)
+        except KeyError:
+            value = KindValue(form.name)
+        if value is UNKNOWN:
+            raise Unknown
+        if isinstance(value, BlockValue):
+            return self._block(value, form, label, item, place)
+        if not isinstance(value, KindValue):
+            if kind_named(form.name) is None:
+                problem: Problem = WrongType(f"`{form.name}`", "should be a layer or a block", describe(value))
+                raise Located(problem, form.name_span)
+            value = KindValue(form.name)
+        cls = kind_named(value.kind)
+        if cls is None:
+            raise self._unknown_layer(form, place)
+        self._require_tensor(form.span)
+        return self._layer(cls, form, label, item, place)
+
+    def _unknown_layer(self, form: tree.LayerCall, place: Place) -> Located:
+        blocks = {name for name in place.env.names() if isinstance(place.env.find(name), BlockValue)}
+        meant = suggestion(form.name, [*blocks, *all_kinds(), *STATEMENTS])
+        helps = (Help(f"did you mean `{meant}`?", form.name_span, meant),) if meant else ()
+        return Located(UnknownLayer(form.name), form.name_span, helps=helps)
+
+    def _layer(
+        self, cls: type[Layer], form: tree.LayerCall, label: str | None, item: tree.Item, place: Place
+    ) -> LayerNode | None:
+        name = place.scope.full(place.scope.take(label, item.span))
+        self.layers += 1
+        if self.layers > MAX_LAYERS:
+            raise Stop(TooManyLayers(MAX_LAYERS), form.span)
+        what = f"`{cls.kind}`"
+        given = self.arguments(form.arguments, place)
+        init = next((one for one in given if one.name == "init"), None)
+        trainable = self._trainable(given, what)
+        rest = [one for one in given if one.name not in {"init", "trainable"}]
+        operands: tuple[Tap, ...] = ()
+        if cls.takes_taps:
+            operands = tuple(self._tap(one, place) for one in rest if one.name is None)
+            rest = [one for one in rest if one.name is not None]
+        layer = make(what, cls, rest, form.span)
+        x = self._known()
+        y = self._shape(layer, x, operands, form, rest)
+        self._check_size(f"the output of {what}", y, form.span)
+        weights = layer.weights(x)
+        for key, tensor in weights.items():
+            self._check_size(f"the {key} of {what}", tensor.shape, form.span)
+        self.x = y
+        return LayerNode(
+            name=name,
+            label=name.rpartition(".")[2],
+            input=x,
+            output=y,
+            span=item.span,
+            chain=place.chain,
+            layer=layer,
+            operands=operands,
+            init=for_layer(cls.kind, weights, self.initialisation, init) if weights else {},
+            trainable=trainable,
+        )
+
+    def _trainable(self, given: list[Given], what: str) -> bool:
+        for one in given:
+            if one.name == "trainable":
+                if not isinstance(one.value, bool):
+                    problem = BadArgument(what, "trainable", "must be `true` or `false`", describe(one.value))
+                    raise Located(problem, one.span)
+                return one.value
+        return True
+
+    def _shape(
+        self, layer: Layer, x: Shape, operands: tuple[Tap, ...], form: tree.LayerCall, given: list[Given]
+    ) -> Shape:
+        try:
+            return layer.shape(x, *(tap.shape for tap in operands))
+        except Refused as refused:
+            span = form.span
+            positional = iter(type(layer).model_fields)
+            for one in given:
+                name = one.name or next(positional, "")
+                if name == refused.argument:
+                    span = one.span
+            helps = (Help(refused.help),) if refused.help else ()
+            raise Located(refused.problem, span, label=f"the input is {x}", helps=helps) from None
+
+    def _check_size(self, what: str, shape: Shape, span: Span) -> None:
+        if shape.numel > MAX_NUMEL:
+            raise Located(TensorTooLarge(what, str(shape), shape.numel, MAX_NUMEL), span)
+
+    def _block(
+        self, block: BlockValue, form: tree.LayerCall, label: str | None, item: tree.Item, place: Place
+    ) -> AnyNode | None:
+        definition = block.definition
+        self._require_tensor(form.span)
+        if definition in place.blocks:
+            between = [one.name.name for one in place.blocks[place.blocks.index(definition) + 1 :]]
+            through = f" through {', '.join(f'`{one}`' for one in between)}" if between else ""
+            raise Stop(Recursive(block.name, through), form.span)
+        name = place.scope.full(place.scope.take(label, item.span))
+        given = self.arguments(form.arguments, place)
+        env = self.bind(f"`{block.name}`", definition.params, given, block.home, form.span)
+        frame = Frame(f"block `{block.name}`", form.span)
+        inner = Place(Scope(name), env, (*place.chain, frame), place.aux, (*place.blocks, definition))
+        before = self._known()
+        errors = len(self.diagnostics)
+        body = self.sequence(definition.body, inner)
+        if self.x is None or len(self.diagnostics) > errors:
+            self.x = None
+            return None
+        return Group(
+            name=name,
+            label=name.rpartition(".")[2],
+            input=before,
+            output=self.x,
+            span=item.span,
+            chain=place.chain,
+            body=body,
+            block=block.name,
+        )
+
+    def bind(
+        self, what: str, params: Sequence[tree.Param], given: Sequence[Given], home: Environment, span: Span
+    ) -> Environment:
+        """The environment of a call: the arguments by the names of the parameters, then the defaults."""
+        names = [param.name for param in params]
+        required = [param.name for param in params if param.default is None]
+        bound = assign(what, names, required, given, span)
+        env = Environment(home)
+        place = Place(Scope(), env)
+        for param in params:
+            if param.name in env.values:
+                raise Located(DuplicateName("a parameter", param.name), param.span)
+            if param.name in bound:
+                env.values[param.name] = bound[param.name].value
+            elif param.default is not None:
+                argument = tree.Argument(param.name, param.default, param.default.span)
+                env.values[param.name] = self._argument(argument, place)
+        return env
+
+    # Combinators
+
+    def _combinator(
+        self, form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm, label: str | None, place: Place
+    ) -> AnyNode | None:
+        x = self._known()
+        errors = len(self.diagnostics)
+        head: Mapping[str, Any] = {
+            "name": place.scope.path,
+            "label": label,
+            "input": x,
+            "span": form.span,
+            "chain": place.chain,
+        }
+        match form:
+            case tree.GroupForm():
+                node: AnyNode | None = self._group(form.body, head, place)
+            case tree.ResidualForm():
+                node = self._residual(form, head, place)
+            case tree.CombinatorForm():
+                node = self._branching(form, head, place)
+            case _:
+                assert_never(form)
+        if len(self.diagnostics) > errors or node is None:
+            self.x = None
+            return None
+        self.x = node.output
+        return node
+
+    def _group(self, body: tree.Body, head: Mapping[str, Any], place: Place) -> Group | None:
+        nodes = self.sequence(body, place)
+        return None if self.x is None else Group(**head, output=self.x, body=nodes)
+
+    def _inner(self, body: tree.Body, place: Place, x: Shape) -> Group | None:
+        """The body of a combinator: a transparent group that starts at `x`."""
+        self.x = x
+        head = {"name": place.scope.path, "label": None, "input": x, "span": body.span, "chain": place.chain}
+        return self._group(body, head, place)
+
+    def _residual(self, form: tree.ResidualForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        x: Shape = head["input"]
+        if form.when is not None and not self.evaluator.boolean(form.when, place.env, "the condition"):
+            return self._group(form.body, head, place)
+        body = self._inner(form.body, place, x)
+        shortcut = None if form.shortcut is None else self._inner(form.shortcut, place, x)
+        if body is None or (form.shortcut is not None and shortcut is None):
+            return None
+        first = x if shortcut is None else shortcut.output
+        output = broadcast(first, body.output)
+        if output is None:
+            what = "the input" if shortcut is None else "the shortcut"
+            place_of_first = Note(f"{what} is {first}", form.shortcut.span if form.shortcut else None)
+            helps: tuple[Help, ...] = ()
+            if shortcut is None and len(first) == len(body.output):
+                helps = (Help("give it a path that changes the shape too: `} shortcut { conv(...) }`"),)
+            problem = ShapesDiffer("residual", f"{what} is {first}", f"the body is {body.output}")
+            note = Note(f"the body gives {body.output}", _last_span(body) or form.body.span)
+            raise Located(problem, form.span, label="these cannot be added", notes=(place_of_first, note), helps=helps)
+        if shortcut is not None and not shortcut.body:
+            shortcut = None
+        return Residual(**head, output=output, body=body, shortcut=shortcut)
+
+    def _branching(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        if form.kind != "split" and form.arguments:
+            raise Located(Misplaced(f"`{form.kind}` takes no arguments"), form.arguments[0].span)
+        match form.kind:
+            case "inception":
+                return self._inception(form, head, place)
+            case "sum":
+                return self._sum(form, head, place)
+            case "dense":
+                return self._dense(form, head, place)
+            case "scale":
+                return self._scale(form, head, place)
+            case "split":
+                return self._split(form, head, place)
+            case _:
+                return self._aux(form, head, place)
+
+    def _branches_of(self, form: tree.CombinatorForm, place: Place) -> list[AnyNode] | None:
+        errors = len(self.diagnostics)
+        nodes, ends = self.branches(form.body, place)
+        if len(self.diagnostics) > errors or None in ends:
+            return None
+        if not nodes:
+            raise Located(Misplaced(f"`{form.kind}` needs at least one item"), form.kind_span)
+        return nodes
+
+    def _inception(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        nodes = self._branches_of(form, place)
+        if nodes is None:
+            return None
+        output = self._concatenate(form, nodes)
+        return Inception(**head, output=output, branches=tuple(nodes))
+
+    def _concatenate(self, form: tree.CombinatorForm, nodes: Sequence[AnyNode]) -> Shape:
+        first = nodes[0].output
+        for node in nodes[1:]:
+            if node.output[1:] != first[1:]:
+                self._differ(form, nodes[0], node, "concatenated on channels")
+        return first.with_channels(sum(node.output.channels for node in nodes))
+
+    def _differ(self, form: tree.CombinatorForm, one: AnyNode, other: AnyNode, verb: str) -> None:
+        problem = ShapesDiffer(form.kind, f"one item gives {one.output}", f"another {other.output}")
+        notes = (Note(f"{one.output}", one.span), Note(f"{other.output}", other.span))
+        raise Located(problem, form.kind_span, label=f"these cannot be {verb}", notes=notes)
+
+    def _sum(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        nodes = self._branches_of(form, place)
+        if nodes is None:
+            return None
+        output = nodes[0].output
+        for node in nodes[1:]:
+            joined = broadcast(output, node.output)
+            if joined is None:
+                self._differ(form, nodes[0], node, "added")
+            output = joined or output
+        return Sum(**head, output=output, branches=tuple(nodes))
+
+    def _dense(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        nodes: list[AnyNode] = []
+        with self.nested(form.body.span), self.settings():
+            for item, where in self.items(form.body, place):
+                before = self.x
+                node = self.item(item, where)
+                if node is None:
+                    if self.x is None:
+                        return None
+                    continue
+                if before is None:
+                    return None
+                if node.output[1:] != before[1:]:
+                    problem = ShapesDiffer("dense", f"what came before is {before}", f"this item gives {node.output}")
+                    raise Located(problem, node.span, label="these cannot be concatenated on channels")
+                nodes.append(node)
+                self.x = before.with_channels(before.channels + node.output.channels)
+                self._check_size("the output of `dense`", self.x, node.span)
+        if not nodes:
+            raise Located(Misplaced("`dense` needs at least one item"), form.kind_span)
+        return None if self.x is None else Dense(**head, output=self.x, items=tuple(nodes))
+
+    def _scale(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        x: Shape = head["input"]
+        body = self._inner(form.body, place, x)
+        if body is None:
+            return None
+        output = broadcast(x, body.output)
+        if output is None:
+            problem = ShapesDiffer("scale", f"the input is {x}", f"the body gives {body.output}")
+            note = Note(f"{body.output}", _last_span(body) or form.body.span)
+            raise Located(problem, form.kind_span, label="these cannot be multiplied", notes=(note,))
+        return Scale(**head, output=output, body=body)
+
+    def _split(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        x: Shape = head["input"]
+        given = self.arguments(form.arguments, place)
+        bound = assign("`split`", ["parts"], ["parts"], given, form.kind_span)
+        parts = bound["parts"].value
+        if isinstance(parts, bool) or not isinstance(parts, int) or not 1 <= parts <= MAX_LENGTH:
+            problem: Problem = BadArgument("`split`", "parts", "must be a whole number of at least 1", describe(parts))
+            raise Located(problem, bound["parts"].span)
+        if x.channels % parts:
+            raise Located(NotDivisible("channels", x.channels, "parts", parts), bound["parts"].span)
+        self.x = x.with_channels(x.channels // parts)
+        nodes = self._branches_of(form, place)
+        if nodes is None:
+            return None
+        if len(nodes) != parts:
+            items = "item" if len(nodes) == 1 else "items"
+            problem = Misplaced(
+                f"`split({parts})` needs {parts} items, one for each part, and has {len(nodes)} {items}"
+            )
+            helps = (Help("an empty `{ }` passes its part on"),)
+            raise Located(problem, form.kind_span, helps=helps)
+        return Split(**head, output=self._concatenate(form, nodes), branches=tuple(nodes))
+
+    def _aux(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
+        x: Shape = head["input"]
+        if place.aux:
+            raise Located(Misplaced("`aux` inside `aux`"), form.kind_span)
+        name = head["label"] or f"aux{sum(isinstance(key, str) for key in self.aux_names) + 1}"
+        self._new_output(name, form.kind_span)
+        body = self._inner(form.body, replace(place, aux=True), x)
+        return None if body is None else Aux(**head, output=x, body=body, output_name=name)
+
+
+def _last_span(group: Group) -> Span | None:
+    return group.body[-1].span if group.body else None
+
+
+def _state(node: AnyNode) -> list[tuple[str, Any]]:
+    """The layers of a node with the sizes of their weights and buffers."""
+    found = []
+    for inner in walk(node):
+        if isinstance(inner, LayerNode):
+            found.append((inner.name, (inner.layer, inner.weights, inner.buffers)))
+    return found
+
+
+def _structure(node: AnyNode) -> list[tuple[str, str | None]]:
+    return [(type(inner).__name__, inner.label) for inner in walk(node)]
+
+
+def _shared(node: AnyNode) -> AnyNode:
+    """The same node, marked as running on the weights of an earlier one."""
+    match node:
+        case LayerNode():
+            return replace(node, shared=True)
+        case Group():
+            return replace(node, body=tuple(map(_shared, node.body)), shared=True)
+        case _:
+            raise Located(
+                WrongReuse(node.label or "", "only layers, groups and block calls can be used again"), node.span
+            )

@@ -1,0 +1,97 @@
+"""What names stand for while a model is expanded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.graph import Tap
+from archdsl.source import Source
+from archdsl.syntax import tree
+
+#: The value of a name whose definition was wrong; reading it is silent.
+UNKNOWN = object()
+
+
+@dataclass(eq=False, slots=True)
+class Environment:
+    """Names of one body, inside those of the body around it. `function` is the block's or model's outermost body."""
+
+    parent: Environment | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    function: Environment = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.function = self
+
+    def child(self) -> Environment:
+        """The environment of a body inside this one; its taps belong to the same block."""
+        inner = Environment(self)
+        inner.function = self.function
+        return inner
+
+    def find(self, name: str) -> Any:
+        """What a name stands for; raises KeyError."""
+        environment: Environment | None = self
+        while environment is not None:
+            if name in environment.values:
+                return environment.values[name]
+            environment = environment.parent
+        raise KeyError(name)
+
+    def names(self) -> set[str]:
+        """All names that can be seen from here."""
+        inherited = self.parent.names() if self.parent else set()
+        return inherited | set(self.values)
+
+
+@dataclass(eq=False, slots=True)
+class BlockValue:
+    """A block as a value: it can be passed as an argument and called."""
+
+    definition: tree.BlockDef
+    home: Environment
+
+    @property
+    def name(self) -> str:
+        return self.definition.name.name
+
+    def __str__(self) -> str:
+        return f"block {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class KindValue:
+    """A kind of layer as a value (`norm = batchnorm`)."""
+
+    kind: str
+
+    def __str__(self) -> str:
+        return f"layer {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class TapValue:
+    """A tensor kept under a name. `aux` is true inside a body that runs in training only."""
+
+    tap: Tap
+    aux: bool = False
+
+    def __str__(self) -> str:
+        return f"tap {self.tap.name} ({self.tap.shape})"
+
+
+@dataclass(eq=False, slots=True)
+class ModelValue:
+    """A model of a file, or a variant of one."""
+
+    definition: tree.ModelDef | tree.VariantDef
+    home: Environment
+
+    @property
+    def name(self) -> str:
+        return self.definition.name.name
+
+    @property
+    def source(self) -> Source:
+        return self.definition.span.source

@@ -1,0 +1,34 @@
+"""Exceptions inside the elaborator. None of them leaves it."""
+
+from __future__ import annotations
+
+from archdsl.diagnostics import Help, Note, Problem
+from archdsl.source import Span
+
+
+class Located(Exception):
+    """A problem with its place; whoever catches it knows the chain of calls and reports it."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        span: Span,
+        *,
+        label: str = "",
+        notes: tuple[Note, ...] = (),
+        helps: tuple[Help, ...] = (),
+    ) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.span = span
+        self.label = label
+        self.notes = notes
+        self.helps = helps
+
+
+class Unknown(Exception):
+    """What is asked for depends on something that was wrong before and has been reported."""
+
+
+class Stop(Located):
+    """A bound is passed: nothing that follows is worth looking at."""

@@ -1,0 +1,421 @@
+"""The value of an expression: arithmetic with types, ranges and bounds, and nothing that could not end."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+from archdsl.diagnostics import Help, Problem
+from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
+from archdsl.diagnostics.names import TooManyArguments, UnknownName
+from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, WrongType, WrongUnpacking
+from archdsl.elaborate.environment import UNKNOWN, Environment
+from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.names import suggestion
+from archdsl.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS
+from archdsl.shapes import Shape
+from archdsl.source import Span
+from archdsl.syntax import tree
+from archdsl.values import Construct
+
+Number = (int, float)
+
+ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+#: The figures of the current tensor: the axis they read, the numbers of spatial axes that have it, what they need.
+FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
+    "channels": (0, (0, 1, 2, 3), ""),
+    "features": (0, (0, 1, 2, 3), ""),
+    "length": (1, (1,), "needs a sequence (CxL)"),
+    "depth": (1, (3,), "needs a volume (CxDxHxW)"),
+    "height": (-2, (2, 3), "needs an image (CxHxW)"),
+    "width": (-1, (2, 3), "needs an image (CxHxW)"),
+}
+
+
+def describe(value: object) -> str:
+    """A value as an error message shows it: its type in the language's words, and itself where it is short."""
+    from archdsl.values import spec_text
+
+    match value:
+        case None | bool() | int() | float() | str():
+            text = spec_text(value)
+        case range():
+            return f"the range {value.start}..{value.stop - 1}"
+        case list() | tuple() | dict():
+            text = spec_text(value)
+            name = {list: "the list", tuple: "the tuple", dict: "the dictionary"}[type(value)]
+            return f"{name} {text}" if len(text) <= 40 else f"{name} of {len(value)}"
+        case _:
+            return f"the {value}"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def is_number(value: object) -> bool:
+    """Whether arithmetic takes the value; `true` is no number here."""
+    return isinstance(value, Number) and not isinstance(value, bool)
+
+
+def divisible(value: float, divisor: int = 8, minimum: float | None = None) -> int:
+    """The nearest multiple of `divisor`, but not under 90 % of `value` (MobileNet's rule for channels)."""
+    least = divisor if minimum is None else minimum
+    rounded = max(least, int(value + divisor / 2) // divisor * divisor)
+    return int(rounded + divisor if rounded < 0.9 * value else rounded)
+
+
+def _round(value: float, digits: int = 0) -> float | int:
+    return round(value, digits) if digits else round(value)
+
+
+def _range(*bounds: int) -> range:
+    """Python's range: `range(n)` is 0 to n - 1."""
+    return range(*bounds)
+
+
+def _zip(*lists: Any) -> list[tuple[Any, ...]]:
+    return list(zip(*lists, strict=True))
+
+
+def _enumerate(values: Any, first: int = 0) -> list[tuple[int, Any]]:
+    return list(enumerate(values, first))
+
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "len": len,
+    "range": _range,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "round": _round,
+    "abs": abs,
+    "sqrt": math.sqrt,
+    "divisible": divisible,
+    "zip": _zip,
+    "enumerate": _enumerate,
+}
+#: Functions that take lists; the others take numbers.
+OF_LISTS = frozenset({"min", "max", "sum", "len", "zip", "enumerate"})
+
+
+class Evaluator:
+    """Evaluates expressions. `current` is the current tensor's shape, None while it is unknown."""
+
+    def __init__(self) -> None:
+        self.current: Shape | None = None
+        self.has_tensor = False
+        self.steps = 0
+        self.depth = 0
+
+    def step(self, span: Span) -> None:
+        """Count one step of the expansion against the bound."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise Stop(TooManySteps(MAX_STEPS), span)
+
+    def evaluate(self, expression: tree.Expr, env: Environment, *, constructs: bool = False) -> Any:
+        """The value of an expression.
+
+        With `constructs`, names and calls that stand for nothing here become Constructs (`sgd(lr=0.1)`).
+
+        Raises:
+            Located: a problem at its place.
+            Unknown: it depends on something that was already reported.
+        """
+        self.step(expression.span)
+        self.depth += 1
+        if self.depth > MAX_EXPRESSION_DEPTH:
+            self.depth = 0
+            raise Located(TooDeep("expressions", MAX_EXPRESSION_DEPTH), expression.span)
+        try:
+            value = self._evaluate(expression, env, constructs)
+        finally:
+            self.depth = max(self.depth - 1, 0)
+        return self._bounded(value, expression.span)
+
+    def boolean(self, expression: tree.Expr, env: Environment, what: str) -> bool:
+        """The value of a condition, which is `true` or `false` and nothing else."""
+        value = self.evaluate(expression, env)
+        if not isinstance(value, bool):
+            raise _wrong_type(expression.span, what, "must be `true` or `false`", value)
+        return value
+
+    def _evaluate(self, expression: tree.Expr, env: Environment, constructs: bool) -> Any:
+        def value_of(inner: tree.Expr) -> Any:
+            return self.evaluate(inner, env, constructs=constructs)
+
+        match expression:
+            case tree.Literal():
+                return expression.value
+            case tree.Name():
+                return self._name(expression, env, constructs)
+            case tree.TupleDisplay():
+                return tuple([value_of(item) for item in expression.items])
+            case tree.ListDisplay():
+                return [value_of(item) for item in expression.items]
+            case tree.DictDisplay():
+                return {key: value_of(item) for key, item in expression.pairs}
+            case tree.Unary():
+                return self._unary(expression, value_of(expression.operand))
+            case tree.Binary(op="and" | "or"):
+                return self._logic(expression, env)
+            case tree.Binary():
+                return self._binary(expression, value_of(expression.left), value_of(expression.right))
+            case tree.Conditional():
+                test = self.boolean(expression.test, env, "the condition")
+                return value_of(expression.then if test else expression.otherwise)
+            case tree.RangeDisplay():
+                return self._inclusive(expression, env)
+            case tree.Index():
+                return self._index(expression, value_of(expression.value), value_of(expression.index))
+            case tree.Slice():
+                return self._slice(expression, env)
+            case tree.Call():
+                return self._call(expression, env, constructs)
+            case _:
+                assert_never(expression)
+
+    def _name(self, expression: tree.Name, env: Environment, constructs: bool) -> Any:
+        try:
+            value = env.find(expression.name)
+        except KeyError:
+            pass
+        else:
+            if value is UNKNOWN:
+                raise Unknown
+            return value
+        if self.has_tensor and (expression.name in FIGURES or expression.name == "shape"):
+            return self._figure(expression)
+        if constructs:
+            return Construct(expression.name, span=expression.span)
+        meant = suggestion(expression.name, {*env.names(), *FIGURES, "shape"})
+        helps = (Help(f"did you mean `{meant}`?", expression.span, meant),) if meant else ()
+        raise Located(UnknownName(expression.name), expression.span, helps=helps)
+
+    def _figure(self, expression: tree.Name) -> Any:
+        if self.current is None:
+            raise Unknown
+        if expression.name == "shape":
+            return tuple(self.current)
+        axis, ranks, needs = FIGURES[expression.name]
+        if self.current.rank not in ranks:
+            raise Located(NoSuchAxis(expression.name, needs, str(self.current)), expression.span)
+        return self.current[axis]
+
+    def _unary(self, expression: tree.Unary, value: Any) -> Any:
+        if expression.op == "not":
+            if not isinstance(value, bool):
+                raise _wrong_type(expression.operand.span, "`not`", "takes `true` or `false`", value)
+            return not value
+        if not is_number(value):
+            raise _wrong_type(expression.operand.span, f"`{expression.op}`", "takes a number", value)
+        return -value if expression.op == "-" else value
+
+    def _logic(self, expression: tree.Binary, env: Environment) -> bool:
+        left = self.boolean(expression.left, env, f"the left side of `{expression.op}`")
+        if left == (expression.op == "or"):
+            return left
+        return self.boolean(expression.right, env, f"the right side of `{expression.op}`")
+
+    def _binary(self, expression: tree.Binary, left: Any, right: Any) -> Any:
+        op = expression.op
+        if op == "==":
+            return bool(left == right)
+        if op == "!=":
+            return bool(left != right)
+        if op in {"in", "not in"}:
+            if not isinstance(right, list | tuple | range | dict | str) or (
+                isinstance(right, str) and not isinstance(left, str)
+            ):
+                raise _wrong_type(expression.right.span, "the right side of `in`", "must be a list", right)
+            return (left in right) == (op == "in")
+        if op in ORDER:
+            if (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
+                return ORDER[op](left, right)
+            wrong = expression.left if not is_number(left) else expression.right
+            raise _wrong_type(wrong.span, f"`{op}`", "compares numbers", left if wrong is expression.left else right)
+        return self._arithmetic(expression, left, right)
+
+    def _arithmetic(self, expression: tree.Binary, left: Any, right: Any) -> Any:
+        op = expression.op
+        if is_number(left) and is_number(right):
+            if op == "**" and isinstance(left, int) and isinstance(right, int) and abs(left) > 1 and right > 63:
+                raise Located(TooLarge("the power"), expression.span)
+            try:
+                return ARITHMETIC[op](left, right)
+            except ZeroDivisionError:
+                raise Located(ArithmeticFault("division by zero"), expression.span, label="this is 0") from None
+            except OverflowError:
+                raise Located(TooLarge("the result"), expression.span) from None
+        if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
+            self._require_length(len(left) + len(right), left, expression.span)
+            return left + right
+        if op == "*" and isinstance(left, list | tuple) and isinstance(right, int) and not isinstance(right, bool):
+            self._require_length(len(left) * max(right, 0), left, expression.span)
+            return left * right
+        wrong, value = (expression.right, right) if is_number(left) else (expression.left, left)
+        raise _wrong_type(wrong.span, f"`{op}`", "takes numbers", value)
+
+    def _inclusive(self, expression: tree.RangeDisplay, env: Environment) -> range:
+        ends = []
+        for end in (expression.first, expression.last):
+            value = self.evaluate(end, env)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise _wrong_type(end.span, "an end of a range", "must be a whole number", value)
+            ends.append(value)
+        return range(ends[0], ends[1] + 1)
+
+    def _index(self, expression: tree.Index, value: Any, index: Any) -> Any:
+        if isinstance(value, dict):
+            if index not in value:
+                known = ", ".join(str(key) for key in value) or "none"
+                raise Located(
+                    UnknownName(f"{expression.value.span.text}[{index}]"), expression.span, label=f"there are {known}"
+                )
+            return value[index]
+        if not isinstance(value, list | tuple | range | str):
+            raise _wrong_type(expression.value.span, "`[...]`", "takes an element of a list", value)
+        if not isinstance(index, int) or isinstance(index, bool):
+            raise _wrong_type(expression.index.span, "an index", "must be a whole number", index)
+        try:
+            return value[index]
+        except IndexError:
+            problem = OutOfRange(str(index), describe(value), len(value), "elements")
+            raise Located(problem, expression.index.span) from None
+
+    def _slice(self, expression: tree.Slice, env: Environment) -> Any:
+        value = self.evaluate(expression.value, env)
+        if not isinstance(value, list | tuple | range | str):
+            raise _wrong_type(expression.value.span, "`[:]`", "takes a part of a list", value)
+        bounds = []
+        for part in (expression.start, expression.stop, expression.step):
+            bound = None if part is None else self.evaluate(part, env)
+            if part is not None and (not isinstance(bound, int) or isinstance(bound, bool)):
+                raise _wrong_type(part.span, "a bound of a slice", "must be a whole number", bound)
+            bounds.append(bound)
+        if bounds[2] == 0:
+            raise Located(ArithmeticFault("the step of a slice is 0"), expression.span)
+        return value[slice(*bounds)]
+
+    def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
+        if expression.name not in FUNCTIONS:
+            if constructs:
+                return self._construct(expression, env)
+            meant = suggestion(expression.name, FUNCTIONS)
+            helps = (Help(f"did you mean `{meant}`?", expression.name_span, meant),) if meant else ()
+            raise Located(UnknownName(expression.name), expression.name_span, helps=helps)
+        args, kwargs = [], {}
+        for argument in expression.arguments:
+            value = self.evaluate(argument.value, env)
+            self._check_operand(expression.name, argument, value)
+            if argument.name is None:
+                args.append(value)
+            else:
+                kwargs[argument.name] = value
+        return self._apply(expression, args, kwargs)
+
+    def _check_operand(self, function: str, argument: tree.Argument, value: Any) -> None:
+        is_list = isinstance(value, list | tuple | range)
+        if function in OF_LISTS:
+            fine = (
+                is_list
+                or (function in {"min", "max"} and is_number(value))
+                or (function == "len" and isinstance(value, str))
+            )
+            fine = fine or (function == "enumerate" and argument.name is not None)
+            if function in {"min", "max", "sum"} and is_list:
+                fine = all(map(is_number, value))
+            expected = "takes numbers" if function in {"min", "max", "sum"} else "takes a list"
+        else:
+            fine = is_number(value) or (argument.name is not None and value is None)
+            expected = "takes numbers"
+        if not fine:
+            raise _wrong_type(argument.value.span, f"`{function}`", expected, value)
+
+    def _apply(self, expression: tree.Call, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        name = expression.name
+        if name == "range" and any(not isinstance(value, int) for value in args):
+            raise _wrong_type(expression.span, "`range`", "takes whole numbers", args)
+        try:
+            return FUNCTIONS[name](*args, **kwargs)
+        except TypeError:
+            problem: Problem = TooManyArguments(f"`{name}`", 3, len(args) + len(kwargs))
+            if not args:
+                problem = ArithmeticFault(f"`{name}` needs an argument")
+            raise Located(problem, expression.span) from None
+        except (ValueError, OverflowError, ZeroDivisionError) as error:
+            reason = {"sum": "too large", "zip": "lists of different lengths"}.get(name, str(error))
+            raise Located(ArithmeticFault(f"`{name}`: {reason}"), expression.span) from None
+
+    def _construct(self, expression: tree.Call, env: Environment) -> Construct:
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        places: dict[int | str, Span] = {}
+        for argument in expression.arguments:
+            value = self.evaluate(argument.value, env, constructs=True)
+            key = len(args) if argument.name is None else argument.name
+            places[key] = argument.value.span
+            if argument.name is None:
+                args.append(value)
+            else:
+                kwargs[argument.name] = value
+        return Construct(expression.name, tuple(args), kwargs, expression.span, places)
+
+    def _bounded(self, value: Any, span: Span) -> Any:
+        if isinstance(value, int):
+            if abs(value) > MAX_INTEGER:
+                raise Located(TooLarge("the number"), span)
+        elif isinstance(value, tuple) and any(isinstance(item, int) and abs(item) > MAX_INTEGER for item in value):
+            raise Located(TooLarge("the size"), span)
+        elif isinstance(value, range | list | str):
+            self._require_length(len(value) if not isinstance(value, range) else _length(value), value, span)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise Located(TooLarge("the number"), span)
+        elif isinstance(value, complex):
+            raise Located(ArithmeticFault("the root of a negative number"), span)
+        return value
+
+    def _require_length(self, length: int, value: Any, span: Span) -> None:
+        if length > MAX_LENGTH:
+            units = "characters" if isinstance(value, str) else "elements"
+            name = "range" if isinstance(value, range) else "text" if isinstance(value, str) else "list"
+            raise Located(TooLong(f"the {name}", length, units, MAX_LENGTH), span)
+
+
+def _length(value: range) -> int:
+    """The length of a range of any size (len() fails past 2^63)."""
+    return max(0, (value.stop - value.start + value.step - (1 if value.step > 0 else -1)) // value.step)
+
+
+def _wrong_type(span: Span, what: str, expected: str, value: object) -> Located:
+    helps: tuple[Help, ...] = ()
+    if isinstance(value, float) and "whole number" in expected and "/" in span.text:
+        helps = (Help("`//` divides to a whole number"),)
+    return Located(WrongType(what, expected, describe(value)), span, helps=helps)
+
+
+def unpack(targets: list[tree.Name], value: Any, span: Span) -> dict[str, Any]:
+    """The names of a `let` or `for` with their parts of a value."""
+    if len(targets) == 1:
+        return {targets[0].name: value}
+    if not isinstance(value, list | tuple | range):
+        raise Located(WrongUnpacking(len(targets), describe(value)), span)
+    if len(value) != len(targets):
+        raise Located(WrongUnpacking(len(targets), f"{len(value)} values"), span)
+    return {target.name: part for target, part in zip(targets, value, strict=True)}

@@ -1,0 +1,185 @@
+"""Reading specs: one file and those it imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archdsl.diagnostics import Diagnostic, Help, Note, Problem, SpecError
+from archdsl.diagnostics.files import (
+    FileTooLarge,
+    ImportCycle,
+    NotAFile,
+    NotFound,
+    NotReadable,
+    NotUtf8,
+    TooManyFiles,
+)
+from archdsl.diagnostics.names import DuplicateName, UnknownName
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
+from archdsl.elaborate.errors import Located, Unknown
+from archdsl.elaborate.expressions import Evaluator, unpack
+from archdsl.elaborate.names import suggestion
+from archdsl.limits import MAX_FILE_BYTES, MAX_FILES
+from archdsl.source import Source
+from archdsl.syntax import tree
+from archdsl.syntax.parser import parse
+
+
+def read(path: Path, name: str | None = None) -> Source:
+    """The text of a spec file.
+
+    Raises:
+        SpecError: it is missing, a folder, unreadable, too large or not UTF-8.
+    """
+    shown = name or str(path)
+
+    def fail(problem: Problem) -> SpecError:
+        return SpecError([Diagnostic(problem, path=shown)])
+
+    try:
+        if path.is_dir():
+            raise fail(NotAFile(shown, "a folder"))
+        if not path.exists():
+            raise fail(NotFound(shown, ""))
+        if not path.is_file():
+            raise fail(NotAFile(shown, "a device or pipe"))
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise fail(FileTooLarge(shown, size, MAX_FILE_BYTES))
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise fail(NotReadable(shown, getattr(error, "strerror", None) or str(error))) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise fail(NotUtf8(shown, error.start, line, data[error.start])) from None
+    return Source(shown, text.replace("\r\n", "\n"))
+
+
+@dataclass(eq=False)
+class Module:
+    """One file with what it defines; `globals` also holds what it imports, `spec` is the text of it all."""
+
+    source: Source
+    file: tree.File
+    globals: Environment = field(default_factory=Environment)
+    models: dict[str, ModelValue] = field(default_factory=dict)
+    imported_models: dict[str, ModelValue] = field(default_factory=dict)
+    trains: list[tree.TrainDef] = field(default_factory=list)
+    spec: str = ""
+
+
+class Loader:
+    """Loads a file and its imports; the problems of all of them are collected in `diagnostics`."""
+
+    def __init__(self) -> None:
+        self.modules: dict[Path, Module] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self._open: list[Path] = []
+
+    @property
+    def texts(self) -> list[Source]:
+        """The sources in the order they were opened."""
+        return [module.source for module in self.modules.values()]
+
+    def load(self, source: Source, path: Path) -> Module:
+        """A source as a module. Syntax errors are raised, all others collected."""
+        module = Module(source, parse(source))
+        self.modules[path] = module
+        self._open.append(path)
+        for item in module.file.items:
+            try:
+                self._define(item, module, path)
+            except Unknown:
+                pass
+            except Located as error:
+                self.report(error)
+        self._open.pop()
+        return module
+
+    def report(self, error: Located) -> None:
+        """Keep a problem at its place."""
+        self.diagnostics.append(Diagnostic(error.problem, error.span, error.label, error.notes, error.helps))
+
+    def _define(self, item: tree.TopLevel, module: Module, path: Path) -> None:
+        match item:
+            case tree.Import():
+                self._import(item, module, path)
+            case tree.BlockDef():
+                self._bind(item.name, BlockValue(item, module.globals), "a block", module)
+            case tree.ModelDef() | tree.VariantDef():
+                model = ModelValue(item, module.globals)
+                if item.name.name in module.models:
+                    note = Note("the first is here", module.models[item.name.name].definition.name.span)
+                    raise Located(DuplicateName("a model", item.name.name), item.name.span, notes=(note,))
+                module.models[item.name.name] = model
+            case tree.TrainDef():
+                module.trains.append(item)
+            case tree.Let():
+                try:
+                    values = unpack(item.targets, Evaluator().evaluate(item.value, module.globals), item.value.span)
+                except (Located, Unknown):
+                    module.globals.values |= {target.name: UNKNOWN for target in item.targets}
+                    raise
+                for target in item.targets:
+                    self._bind(target, values[target.name], "a value", module)
+
+    def _bind(self, name: tree.Name, value: Any, what: str, module: Module) -> None:
+        if name.name in module.globals.values:
+            raise Located(DuplicateName(what, name.name), name.span)
+        module.globals.values[name.name] = value
+
+    def _import(self, item: tree.Import, module: Module, path: Path) -> None:
+        target = self._target(item, path)
+        if target in self._open:
+            between = [self.modules[one].source.path for one in self._open[self._open.index(target) + 1 :]]
+            through = f" through {', '.join(between)}" if between else ""
+            raise Located(ImportCycle(self.modules[target].source.path, through), item.path_span)
+        if target not in self.modules:
+            if len(self.modules) >= MAX_FILES:
+                raise Located(TooManyFiles(MAX_FILES), item.span)
+            try:
+                shown = str(Path(module.source.path).parent / item.path)
+                self.load(read(target, shown), target)
+            except SpecError as error:
+                first = error.diagnostics[0]
+                if first.span is None:
+                    raise Located(first.problem, item.path_span) from None
+                self.diagnostics += error.diagnostics
+                raise Unknown from None
+        self._take(item, self.modules[target], module)
+
+    def _target(self, item: tree.Import, path: Path) -> Path:
+        if not item.path.endswith(".arch"):
+            problem = NotFound(item.path, ": an import names an `.arch` file")
+            raise Located(problem, item.path_span)
+        try:
+            return (path.parent / item.path).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise Located(NotReadable(item.path, str(error)), item.path_span) from None
+
+    def _take(self, item: tree.Import, other: Module, module: Module) -> None:
+        exported = {
+            name: value
+            for name, value in other.globals.values.items()
+            if not isinstance(value, BlockValue) or value.home is other.globals
+        }
+        if item.names is None:
+            for name, value in exported.items():
+                if module.globals.values.get(name, value) is not value:
+                    raise Located(DuplicateName("the imported name", name), item.span)
+                module.globals.values[name] = value
+            module.imported_models |= other.models
+            return
+        for wanted in item.names:
+            if wanted.name in exported:
+                self._bind(wanted, exported[wanted.name], "the imported name", module)
+            elif wanted.name in other.models:
+                module.imported_models[wanted.name] = other.models[wanted.name]
+            else:
+                meant = suggestion(wanted.name, [*exported, *other.models])
+                helps = (Help(f"did you mean `{meant}`?", wanted.span, meant),) if meant else ()
+                raise Located(UnknownName(wanted.name), wanted.span, label=f"not in {other.source.path}", helps=helps)

@@ -1,0 +1,100 @@
+"""`init = ...`: which initializer each weight gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from archdsl.diagnostics import Help
+from archdsl.diagnostics.names import BadArgument, UnknownName
+from archdsl.elaborate.binding import Given, make
+from archdsl.elaborate.errors import Located
+from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.names import suggestion
+from archdsl.initializers import INITIALIZERS, Initializer
+from archdsl.layers import all_kinds
+from archdsl.shapes import Tensor
+from archdsl.source import Span
+from archdsl.values import Construct
+
+#: The names of parameters that a setting can address for layers of every kind.
+PARAMETERS = ("weight", "bias")
+
+#: One `init = ...`: initializers by kind and parameter; the kind "*" stands for all, "" for those with a matrix.
+Rules = Mapping[tuple[str, str], Initializer]
+#: The settings in force, the innermost last.
+Initialisation = tuple[Rules, ...]
+
+
+def initializer(value: Any, span: Span) -> Initializer:
+    """A value such as `kaiming_normal(mode="fan_out")` as an initializer."""
+    if not isinstance(value, Construct):
+        raise Located(BadArgument("`init`", "init", "must be an initializer", describe(value)), span)
+    place = value.span or span
+    cls = INITIALIZERS.get(value.name)
+    if cls is None:
+        meant = suggestion(value.name, INITIALIZERS)
+        helps = (Help(f"did you mean `{meant}`?"),) if meant else (Help("known: " + ", ".join(INITIALIZERS)),)
+        raise Located(UnknownName(value.name), place, label="not an initializer of torch.nn.init", helps=helps)
+    positional = [Given(None, one, value.places.get(i, place)) for i, one in enumerate(value.args)]
+    named = [Given(name, one, value.places.get(name, place)) for name, one in value.kwargs.items()]
+    return make(f"`{value.name}`", cls, [*positional, *named], place)
+
+
+def setting(value: Any, span: Span) -> Rules:
+    """The rules of `init = ...` in a body.
+
+    A lone initializer is for the weight of every layer that has a matrix or kernel (not for norms).
+    A dictionary addresses kinds (`conv: ...`), parameters of all kinds (`bias: ...`), or parameters of a
+    kind (`linear: {weight: ..., bias: ...}`).
+    """
+    if not isinstance(value, dict):
+        return {("", "weight"): initializer(value, span)}
+    rules: dict[tuple[str, str], Initializer] = {}
+    for key, entry in value.items():
+        if key in PARAMETERS:
+            rules["*", key] = initializer(entry, span)
+        elif key not in all_kinds():
+            meant = suggestion(key, [*all_kinds(), *PARAMETERS])
+            helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
+            raise Located(UnknownName(key), span, label="neither a kind of layer nor a parameter", helps=helps)
+        elif isinstance(entry, dict):
+            rules |= {(key, name): initializer(one, span) for name, one in entry.items()}
+        else:
+            rules[key, "weight"] = initializer(entry, span)
+    return rules
+
+
+def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> Initializer | None:
+    for rules in settings:
+        keys = [(kind, name), ("*", name)] + ([("", name)] if sizes > 1 else [])
+        for key in keys:
+            if key in rules:
+                return rules[key]
+    return None
+
+
+def for_layer(
+    kind: str, weights: Mapping[str, Tensor], settings: Initialisation, own: Given | None
+) -> dict[str, Initializer]:
+    """The initializer of each weight of a layer; those that PyTorch's default is for are left out.
+
+    `own` is the layer's argument `init`: an initializer for its `weight`, or a dictionary by parameter.
+    """
+    chosen: dict[str, Initializer] = {}
+    if own is not None and own.value is not None:
+        by_name = own.value if isinstance(own.value, dict) else {"weight": own.value}
+        for name, value in by_name.items():
+            if name not in weights:
+                known = ", ".join(f"`{one}`" for one in weights) or "none"
+                problem = BadArgument(f"`{kind}`", "init", f"names parameters of the layer ({known})", f"`{name}`")
+                raise Located(problem, own.span)
+            chosen[name] = initializer(value, own.span)
+    if not settings:
+        return chosen
+    for name, tensor in weights.items():
+        if name not in chosen:
+            rule = _rules_for(kind, name, len(tensor.shape), reversed(settings))
+            if rule is not None:
+                chosen[name] = rule
+    return chosen

@@ -1,0 +1,215 @@
+"""How weights begin: the functions of `torch.nn.init` by their names, with their arguments and defaults.
+
+`default` leaves PyTorch's own. Applying them is the torch back end's part; here they are checked against the
+sizes they are meant for.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape
+from archdsl.layers.base import Positive, Probability
+from archdsl.shapes import Shape
+
+INITIALIZERS: "dict[str, type[Initializer]]" = {}
+
+#: PyTorch refuses to draw with one under 0.
+Deviation = Annotated[float, Field(ge=0)]
+Nonlinearity = Literal[
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "selu",
+]
+
+
+class Initializer(BaseModel):
+    """A way to fill a weight; subclasses with a `kind` are registered under that name.
+
+    The fields are the arguments of `torch.nn.init.<kind>_` after the tensor. `axes` are the numbers of axes
+    that the tensor may have, None for any.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    kind: ClassVar[str]
+    axes: ClassVar[range | None] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.kind in INITIALIZERS:
+            raise TypeError(f"{cls.__qualname__} and {INITIALIZERS[cls.kind].__qualname__} are both {cls.kind!r}")
+        INITIALIZERS[cls.kind] = cls
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of `torch.nn.init.<kind>_`."""
+        return self.model_dump()
+
+    def require_fit(self, name: str, sizes: Shape) -> None:
+        """Refuse a weight `name` of these sizes where torch.nn.init would."""
+        if self.axes is None or len(sizes) in self.axes:
+            return
+        most = f" to {self.axes[-1]}" if len(self.axes) > 1 else ""
+        need = f"{self.axes[0]}{most}" if self.axes[-1] < MANY else f"at least {self.axes[0]}"
+        reason = f"needs a weight of {need} axes, but {name} is {sizes}"
+        raise Refused(WrongArgumentForShape(self.kind, reason))
+
+
+#: More axes than any weight has.
+MANY = 64
+FROM_TWO = range(2, MANY + 1)
+
+
+class Default(Initializer):
+    """What PyTorch's own layer starts from."""
+
+    kind: ClassVar[str] = "default"
+
+
+class Uniform(Initializer):
+    """From the uniform distribution on [a, b)."""
+
+    kind: ClassVar[str] = "uniform"
+
+    a: float = 0.0
+    b: float = 1.0
+
+    def require_fit(self, name: str, sizes: Shape) -> None:
+        if self.a > self.b:
+            raise Refused(ArgumentConflict(self.kind, f"a ({self.a}) is larger than b ({self.b})"), argument="a")
+
+
+class Normal(Initializer):
+    """From the normal distribution."""
+
+    kind: ClassVar[str] = "normal"
+
+    mean: float = 0.0
+    std: Deviation = 1.0
+
+
+class TruncNormal(Initializer):
+    """From the normal distribution, drawn again outside [a, b]."""
+
+    kind: ClassVar[str] = "trunc_normal"
+
+    mean: float = 0.0
+    std: Annotated[float, Field(gt=0)] = 1.0
+    a: float = -2.0
+    b: float = 2.0
+
+    def require_fit(self, name: str, sizes: Shape) -> None:
+        if self.a > self.b:
+            raise Refused(ArgumentConflict(self.kind, f"a ({self.a}) is larger than b ({self.b})"), argument="a")
+
+
+class Constant(Initializer):
+    """One number everywhere."""
+
+    kind: ClassVar[str] = "constant"
+
+    val: float
+
+
+class Ones(Initializer):
+    """1 everywhere."""
+
+    kind: ClassVar[str] = "ones"
+
+
+class Zeros(Initializer):
+    """0 everywhere."""
+
+    kind: ClassVar[str] = "zeros"
+
+
+class Eye(Initializer):
+    """The identity matrix: a linear layer that hands on as much as it can."""
+
+    kind: ClassVar[str] = "eye"
+    axes: ClassVar[range | None] = range(2, 3)
+
+
+class Dirac(Initializer):
+    """Convolution kernels that hand their channel on, in each of `groups` parts of the output channels."""
+
+    kind: ClassVar[str] = "dirac"
+    axes: ClassVar[range | None] = range(3, 6)
+
+    groups: Positive = 1
+
+    def require_fit(self, name: str, sizes: Shape) -> None:
+        super().require_fit(name, sizes)
+        if sizes[0] % self.groups:
+            problem = NotDivisible(f"the output channels of {name}", sizes[0], "groups", self.groups)
+            raise Refused(problem, argument="groups")
+
+
+class XavierUniform(Initializer):
+    """Uniform within gain*sqrt(6/(fan_in + fan_out)) (Glorot, Bengio 2010)."""
+
+    kind: ClassVar[str] = "xavier_uniform"
+    axes: ClassVar[range | None] = FROM_TWO
+
+    gain: Deviation = 1.0
+
+
+class XavierNormal(Initializer):
+    """Normal with deviation gain*sqrt(2/(fan_in + fan_out)) (Glorot, Bengio 2010)."""
+
+    kind: ClassVar[str] = "xavier_normal"
+    axes: ClassVar[range | None] = FROM_TWO
+
+    gain: Deviation = 1.0
+
+
+class KaimingUniform(Initializer):
+    """Uniform within gain*sqrt(3/fan) (He and others 2015); `a` is the slope of a leaky ReLU behind it."""
+
+    kind: ClassVar[str] = "kaiming_uniform"
+    axes: ClassVar[range | None] = FROM_TWO
+
+    a: float = 0.0
+    mode: Literal["fan_in", "fan_out"] = "fan_in"
+    nonlinearity: Nonlinearity = "leaky_relu"
+
+
+class KaimingNormal(Initializer):
+    """Normal with deviation gain/sqrt(fan) (He and others 2015); `a` is the slope of a leaky ReLU behind it."""
+
+    kind: ClassVar[str] = "kaiming_normal"
+    axes: ClassVar[range | None] = FROM_TWO
+
+    a: float = 0.0
+    mode: Literal["fan_in", "fan_out"] = "fan_in"
+    nonlinearity: Nonlinearity = "leaky_relu"
+
+
+class Orthogonal(Initializer):
+    """A (semi-)orthogonal matrix (Saxe, McClelland, Ganguli 2013); further axes count with the second."""
+
+    kind: ClassVar[str] = "orthogonal"
+    axes: ClassVar[range | None] = FROM_TWO
+
+    gain: float = 1.0
+
+
+class Sparse(Initializer):
+    """Normal with deviation `std`, but a share `sparsity` of each column is 0 (Martens 2010)."""
+
+    kind: ClassVar[str] = "sparse"
+    axes: ClassVar[range | None] = range(2, 3)
+
+    sparsity: Probability
+    std: Deviation = 0.01

@@ -1,0 +1,90 @@
+"""Layers that join the current tensor with taps: `concat(skip)`, `add(skip)`, `mul(gate)`."""
+
+from typing import ClassVar
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import WrongArgumentForShape
+from archdsl.layers.axes import position
+from archdsl.layers.base import Layer, OnnxBuilder, TorchForm
+from archdsl.shapes import Shape, Window
+
+
+class _Join(Layer):
+    """What the joins share: they take at least one tap."""
+
+    takes_taps: ClassVar[bool] = True
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        """Each cell by itself; it is the number of cells that may grow."""
+        return tuple(Window(1) for _ in x.spatial)
+
+    def _require_operands(self, operands: tuple[Shape, ...]) -> None:
+        if not operands:
+            raise Refused(WrongArgumentForShape(self.kind, "needs at least one tap to join with"))
+
+    def _refuse(self, x: Shape, operand: Shape, rule: str) -> Refused:
+        return Refused(WrongArgumentForShape(self.kind, f"the current tensor is {x}, the tap is {operand}: {rule}"))
+
+
+class Concat(_Join):
+    """The current tensor and the taps one behind the other along `dim`, `torch.cat`; the other sizes are equal.
+
+    `dim` counts the batch axis as 0, so that 1 are the channels.
+    """
+
+    kind: ClassVar[str] = "concat"
+
+    dim: int = 1
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self._require_operands(operands)
+        axis = position(self, "dim", self.dim, x)
+        for operand in operands:
+            others = (*operand[:axis], *operand[axis + 1 :])
+            if len(operand) != len(x) or others != (*x[:axis], *x[axis + 1 :]):
+                raise self._refuse(x, operand, f"all sizes but those of dim={self.dim} must be equal")
+        return Shape((*x[:axis], x[axis] + sum(operand[axis] for operand in operands), *x[axis + 1 :]))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Concat", (self.dim,))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node("Concat", g.input, *g.operands, axis=self.dim)
+
+
+class _Elementwise(_Join):
+    """What addition and multiplication share: PyTorch's broadcasting, with the same number of axes."""
+
+    op: ClassVar[str]
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self._require_operands(operands)
+        for operand in operands:
+            if len(operand) != len(x) or any(a != b and 1 not in (a, b) for a, b in zip(x, operand, strict=True)):
+                raise self._refuse(x, operand, "sizes must be equal, or one of them 1")
+            # Not the larger of the two: the 1 gives way.
+            x = Shape(b if a == 1 else a for a, b in zip(x, operand, strict=True))
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm(f"modules.{self.op}")
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        value = g.input
+        for operand in g.operands:
+            value = g.node(self.op, value, operand)
+        return value
+
+
+class Add(_Elementwise):
+    """The sum of the current tensor and the taps, `torch.add`; an axis of size 1 is repeated where needed."""
+
+    kind: ClassVar[str] = "add"
+    op: ClassVar[str] = "Add"
+
+
+class Mul(_Elementwise):
+    """The product of the current tensor and the taps, `torch.mul`; an axis of size 1 is repeated where needed."""
+
+    kind: ClassVar[str] = "mul"
+    op: ClassVar[str] = "Mul"

@@ -1,0 +1,267 @@
+"""Normalisation: by batch, layer, group and instance, and across neighbouring channels.
+
+A norm that takes its statistics from the sample itself lets every output cell see all of the map, and the
+receptive field says so.
+"""
+
+from math import prod
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import WrongArgumentForShape
+from archdsl.layers.axes import onnx_reduce, onnx_reshape
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
+from archdsl.layers.conv import require_divisible
+from archdsl.receptive_field import ReceptiveField
+from archdsl.shapes import Shape, Tensor
+
+#: What is added to the variance. PyTorch wants more than 0 where it trains a batch norm.
+Epsilon = Annotated[float, Field(ge=0)]
+
+
+def _affine(sizes: Shape, *, affine: bool = True, bias: bool = True) -> dict[str, Tensor]:
+    """`weight` and `bias` as the norms of PyTorch have them: no bias without a weight."""
+    names = ("weight", "bias") if bias else ("weight",)
+    return {name: Tensor(sizes) for name in names} if affine else {}
+
+
+def _statistics(x: Shape, *, tracked: bool) -> dict[str, Tensor]:
+    if not tracked:
+        return {}
+    moments = Tensor(Shape((x.channels,)))
+    return {"running_mean": moments, "running_var": moments, "num_batches_tracked": Tensor(Shape(), "int64")}
+
+
+def _weight_and_bias(x: Shape, g: OnnxBuilder) -> tuple[str, str]:
+    """The two vectors that ONNX's norms insist on, one number for each channel: ours, or ones and zeros."""
+    weight = g.weight("weight") if g.has("weight") else g.floats([1.0] * x.channels)
+    bias = g.weight("bias") if g.has("bias") else g.floats([0.0] * x.channels)
+    return weight, bias
+
+
+def _normalise(value: str, axes: list[int], eps: float, g: OnnxBuilder) -> str:
+    """(x - E[x]) / sqrt(Var[x] + eps) over `axes`, for what the operators of ONNX do not cover."""
+    centred = g.node("Sub", value, onnx_reduce(g, "ReduceMean", value, axes))
+    variance = onnx_reduce(g, "ReduceMean", g.node("Mul", centred, centred), axes)
+    return g.node("Div", centred, g.node("Sqrt", g.node("Add", variance, g.scalar(eps))))
+
+
+def _scale_and_shift(value: str, sizes: Shape, g: OnnxBuilder) -> str:
+    """Times `weight` plus `bias`, where there are any, read with the shape `sizes` so that they broadcast."""
+    for op, name in (("Mul", "weight"), ("Add", "bias")):
+        if g.has(name):
+            value = g.node(op, value, g.node("Reshape", g.weight(name), g.ints(sizes)))
+    return value
+
+
+def _per_channel(x: Shape) -> Shape:
+    return Shape((x.channels, *(1 for _ in x.spatial)))
+
+
+def _see_all(field: ReceptiveField, axes: range) -> ReceptiveField:
+    for axis in axes:
+        field = field.mix(axis)
+    return field
+
+
+class _RunningNorm(Layer):
+    """What batch and instance norm share: one pair of moments for each channel, and running ones of them."""
+
+    eps: Epsilon = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        return _affine(Shape((x.channels,)), affine=self.affine)
+
+    def buffers(self, x: Shape) -> dict[str, Tensor]:
+        return _statistics(x, tracked=self.track_running_stats)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field if self.track_running_stats else _see_all(field, range(1, len(x)))
+
+    def _torch(self, name: str, x: Shape) -> TorchForm:
+        keywords = changed(self, "eps", "momentum", "affine", "track_running_stats")
+        return TorchForm(f"nn.{name}{max(x.rank, 1)}d", (x.channels,), keywords)
+
+    def _onnx_tracked(self, x: Shape, g: OnnxBuilder) -> str:
+        moments = g.weight("running_mean"), g.weight("running_var")
+        return g.node("BatchNormalization", g.input, *_weight_and_bias(x, g), *moments, epsilon=self.eps)
+
+
+class BatchNorm(_RunningNorm):
+    """Batch normalisation, `torch.nn.BatchNorm1d` (vectors too), `BatchNorm2d` or `BatchNorm3d` by the input.
+
+    (x - E[x]) / sqrt(Var[x] + eps) * weight + bias for each channel: over the batch in training, with the
+    running moments afterwards (Ioffe, Szegedy 2015). Weights 2*channels.
+    """
+
+    kind: ClassVar[str] = "batchnorm"
+
+    eps: Annotated[float, Field(gt=0)] = 1e-5
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x, (0, 1, 2, 3))
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return self._torch("BatchNorm", x)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        if self.track_running_stats:
+            return self._onnx_tracked(x, g)
+        axes = [0, *range(2, len(x) + 1)]
+        return _scale_and_shift(_normalise(g.input, axes, self.eps, g), _per_channel(x), g)
+
+
+class InstanceNorm(_RunningNorm):
+    """Instance normalisation, `torch.nn.InstanceNorm1d`, `InstanceNorm2d` or `InstanceNorm3d` by the input.
+
+    (x - E[x]) / sqrt(Var[x] + eps) for each channel of each sample (Ulyanov, Vedaldi, Lempitsky 2016);
+    weights 2*channels with `affine`. PyTorch cannot normalise a single cell.
+    """
+
+    kind: ClassVar[str] = "instancenorm"
+
+    affine: bool = False
+    track_running_stats: bool = False
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        if x.spatial.numel == 1:
+            reason = f"each channel of the input {x} is a single cell, which has no variance"
+            raise Refused(WrongArgumentForShape(self.kind, reason))
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return self._torch("InstanceNorm", x)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        if self.track_running_stats:
+            return self._onnx_tracked(x, g)
+        return g.node("InstanceNormalization", g.input, *_weight_and_bias(x, g), epsilon=self.eps)
+
+
+class LayerNorm(Layer):
+    """Layer normalisation over the last axes of each sample, `torch.nn.LayerNorm`.
+
+    (x - E[x]) / sqrt(Var[x] + eps) * weight + bias (Ba, Kiros, Hinton 2016). `normalized_shape` are the sizes
+    of those axes; without it they are all axes but the batch axis. Weights 2*numel(normalized_shape).
+    """
+
+    kind: ClassVar[str] = "layernorm"
+
+    normalized_shape: Positive | tuple[Positive, ...] | None = None
+    eps: Epsilon = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+
+    def sizes(self, x: Shape) -> Shape:
+        """The sizes of the axes that are normalised together."""
+        if self.normalized_shape is None:
+            return x
+        sizes = self.normalized_shape
+        return Shape((sizes,) if isinstance(sizes, int) else sizes)
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        sizes = self.sizes(x)
+        if not sizes or sizes != x[len(x) - len(sizes) :]:
+            reason = f"normalized_shape is {sizes}, but the last axes of the input {x} are not"
+            help = "leave normalized_shape out to normalise the whole sample"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="normalized_shape", help=help)
+        return x
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        return _affine(self.sizes(x), affine=self.elementwise_affine, bias=self.bias)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return _see_all(field, range(len(x) - len(self.sizes(x)), len(x)))
+
+    def torch(self, x: Shape) -> TorchForm:
+        sizes = self.sizes(x)
+        argument = sizes[0] if len(sizes) == 1 else tuple(sizes)
+        return TorchForm("nn.LayerNorm", (argument,), changed(self, "eps", "elementwise_affine", "bias"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        sizes = self.sizes(x)
+        first = len(x) - len(sizes) + 1
+        if g.opset < 17 or not g.has("weight"):
+            value = _normalise(g.input, list(range(first, len(x) + 1)), self.eps, g)
+            return _scale_and_shift(value, sizes, g)
+        affine = [g.weight(name) for name in ("weight", "bias") if g.has(name)]
+        return g.node("LayerNormalization", g.input, *affine, axis=first, epsilon=self.eps)
+
+
+class GroupNorm(Layer):
+    """Group normalisation, `torch.nn.GroupNorm`: the channels in `num_groups` parts, each normalised by itself.
+
+    (x - E[x]) / sqrt(Var[x] + eps) * weight + bias (Wu, He 2018). Weights 2*channels.
+    """
+
+    kind: ClassVar[str] = "groupnorm"
+
+    num_groups: Positive
+    eps: Epsilon = 1e-5
+    affine: bool = True
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        require_divisible(x.channels, "input channels", self.num_groups, "num_groups")
+        return x
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        return _affine(Shape((x.channels,)), affine=self.affine)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return _see_all(field, range(1, len(x)))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.GroupNorm", (self.num_groups, x.channels), changed(self, "eps", "affine"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        # GroupNormalization takes one weight for each channel only since opset 21.
+        if g.opset >= 21:
+            affine = _weight_and_bias(x, g)
+            return g.node("GroupNormalization", g.input, *affine, num_groups=self.num_groups, epsilon=self.eps)
+        groups = g.node("Reshape", g.input, g.ints([0, self.num_groups, -1]))
+        ones, zeros = g.floats([1.0] * self.num_groups), g.floats([0.0] * self.num_groups)
+        normal = g.node("InstanceNormalization", groups, ones, zeros, epsilon=self.eps)
+        return _scale_and_shift(onnx_reshape(g, normal, x), _per_channel(x), g)
+
+
+class LocalResponseNorm(Layer):
+    """Local response normalisation across `size` neighbouring channels, `torch.nn.LocalResponseNorm`.
+
+    x / (k + alpha/size * sum of the neighbours' squares)^beta (Krizhevsky, Sutskever, Hinton 2012, whose
+    alpha is this one divided by `size`).
+    """
+
+    kind: ClassVar[str] = "local_response_norm"
+
+    size: Positive
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        if x.rank == 0:
+            self.require_spatial(x)
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.LocalResponseNorm", (self.size,), changed(self, "alpha", "beta", "k"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        # ONNX puts the odd neighbour of an even size on the other side than PyTorch does.
+        if self.size % 2:
+            # ONNX Runtime knows images only.
+            image = g.input if x.rank == 2 else onnx_reshape(g, g.input, Shape((x.channels, prod(x.spatial), 1)))
+            value = g.node("LRN", image, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
+            return value if x.rank == 2 else onnx_reshape(g, value, x)
+        plane = onnx_reshape(g, g.node("Mul", g.input, g.input), Shape((1, x.channels, prod(x.spatial))))
+        padded = g.node("Pad", plane, g.ints([0, 0, self.size // 2, 0, 0, 0, (self.size - 1) // 2, 0]))
+        mean = g.node("AveragePool", padded, kernel_shape=[self.size, 1])
+        base = g.node("Add", g.node("Mul", onnx_reshape(g, mean, x), g.scalar(self.alpha)), g.scalar(self.k))
+        return g.node("Div", g.input, g.node("Pow", base, g.scalar(self.beta)))

@@ -1,0 +1,331 @@
+"""Pooling: the maximum, mean or norm of a sliding window, and of windows fitted to an output size."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import NoOutput, WrongArgumentForShape
+from archdsl.layers.base import (
+    AXES,
+    Layer,
+    OnnxBuilder,
+    Paddings,
+    Positive,
+    Sizes,
+    TorchForm,
+    changed,
+)
+from archdsl.layers.pad import onnx_spatial_pad
+from archdsl.receptive_field import ReceptiveField
+from archdsl.shapes import Shape, Window
+
+Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: The sizes of an adaptive pool's output; `none` in a tuple keeps the input's size.
+OutputSizes = Positive | tuple[Positive | None, ...]
+
+
+def pool_windows(
+    layer: Layer, x: Shape, kernel: Sizes, stride: Sizes | None, *, padding: Paddings = 0, dilation: Sizes = 1
+) -> tuple[Window, ...]:
+    """The window on each spatial axis; a pool's stride is its kernel size unless one is given."""
+    kernels = layer.per_axis("kernel_size", kernel, x)
+    strides = kernels if stride is None else layer.per_axis("stride", stride, x)
+    pads = layer.per_axis("padding", padding, x)
+    dilations = layer.per_axis("dilation", dilation, x)
+    return tuple(Window(k, s, p, p, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True))
+
+
+def pool_shape(layer: Layer, windows: Sequence[Window], x: Shape, *, ceil: bool) -> Shape:
+    """The output of windows over `x`; refuses a size under 1 and a padding of more than half the kernel."""
+    sizes = []
+    for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
+        if window.before > window.kernel // 2:
+            reason = f"padding ({window.before}) is more than half of kernel_size ({window.kernel}) on the {axis} axis"
+            mend = f"padding={window.kernel // 2} is the most that a kernel of {window.kernel} takes"
+            raise Refused(WrongArgumentForShape(layer.kind, reason), argument="padding", help=mend)
+        output = window.output(size, ceil=ceil)
+        if output < 1:
+            raise Refused(NoOutput(layer.kind, axis, output, _rule(size, window, ceil)), help=_mend(size, window))
+        sizes.append(output)
+    return Shape((x.channels, *sizes))
+
+
+def _rule(size: int, window: Window, ceil: bool) -> str:
+    terms = (
+        f"({size} + 2*{window.before} - {window.dilation}*{window.kernel - 1} - 1) / {window.stride}, "
+        f"rounded {'up' if ceil else 'down'}, + 1"
+    )
+    return f"(n + 2*p - d*(k - 1) - 1) / s + 1 = {terms}"
+
+
+def _mend(size: int, window: Window) -> str:
+    largest = (size + 2 * window.before - 1) // window.dilation + 1
+    return f"kernel_size={largest} is the largest that fits"
+
+
+def _require_kernel_inside(layer: Layer, windows: Sequence[Window], x: Shape) -> None:
+    """PyTorch's mean over three axes wants the kernel to fit into the input without the padding."""
+    if x.rank != 3:
+        return
+    for axis, size, window in zip(AXES[3], x.spatial, windows, strict=True):
+        if window.kernel > size:
+            reason = f"kernel_size ({window.kernel}) is larger than the input's {axis} ({size}), padding not counted"
+            raise Refused(WrongArgumentForShape(layer.kind, reason), argument="kernel_size")
+
+
+def onnx_ends(windows: Sequence[Window], x: Shape, y: Shape) -> list[int]:
+    """The padding after the input with which rounding down gives the sizes `y`.
+
+    ONNX's own `ceil_mode` keeps a last window that PyTorch drops, and counts cells that PyTorch does not.
+    """
+    return [
+        max(w.after, (out - 1) * w.stride + w.span - size - w.before)
+        for w, size, out in zip(windows, x.spatial, y.spatial, strict=True)
+    ]
+
+
+def onnx_pool(
+    g: OnnxBuilder, op: str, value: str, windows: Sequence[Window], pads: Sequence[int], *, count_pads: bool = False
+) -> str:
+    """A MaxPool or AveragePool; `pads` are those before the input on each axis, then those after it."""
+    dilations = [w.dilation for w in windows] if any(w.dilation > 1 for w in windows) else None
+    padded = any(pads)
+    return g.node(
+        op,
+        value,
+        kernel_shape=[w.kernel for w in windows],
+        strides=[w.stride for w in windows],
+        dilations=dilations,
+        pads=list(pads) if padded else None,
+        count_include_pad=1 if padded and count_pads else None,
+    )
+
+
+class MaxPool(Layer):
+    """The largest cell of each window, `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d` by the input.
+
+    out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis. With `ceil_mode`
+    it is rounded up, less a last window that would start in the padding after the input. Padding counts as
+    minus infinity and is at most half of the kernel.
+    """
+
+    kind: ClassVar[str] = "maxpool"
+
+    kernel_size: Sizes
+    stride: Sizes | None = None
+    padding: Paddings = 0
+    dilation: Sizes = 1
+    ceil_mode: bool = False
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        return pool_windows(self, x, self.kernel_size, self.stride, padding=self.padding, dilation=self.dilation)
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        return pool_shape(self, self.windows(x), x, ceil=self.ceil_mode)
+
+    def torch(self, x: Shape) -> TorchForm:
+        keywords = changed(self, "stride", "padding", "dilation", "ceil_mode")
+        return TorchForm(f"nn.MaxPool{x.rank}d", (self.kernel_size,), keywords)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        windows = self.windows(x)
+        befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
+        value = g.input
+        if any(end >= w.kernel for end, w in zip(ends, windows, strict=True)):
+            # A dilated kernel can need more padding than ONNX Runtime lets a pool have.
+            value = onnx_spatial_pad(g, value, list(zip(befores, ends, strict=True)), "constant", float("-inf"))
+            befores = ends = [0] * x.rank
+        return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends])
+
+
+class AvgPool(Layer):
+    """The mean of each window, `torch.nn.AvgPool1d`, `AvgPool2d` or `AvgPool3d` by the input.
+
+    Sizes as of `maxpool`. The sum is divided by the window's cells: those in the input and, with
+    `count_include_pad`, in the padding, but never those that `ceil_mode` adds behind it. `divisor_override`
+    divides by that number instead (PyTorch has it for two and three axes).
+    """
+
+    kind: ClassVar[str] = "avgpool"
+
+    kernel_size: Sizes
+    stride: Sizes | None = None
+    padding: Paddings = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: Positive | None = None
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        return pool_windows(self, x, self.kernel_size, self.stride, padding=self.padding)
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        if x.rank == 1 and self.divisor_override is not None:
+            reason = f"PyTorch's AvgPool1d has no divisor_override, and the input {x} has one spatial axis"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="divisor_override")
+        windows = self.windows(x)
+        _require_kernel_inside(self, windows, x)
+        return pool_shape(self, windows, x, ceil=self.ceil_mode)
+
+    def torch(self, x: Shape) -> TorchForm:
+        keywords = changed(self, "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+        return TorchForm(f"nn.AvgPool{x.rank}d", (self.kernel_size,), keywords)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        windows = self.windows(x)
+        befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
+        if self.divisor_override is not None:
+            mean = onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=True)
+            return g.node("Mul", mean, g.scalar(prod(w.kernel for w in windows) / self.divisor_override))
+        extra = [end - w.after for end, w in zip(ends, windows, strict=True)]
+        if self.count_include_pad and any(extra):
+            # Padding counts, but not what ceil_mode adds behind it: the padding becomes part of the input.
+            value = onnx_spatial_pad(g, g.input, [(w.before, w.after) for w in windows], "zeros")
+            return onnx_pool(g, "AveragePool", value, windows, [*[0] * x.rank, *extra])
+        return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=self.count_include_pad)
+
+
+class LPPool(Layer):
+    """The p-norm of each window, (sum of x^p)^(1/p) with p = `norm_type`: `torch.nn.LPPool1d`, `LPPool2d`, `LPPool3d`.
+
+    As in PyTorch it is the mean times the kernel's cells: a window that `ceil_mode` lets reach over the edge
+    is scaled up to a whole one, and an odd p has no root (NaN) where the sum is negative.
+    """
+
+    kind: ClassVar[str] = "lppool"
+
+    norm_type: Exponent
+    kernel_size: Sizes
+    stride: Sizes | None = None
+    ceil_mode: bool = False
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        return pool_windows(self, x, self.kernel_size, self.stride)
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        windows = self.windows(x)
+        _require_kernel_inside(self, windows, x)
+        return pool_shape(self, windows, x, ceil=self.ceil_mode)
+
+    def torch(self, x: Shape) -> TorchForm:
+        arguments = (self.norm_type, self.kernel_size)
+        return TorchForm(f"nn.LPPool{x.rank}d", arguments, changed(self, "stride", "ceil_mode"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        # ONNX's LpPool takes |x|, and sums a window at the edge as it is.
+        windows = self.windows(x)
+        powers = g.node("Pow", g.input, g.scalar(self.norm_type))
+        mean = onnx_pool(g, "AveragePool", powers, windows, [*[0] * x.rank, *onnx_ends(windows, x, y)])
+        total = g.node("Mul", mean, g.scalar(prod(w.kernel for w in windows)))
+        return g.node("Pow", total, g.scalar(1 / self.norm_type))
+
+
+def adaptive_bounds(size: int, output: int) -> list[tuple[int, int]]:
+    """Start and end of the windows that cut `size` cells into `output`: floor(i*n/out) to ceil((i + 1)*n/out)."""
+    return [(i * size // output, -(-(i + 1) * size // output)) for i in range(output)]
+
+
+def _reach(size: int, output: int) -> int:
+    """The cells of the largest window."""
+    return max(end - start for start, end in adaptive_bounds(size, output))
+
+
+class _AdaptivePool(Layer):
+    """What the adaptive pools share: an output size instead of a window."""
+
+    output_size: OutputSizes
+
+    def sizes(self, x: Shape) -> tuple[int, ...]:
+        """The output sizes, with the input's own where none is asked for."""
+        wanted = self.output_size
+        numbers = wanted if isinstance(wanted, int) else [size or 0 for size in wanted]
+        sizes = self.per_axis("output_size", numbers, x)
+        return tuple(size or own for size, own in zip(sizes, x.spatial, strict=True))
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        return Shape((x.channels, *self.sizes(x)))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        pairs = list(zip(x.spatial, y.spatial, strict=True))
+        if all(size % output == 0 for size, output in pairs):
+            return field.slide([Window(size // output, size // output) for size, output in pairs], y.spatial)
+        factors = [output / size for size, output in pairs]
+        return field.upsample(factors, [_reach(size, output) for size, output in pairs], y.spatial)
+
+    def _torch_size(self, x: Shape) -> OutputSizes:
+        """PyTorch takes None in the tuple for two and three axes, but not for one."""
+        return self.sizes(x) if x.rank == 1 and not isinstance(self.output_size, int) else self.output_size
+
+
+class AdaptiveAvgPool(_AdaptivePool):
+    """Means of `output_size` windows that cover the input: `torch.nn.AdaptiveAvgPool1d`, `2d` or `3d`.
+
+    Window i of an axis reaches from floor(i*n/out) to ceil((i + 1)*n/out); they overlap where out does not divide n.
+    """
+
+    kind: ClassVar[str] = "adaptive_avgpool"
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm(f"nn.AdaptiveAvgPool{x.rank}d", (self._torch_size(x),))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        if all(size == 1 for size in y.spatial):
+            return g.node("GlobalAveragePool", g.input)
+        pairs = list(zip(x.spatial, y.spatial, strict=True))
+        if all(size % output == 0 for size, output in pairs):
+            strides = [size // output for size, output in pairs]
+            return g.node("AveragePool", g.input, kernel_shape=strides, strides=strides)
+        value, sizes = g.input, list(x.spatial)
+        for axis, (size, output) in enumerate(pairs):
+            if size != output:
+                value = _means(g, value, sizes, axis, output)
+                sizes[axis] = output
+        return value
+
+
+def _means(g: OnnxBuilder, value: str, sizes: Sequence[int], axis: int, output: int) -> str:
+    """The windows' means along one spatial axis: a product with a matrix of 1/k where the window is, else 0."""
+    size = sizes[axis]
+    rows = [
+        [1 / (end - start) if start <= i < end else 0.0 for i in range(size)]
+        for start, end in adaptive_bounds(size, output)
+    ]
+    if axis == len(sizes) - 1:
+        columns = [row[i] for i in range(size) for row in rows]
+        return g.node("MatMul", value, g.floats(columns, [size, output]))
+    matrix = g.floats([number for row in rows for number in row], [output, size])
+    if axis == len(sizes) - 2:
+        return g.node("MatMul", matrix, value)
+    flat = g.node("Reshape", value, g.ints([0, 0, size, prod(sizes[axis + 1 :])]))
+    return g.node("Reshape", g.node("MatMul", matrix, flat), g.ints([0, 0, output, *sizes[axis + 1 :]]))
+
+
+class AdaptiveMaxPool(_AdaptivePool):
+    """Maxima of `output_size` windows that cover the input: `torch.nn.AdaptiveMaxPool1d`, `2d` or `3d`.
+
+    Window i of an axis reaches from floor(i*n/out) to ceil((i + 1)*n/out); they overlap where out does not divide n.
+    """
+
+    kind: ClassVar[str] = "adaptive_maxpool"
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm(f"nn.AdaptiveMaxPool{x.rank}d", (self._torch_size(x),))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        if all(size == 1 for size in y.spatial):
+            return g.node("GlobalMaxPool", g.input)
+        value, kernel = g.input, []
+        for axis, (size, output) in enumerate(zip(x.spatial, y.spatial, strict=True), start=2):
+            reach = _reach(size, output)
+            if size % output:
+                # Lay the windows side by side, the shorter ones with their last cell twice: a maximum does not mind.
+                cells = [min(start + i, end - 1) for start, end in adaptive_bounds(size, output) for i in range(reach)]
+                value = g.node("Gather", value, g.ints(cells), axis=axis)
+            kernel.append(reach)
+        return g.node("MaxPool", value, kernel_shape=kernel, strides=kernel)

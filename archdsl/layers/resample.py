@@ -1,0 +1,243 @@
+"""Resampling: interpolation to another size, and rearrangements between channels and space."""
+
+import struct
+from collections.abc import Sequence
+from math import floor
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import ArgumentConflict, NoOutput, NotDivisible, WrongArgumentForShape
+from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed
+from archdsl.receptive_field import ReceptiveField
+from archdsl.shapes import Shape, Window
+
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factors = Factor | tuple[Factor, ...]
+UpsampleMode = Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear"]
+#: The numbers of spatial axes each mode is for.
+RANKS = {"linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,)}
+#: The neighbouring cells each mode reads on an axis.
+REACH = {"nearest": 1, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
+
+
+def _float32(value: float) -> float:
+    """The value rounded to single precision, in which PyTorch and ONNX Runtime compute positions."""
+    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+    return rounded
+
+
+class Upsample(Layer):
+    """Interpolation to `size`, or to floor(n * scale_factor) on each axis: `torch.nn.Upsample`.
+
+    `mode` is nearest or nearest-exact for any input, linear for one spatial axis, bilinear or bicubic for two,
+    trilinear for three; `align_corners` is for the latter four. Cell i reads at (i + 0.5)/f - 0.5 with f the
+    scale factor as given (`recompute_scale_factor`: output/input size), at i/f for nearest, and at
+    i*(n - 1)/(out - 1) with `align_corners`.
+    """
+
+    kind: ClassVar[str] = "upsample"
+
+    size: Sizes | None = None
+    scale_factor: Factors | None = None
+    mode: UpsampleMode = "nearest"
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x, RANKS.get(self.mode, (1, 2, 3)))
+        self._require_one_target()
+        sizes = self._sizes(x)
+        for axis, size, output in zip(AXES[x.rank], x.spatial, sizes, strict=True):
+            if output < 1:
+                rule = f"floor(n * scale_factor) with n = {size} and scale_factor = {self.scale_factor}"
+                raise Refused(NoOutput(self.kind, axis, output, rule), argument="scale_factor")
+        return Shape((x.channels, *sizes))
+
+    def _require_one_target(self) -> None:
+        if (self.size is None) == (self.scale_factor is None):
+            found = "neither" if self.size is None else "both"
+            raise Refused(ArgumentConflict(self.kind, f"give size or scale_factor: there are {found}"))
+        if self.mode not in RANKS and self.align_corners is not None:
+            reason = f'align_corners is for the interpolating modes, not for mode="{self.mode}"'
+            raise Refused(ArgumentConflict(self.kind, reason), argument="align_corners")
+        if self.size is not None and self.recompute_scale_factor:
+            reason = "recompute_scale_factor has no meaning with size"
+            raise Refused(ArgumentConflict(self.kind, reason), argument="recompute_scale_factor")
+
+    def _sizes(self, x: Shape) -> tuple[int, ...]:
+        if self.size is not None:
+            return self.per_axis("size", self.size, x)
+        return tuple(floor(size * factor) for size, factor in zip(x.spatial, self._factors(x), strict=True))
+
+    def _factors(self, x: Shape) -> tuple[float, ...]:
+        given = self.scale_factor
+        factors = given if isinstance(given, tuple) else (given or 0.0,) * x.rank
+        if len(factors) != x.rank:
+            reason = f"scale_factor has {len(factors)} numbers, but the input {x} has another number of spatial axes"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="scale_factor")
+        return factors
+
+    def _own_factors(self, x: Shape) -> tuple[float, ...] | None:
+        """The factors that place the cells, or None where the two sizes do."""
+        placed_by_size = self.scale_factor is None or self.recompute_scale_factor or self.align_corners
+        return None if placed_by_size else self._factors(x)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        factors = [output / size for size, output in zip(x.spatial, y.spatial, strict=True)]
+        return field.upsample(factors, [REACH[self.mode]] * x.rank, y.spatial)
+
+    def torch(self, x: Shape) -> TorchForm:
+        names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
+        return TorchForm("nn.Upsample", keywords=changed(self, *names))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        if self.mode in RANKS:
+            place = "align_corners" if self.align_corners else "half_pixel"
+            if self.mode == "bicubic":
+                return self._resize(x, y, g, mode="cubic", place=place, cubic_coeff_a=-0.75)
+            return self._resize(x, y, g, mode="linear", place=place)
+        cells = self._nearest_cells(x, y)
+        if all(_is_repeated(axis, size) for axis, size in zip(cells, x.spatial, strict=True)):
+            return self._resize(x, y, g, mode="nearest", place="asymmetric", nearest_mode="floor")
+        value = g.input
+        for axis, (indices, size) in enumerate(zip(cells, x.spatial, strict=True), start=2):
+            if indices != list(range(size)):
+                value = g.node("Gather", value, g.ints(indices), axis=axis)
+        return value
+
+    def _nearest_cells(self, x: Shape, y: Shape) -> list[list[int]]:
+        """The cell of the input that each output cell repeats, on each axis."""
+        factors = self._own_factors(x) or (None,) * x.rank
+        exact = self.mode == "nearest-exact"
+        cells = []
+        for size, output, factor in zip(x.spatial, y.spatial, factors, strict=True):
+            step = _float32(1 / factor if factor else size / output)
+            if exact:
+                positions = [_middle(i, step, fused=x.rank != 2) for i in range(output)]
+            elif x.rank == 2 and output in (size, 2 * size):
+                # PyTorch has a shortcut there that does not look at the factor.
+                positions = [i * size // output for i in range(output)]
+            else:
+                positions = [floor(_float32(i * step)) for i in range(output)]
+            cells.append([min(position, size - 1) for position in positions])
+        return cells
+
+    def _resize(self, x: Shape, y: Shape, g: OnnxBuilder, *, mode: str, place: str, **attributes: float | str) -> str:
+        factors = self._own_factors(x)
+        pairs = list(zip(x.spatial, y.spatial, strict=True))
+        if factors is None or all(size * f == out for (size, out), f in zip(pairs, factors, strict=True)):
+            factors = None
+        shared: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": place, **attributes}
+        if factors is None and g.opset >= 18:
+            return g.node("Resize", g.input, "", "", g.ints(y.spatial), axes=list(range(2, 2 + x.rank)), **shared)
+        wanted = factors or [output / size for size, output in pairs]
+        scales = [_scale(size, output, factor) for (size, output), factor in zip(pairs, wanted, strict=True)]
+        return g.node("Resize", g.input, "", g.floats([1.0, 1.0, *scales]), **shared)
+
+
+def _middle(i: int, step: float, *, fused: bool) -> int:
+    """The cell under the middle of output cell i, with PyTorch's roundings: over one and three axes it fuses a step."""
+    if fused:
+        return floor(_float32(max(_float32(step * (i + 0.5) - 0.5), 0.0) + 0.5))
+    return floor(_float32(step * (i + 0.5)))
+
+
+def _is_repeated(cells: Sequence[int], size: int) -> bool:
+    """Whether each of `size` cells stands there equally often, in order."""
+    return len(cells) % size == 0 and list(cells) == [i * size // len(cells) for i in range(len(cells))]
+
+
+def _scale(size: int, output: int, factor: float) -> float:
+    """The factor, moved by a rounding error where single precision would give another size than `output`."""
+    for nudge in (0.0, 2.0**-22, -(2.0**-22)):
+        scale = _float32(factor * (1 + nudge))
+        if floor(_float32(size * scale)) == output:
+            return scale
+    return (output + 0.5) / size
+
+
+class PixelShuffle(Layer):
+    """Channels to space: (C*r^2)xHxW becomes Cx(H*r)x(W*r) with r = `upscale_factor`, `torch.nn.PixelShuffle`.
+
+    Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
+    Neural Network", 2016.
+    """
+
+    kind: ClassVar[str] = "pixel_shuffle"
+
+    upscale_factor: Positive
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x, (2,))
+        cells = self.upscale_factor**2
+        if x.channels % cells:
+            problem = NotDivisible("input channels", x.channels, "upscale_factor squared", cells)
+            raise Refused(problem, argument="upscale_factor")
+        return Shape((x.channels // cells, *(size * self.upscale_factor for size in x.spatial)))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field.upsample([self.upscale_factor] * 2, [1, 1], y.spatial)
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.PixelShuffle", (self.upscale_factor,))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node("DepthToSpace", g.input, blocksize=self.upscale_factor, mode="CRD")
+
+
+class PixelUnshuffle(Layer):
+    """Space to channels: Cx(H*r)x(W*r) becomes (C*r^2)xHxW with r = `downscale_factor`, `torch.nn.PixelUnshuffle`."""
+
+    kind: ClassVar[str] = "pixel_unshuffle"
+
+    downscale_factor: Positive
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x, (2,))
+        for axis, size in zip(AXES[2], x.spatial, strict=True):
+            if size % self.downscale_factor:
+                problem = NotDivisible(axis, size, "downscale_factor", self.downscale_factor)
+                raise Refused(problem, argument="downscale_factor")
+        return Shape((x.channels * self.downscale_factor**2, *(size // self.downscale_factor for size in x.spatial)))
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        return (Window(self.downscale_factor, self.downscale_factor),) * 2
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.PixelUnshuffle", (self.downscale_factor,))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        # ONNX's SpaceToDepth has the channels in another order.
+        factor = self.downscale_factor
+        _, height, width = y
+        cut = g.node("Reshape", g.input, g.ints([0, x.channels, height, factor, width, factor]))
+        turned = g.node("Transpose", cut, perm=[0, 1, 3, 5, 2, 4])
+        return g.node("Reshape", turned, g.ints([0, *y]))
+
+
+class ChannelShuffle(Layer):
+    """The channels of `groups` groups interleaved, `torch.nn.ChannelShuffle`.
+
+    Channel g*(C/groups) + i goes to i*groups + g. Zhang et al., "ShuffleNet: An Extremely Efficient Convolutional
+    Neural Network for Mobile Devices", 2018.
+    """
+
+    kind: ClassVar[str] = "channel_shuffle"
+
+    groups: Positive
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        self.require_spatial(x)
+        if x.channels % self.groups:
+            raise Refused(NotDivisible("input channels", x.channels, "groups", self.groups), argument="groups")
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.ChannelShuffle", (self.groups,))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        cut = g.node("Reshape", g.input, g.ints([0, self.groups, x.channels // self.groups, x.spatial.numel]))
+        turned = g.node("Transpose", cut, perm=[0, 2, 1, 3])
+        return g.node("Reshape", turned, g.ints([0, *y]))

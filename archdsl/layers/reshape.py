@@ -1,0 +1,213 @@
+"""Layers that only arrange: flatten, unflatten, permute, transpose, squeeze, unsqueeze, identity.
+
+Axes count as in PyTorch, the batch axis is 0 and stays where it is. Their outputs are views of their
+inputs, hence `saves_output`: to overwrite one is to overwrite the other.
+"""
+
+from math import prod
+from typing import ClassVar
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import WrongArgumentForShape
+from archdsl.layers.axes import onnx_reshape, position
+from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, changed
+from archdsl.receptive_field import ReceptiveField
+from archdsl.shapes import Shape
+
+
+class _View(Layer):
+    """What all of them share."""
+
+    saves_output: ClassVar[bool] = True
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.input if y == x else onnx_reshape(g, g.input, y)
+
+
+class Identity(_View):
+    """The input as it is, `torch.nn.Identity`: a place for a name, or for nothing."""
+
+    kind: ClassVar[str] = "identity"
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.Identity")
+
+
+class Flatten(_View):
+    """The axes from `start_dim` to `end_dim` as one, `torch.nn.Flatten`; by default a sample becomes a vector."""
+
+    kind: ClassVar[str] = "flatten"
+
+    start_dim: int = 1
+    end_dim: int = -1
+
+    def _ends(self, x: Shape) -> tuple[int, int]:
+        start, end = position(self, "start_dim", self.start_dim, x), position(self, "end_dim", self.end_dim, x)
+        if start > end:
+            reason = f"start_dim={self.start_dim} comes after end_dim={self.end_dim} in the input {x}"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="start_dim")
+        return start, end + 1
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        start, end = self._ends(x)
+        return Shape((*x[:start], prod(x[start:end]), *x[end:]))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        start, end = self._ends(x)
+        axes = field.axes
+        return field.arrange((*axes[:start], frozenset[int]().union(*axes[start:end]), *axes[end:]))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.Flatten", keywords=changed(self, "start_dim", "end_dim"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node("Flatten", g.input, axis=1) if len(x) > len(y) == 1 else super().onnx(x, y, g)
+
+
+class Unflatten(_View):
+    """One axis as several, `torch.nn.Unflatten`; one of the sizes may be -1 and is then worked out."""
+
+    kind: ClassVar[str] = "unflatten"
+
+    dim: int
+    unflattened_size: tuple[int, ...]
+
+    def sizes(self, x: Shape) -> tuple[int, ...]:
+        """The sizes of the new axes; refuses those whose product is not the old axis."""
+        size, sizes = x[position(self, "dim", self.dim, x)], self.unflattened_size
+        known = prod(n for n in sizes if n != -1)
+        if sizes.count(-1) == 1 and known > 0 and size % known == 0:
+            sizes = tuple(size // known if n == -1 else n for n in sizes)
+        if not sizes or min(sizes) < 1 or prod(sizes) != size:
+            reason = f"unflattened_size {self.unflattened_size} does not multiply to {size}, the size of dim={self.dim}"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="unflattened_size")
+        return sizes
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        axis = position(self, "dim", self.dim, x)
+        return Shape((*x[:axis], *self.sizes(x), *x[axis + 1 :]))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        axis, axes = position(self, "dim", self.dim, x), field.axes
+        return field.arrange((*axes[:axis], *(axes[axis] for _ in self.unflattened_size), *axes[axis + 1 :]))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("nn.Unflatten", (self.dim, self.unflattened_size))
+
+
+class _Permutation(_View):
+    """What permute and transpose share: `order` gives the old place of each axis of a Shape."""
+
+    def order(self, x: Shape) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        return Shape(x[axis] for axis in self.order(x))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field.arrange([field.axes[axis] for axis in self.order(x)])
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Permute", (self._dims(x),))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node("Transpose", g.input, perm=self._dims(x))
+
+    def _dims(self, x: Shape) -> tuple[int, ...]:
+        return (0, *(axis + 1 for axis in self.order(x)))
+
+
+class Permute(_Permutation):
+    """The axes in another order, `torch.permute`: `dims` are all axes of the input, the batch axis 0 first."""
+
+    kind: ClassVar[str] = "permute"
+
+    dims: tuple[int, ...]
+
+    def order(self, x: Shape) -> tuple[int, ...]:
+        if len(self.dims) != len(x) + 1 or self.dims[0] not in (0, -len(self.dims)):
+            every = tuple(range(len(x) + 1))
+            reason = f"dims {self.dims} must order the axes {every} of the input {x} with the batch axis 0 first"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dims")
+        order = tuple(position(self, "dims", dim, x) for dim in self.dims[1:])
+        if len(set(order)) < len(order):
+            reason = f"dims {self.dims} names an axis twice"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dims")
+        return order
+
+
+class Transpose(_Permutation):
+    """Two axes change places, `torch.transpose`."""
+
+    kind: ClassVar[str] = "transpose"
+
+    dim0: int
+    dim1: int
+
+    def order(self, x: Shape) -> tuple[int, ...]:
+        first, second = position(self, "dim0", self.dim0, x), position(self, "dim1", self.dim1, x)
+        swap = {first: second, second: first}
+        return tuple(swap.get(axis, axis) for axis in range(len(x)))
+
+
+class Squeeze(_View):
+    """Without one axis, or several, or without all but the batch axis, where their size is 1, `torch.squeeze`.
+
+    As in PyTorch an axis of another size stays. At least one axis beside the batch axis has to.
+    """
+
+    kind: ClassVar[str] = "squeeze"
+
+    dim: int | tuple[int, ...] | None = None
+
+    def gone(self, x: Shape) -> tuple[int, ...]:
+        """The places in `x` of the axes that go."""
+        if self.dim is None:
+            named = set(range(len(x)))
+        else:
+            dims = (self.dim,) if isinstance(self.dim, int) else self.dim
+            named = {position(self, "dim", dim, x) for dim in dims}
+            if len(named) < len(dims):
+                reason = f"dim {self.dim} names an axis twice"
+                raise Refused(WrongArgumentForShape(self.kind, reason), argument="dim")
+        return tuple(axis for axis in sorted(named) if x[axis] == 1)
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        gone = self.gone(x)
+        if len(gone) == len(x):
+            reason = f"nothing of the input {x} would be left beside the batch axis"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dim")
+        return Shape(size for axis, size in enumerate(x) if axis not in gone)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        gone = self.gone(x)
+        return field.arrange([axes for axis, axes in enumerate(field.axes) if axis not in gone])
+
+    def torch(self, x: Shape) -> TorchForm:
+        dims = tuple(axis + 1 for axis in self.gone(x))
+        return TorchForm("modules.Squeeze", (dims,)) if dims else TorchForm("nn.Identity")
+
+
+class Unsqueeze(_View):
+    """A new axis of size 1 at `dim`, `torch.unsqueeze`."""
+
+    kind: ClassVar[str] = "unsqueeze"
+
+    dim: int
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        axis = position(self, "dim", self.dim, x, new=1)
+        return Shape((*x[:axis], 1, *x[axis:]))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        axis = position(self, "dim", self.dim, x, new=1)
+        return field.arrange((*field.axes[:axis], frozenset(), *field.axes[axis:]))
+
+    def torch(self, x: Shape) -> TorchForm:
+        axis = position(self, "dim", self.dim, x, new=1)
+        if axis < len(x):
+            return TorchForm("nn.Unflatten", (axis + 1, (1, x[axis])))
+        return TorchForm("nn.Unflatten", (axis, (x[-1], 1)))

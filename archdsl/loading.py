@@ -1,0 +1,62 @@
+"""`archdsl.load`: a path, a name of the zoo or a text becomes a checked network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from archdsl import zoo
+from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics.files import NotFound
+from archdsl.elaborate import elaborate, load_module
+from archdsl.elaborate.files import Module, read
+from archdsl.elaborate.names import suggestion
+from archdsl.network import Network
+from archdsl.source import Source
+
+
+def find(spec: str | Path) -> tuple[Module, str | None]:
+    """The file that a path, a zoo name or a text stands for, loaded, and the model a zoo name means.
+
+    A string is a path if such a file is there or it ends in `.arch`, a text if it holds a brace or a line
+    end, and a name of the zoo otherwise.
+
+    Raises:
+        SpecError: it cannot be found, read or parsed.
+    """
+    if isinstance(spec, str) and ("{" in spec or "\n" in spec):
+        return load_module(Source("<string>", spec), Path.cwd() / "<string>"), None
+    path = Path(spec)
+    if isinstance(spec, Path) or path.suffix == ".arch" or "/" in spec or _exists(path):
+        return load_module(read(path), path), None
+    found = zoo.find(spec)
+    if found is None:
+        meant = suggestion(spec, zoo.names())
+        helps = (Help(f"did you mean `{meant}`?" if meant else "`archdsl zoo` lists the networks of the zoo"),)
+        problem = NotFound(spec, " and no network of that name in the zoo")
+        raise SpecError([Diagnostic(problem, path=spec, helps=helps)])
+    return load_module(read(found.path), found.path), found.model
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def load(spec: str | Path, *, model: str | None = None, input: Sequence[int] | None = None, **settings: Any) -> Network:
+    """The checked graph of a network; torch is not imported.
+
+    Args:
+        spec: the path of an `.arch` file, a name of the zoo such as `"resnet18"`, or a spec's text.
+        model: which of the file's models; by default the one named as the file, else the first.
+        input: another input shape than the spec's, without the batch axis: `(3, 64, 64)`.
+        settings: the model's parameters, `classes=10`.
+
+    Raises:
+        SpecError: with every diagnostic; its text is the whole report.
+    """
+    module, named = find(spec)
+    return elaborate(module, model or named, input=input, settings=settings)

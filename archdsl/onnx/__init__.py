@@ -1,0 +1,14 @@
+"""The ONNX back end: the checked graph as an ONNX file, compared with the module in ONNX Runtime."""
+
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.runtime import MissingPackage
+
+try:
+    import onnx as _onnx  # noqa: F401
+except ImportError as error:
+    raise SpecError([Diagnostic(MissingPackage("the ONNX export", "onnx", "onnx"))]) from error
+
+from archdsl.onnx.emit import OPSETS, emit, node_count
+from archdsl.onnx.export import DATA_LIMIT, export, write
+
+__all__ = ["DATA_LIMIT", "OPSETS", "emit", "export", "node_count", "write"]

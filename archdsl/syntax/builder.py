@@ -1,0 +1,258 @@
+"""From the parser's reductions to the syntax tree: one method for each rule of the grammar.
+
+Lark calls a method as soon as its rule is recognised, so that no second pass and no recursion is needed.
+A method gets the rule's parts in order: tokens, tree nodes, and None for an optional part that is absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from lark import Token
+
+from archdsl.source import Source, Span
+from archdsl.syntax import tree
+
+ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t"}
+
+
+class Builder:
+    """Makes tree nodes for one source. `parse_expression` parses what stands between the braces of a label."""
+
+    def __init__(self, source: Source, offset: int, parse_expression: Callable[[Source, int, int], tree.Expr]) -> None:
+        self.source = source
+        self.offset = offset
+        self.parse_expression = parse_expression
+
+    def span(self, first: Any, last: Any = None) -> Span:
+        """From the start of one token or node to the end of another."""
+        last = first if last is None else last
+        start = (first.start_pos or 0) + self.offset if isinstance(first, Token) else first.span.start
+        end = (last.end_pos or 0) + self.offset if isinstance(last, Token) else last.span.end
+        return Span(self.source, start, end)
+
+    def name_of(self, token: Token) -> tree.Name:
+        return tree.Name(str(token), self.span(token))
+
+    def text_of(self, token: Token) -> str:
+        return re.sub(r'\\["\\nt]', lambda match: ESCAPES[match[0]], str(token)[1:-1])
+
+    # Top level
+
+    def start(self, parts: list[Any]) -> list[tree.TopLevel]:
+        return [part for part in parts if part is not None and not isinstance(part, Token)]
+
+    def import_all(self, parts: list[Any]) -> tree.Import:
+        return tree.Import(self.text_of(parts[1]), None, self.span(parts[1]), self.span(parts[0], parts[1]))
+
+    def import_names(self, parts: list[Any]) -> tree.Import:
+        names = [self.name_of(token) for token in parts[3:]]
+        return tree.Import(self.text_of(parts[1]), names, self.span(parts[1]), self.span(parts[0], parts[-1]))
+
+    def block(self, parts: list[Any]) -> tree.BlockDef:
+        keyword, name, params, body = parts
+        return tree.BlockDef(self.name_of(name), params or [], body, self.span(keyword, body))
+
+    def model(self, parts: list[Any]) -> tree.ModelDef:
+        keyword, name, params, body = parts
+        return tree.ModelDef(self.name_of(name), params or [], body, self.span(keyword, body))
+
+    def variant(self, parts: list[Any]) -> tree.VariantDef:
+        keyword, name, params, _, base = parts
+        return tree.VariantDef(self.name_of(name), params or [], base, self.span(keyword, base))
+
+    def train(self, parts: list[Any]) -> tree.TrainDef:
+        keyword, models, _, *entries, end = parts
+        settings = [entry for entry in entries if isinstance(entry, tree.Setting)]
+        return tree.TrainDef(models or [], settings, self.span(keyword, end))
+
+    def entry(self, parts: list[Any]) -> tree.Setting:
+        return self.setting(parts)
+
+    def names(self, parts: list[Any]) -> list[tree.Name]:
+        return [self.name_of(token) for token in parts]
+
+    def params(self, parts: list[Any]) -> list[tree.Param]:
+        return [part for part in parts if isinstance(part, tree.Param)]
+
+    def param(self, parts: list[Any]) -> tree.Param:
+        name, _, default = parts
+        return tree.Param(str(name), default, self.span(name, default or name))
+
+    # Statements
+
+    def body(self, parts: list[Any]) -> tree.Body:
+        statements = [part for part in parts[1:-1] if part is not None and not isinstance(part, Token)]
+        return tree.Body(statements, self.span(parts[0], parts[-1]))
+
+    def let(self, parts: list[Any]) -> tree.Let:
+        keyword, targets, _, value = parts
+        return tree.Let(targets, value, self.span(keyword, value))
+
+    def setting(self, parts: list[Any]) -> tree.Setting:
+        name, _, value = parts
+        return tree.Setting(str(name), value, self.span(name), self.span(name, value))
+
+    def for_(self, parts: list[Any]) -> tree.For:
+        keyword, targets, _, values, body = parts
+        return tree.For(targets, values, body, self.span(keyword, body))
+
+    def if_(self, parts: list[Any]) -> tree.If:
+        keyword, test, body, otherwise = parts
+        return tree.If(test, body, otherwise, self.span(keyword, otherwise or body))
+
+    def else_(self, parts: list[Any]) -> tree.Body | tree.If:
+        otherwise: tree.Body | tree.If = parts[1]
+        return otherwise
+
+    def targets(self, parts: list[Any]) -> list[tree.Name]:
+        return [self.name_of(part) for part in parts if part is not None and part.type == "NAME"]
+
+    def item(self, parts: list[Any]) -> tree.Item:
+        label, form, tap = parts
+        return tree.Item(label, form, tap, self.span(label or form, tap or form))
+
+    def label(self, parts: list[Any]) -> tree.Label:
+        token = parts[0]
+        found: list[str | tree.Expr] = []
+        for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", str(token)):
+            if match[1] is None:
+                found.append(match[0])
+            else:
+                start = token.start_pos + self.offset + match.start(1)
+                found.append(self.parse_expression(self.source, start, start + len(match[1])))
+        return tree.Label(found, self.span(token))
+
+    def tap(self, parts: list[Any]) -> tree.TapTarget:
+        name, _, index, end = parts[1:]
+        return tree.TapTarget(str(name), index, self.span(parts[0], end or name))
+
+    def layer(self, parts: list[Any]) -> tree.LayerCall:
+        name, args = parts
+        span = self.span(name) if args is None else Span(self.source, self.span(name).start, args[1].end)
+        return tree.LayerCall(str(name), args[0] if args else [], self.span(name), span)
+
+    def group(self, parts: list[Any]) -> tree.GroupForm:
+        return tree.GroupForm(parts[0], parts[0].span)
+
+    def residual(self, parts: list[Any]) -> tree.ResidualForm:
+        keyword, when, body, shortcut = parts
+        return tree.ResidualForm(when, body, shortcut, self.span(keyword, shortcut or body))
+
+    def when(self, parts: list[Any]) -> tree.Expr:
+        condition: tree.Expr = parts[1]
+        return condition
+
+    def shortcut(self, parts: list[Any]) -> tree.Body:
+        body: tree.Body = parts[1]
+        return body
+
+    def combinator(self, parts: list[Any]) -> tree.CombinatorForm:
+        keyword, args, body = parts
+        return tree.CombinatorForm(
+            str(keyword), args[0] if args else [], body, self.span(keyword), self.span(keyword, body)
+        )
+
+    # Calls
+
+    def args(self, parts: list[Any]) -> tuple[list[tree.Argument], Span]:
+        arguments = [part for part in parts if isinstance(part, tree.Argument)]
+        return arguments, self.span(parts[0], parts[-1])
+
+    def argument(self, parts: list[Any]) -> tree.Argument:
+        return tree.Argument(None, parts[0], parts[0].span)
+
+    def named_argument(self, parts: list[Any]) -> tree.Argument:
+        return tree.Argument(str(parts[0]), parts[2], self.span(parts[0], parts[2]))
+
+    def call(self, parts: list[Any]) -> tree.Call:
+        name, (arguments, span) = parts
+        name_span = self.span(name)
+        return tree.Call(str(name), arguments, name_span, Span(self.source, name_span.start, span.end))
+
+    # Expressions
+
+    def conditional(self, parts: list[Any]) -> tree.Conditional:
+        then, _, test, _, otherwise = parts
+        return tree.Conditional(then, test, otherwise, self.span(then, otherwise))
+
+    def binary(self, parts: list[Any]) -> tree.Binary:
+        left, op, right = parts
+        return tree.Binary(str(op), left, right, self.span(left, right))
+
+    def not_in(self, parts: list[Any]) -> tree.Binary:
+        left, _, _, right = parts
+        return tree.Binary("not in", left, right, self.span(left, right))
+
+    def unary(self, parts: list[Any]) -> tree.Unary:
+        op, operand = parts
+        return tree.Unary(str(op), operand, self.span(op, operand))
+
+    def range_(self, parts: list[Any]) -> tree.RangeDisplay:
+        first, _, last = parts
+        return tree.RangeDisplay(first, last, self.span(first, last))
+
+    def index(self, parts: list[Any]) -> tree.Index:
+        value, _, index, end = parts
+        return tree.Index(value, index, self.span(value, end))
+
+    def slice_(self, parts: list[Any]) -> tree.Slice:
+        value, _, start, _, stop, _, step, end = parts
+        return tree.Slice(value, start, stop, step, self.span(value, end))
+
+    def name(self, parts: list[Any]) -> tree.Name:
+        return self.name_of(parts[0])
+
+    def _literal(self, token: Token, value: int | float | bool | str | tuple[int, ...] | None) -> tree.Literal:
+        return tree.Literal(value, self.span(token))
+
+    def int_(self, parts: list[Any]) -> tree.Literal:
+        # Python refuses to convert texts of more than 4,300 digits; the evaluator reports both as too large.
+        text = str(parts[0])
+        return self._literal(parts[0], int(text[:40]) if len(text) > 40 else int(text))
+
+    def float_(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], float(parts[0]))
+
+    def string(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], self.text_of(parts[0]))
+
+    def size(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], tuple(int(number[:40]) for number in str(parts[0]).split("x")))
+
+    def true(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], True)
+
+    def false(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], False)
+
+    def none(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], None)
+
+    def parenthesis(self, parts: list[Any]) -> tree.Expr:
+        inner: tree.Expr = parts[1]
+        return inner
+
+    def _items(self, parts: list[Any]) -> list[tree.Expr]:
+        return [part for part in parts[1:-1] if part is not None]
+
+    def tuple_(self, parts: list[Any]) -> tree.TupleDisplay:
+        return tree.TupleDisplay(self._items(parts), self.span(parts[0], parts[-1]))
+
+    def list_(self, parts: list[Any]) -> tree.ListDisplay:
+        return tree.ListDisplay(self._items(parts), self.span(parts[0], parts[-1]))
+
+    def dict_(self, parts: list[Any]) -> tree.DictDisplay:
+        pairs = [part for part in parts[1:-1] if part is not None]
+        return tree.DictDisplay(pairs, self.span(parts[0], parts[-1]))
+
+    def pair(self, parts: list[Any]) -> tuple[str, tree.Expr]:
+        key, _, value = parts
+        return (self.text_of(key) if key.type == "STRING" else str(key)), value
+
+
+# Rules whose names are keywords or types of Python.
+for _word in ("for", "if", "else", "int", "float", "tuple", "list", "dict", "range", "slice"):
+    setattr(Builder, _word, getattr(Builder, f"{_word}_"))

@@ -1,0 +1,241 @@
+"""Tables on the terminal: the summary, the zoo, the layers. The only place besides `cli` that imports Rich."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from shutil import get_terminal_size
+from typing import IO, TYPE_CHECKING
+
+from archdsl import summary
+from archdsl.summary import Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archdsl.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. Where the terminal is narrow, cells of a `fold` column are cut to that many characters a line
+    (never less), and columns go in the order of `drop`, the highest first; 0 never goes.
+    """
+
+    title: str
+    right: bool = False
+    fold: int | None = None
+    drop: int = 0
+
+
+#: The texts of one row.
+Cells = Sequence[str]
+
+
+def fit(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> tuple[list[Column], list[list[str]], int]:
+    """The columns, cells and gap between columns that fill `width` without cutting any cell short.
+
+    In this order: the gap shrinks from two to one, cells fold over several lines, columns are dropped.
+    """
+    kept = list(range(len(columns)))
+    while True:
+        shown = [columns[i] for i in kept]
+        cells = [[row[i] for i in kept] for row in rows]
+        for gap in (2, 1):
+            if _total(shown, cells, gap) <= width:
+                return shown, cells, gap
+        folded = _folded(shown, cells, width)
+        droppable = [i for i in kept if columns[i].drop]
+        if _total(shown, folded, 1) <= width or not droppable:
+            return shown, folded, 1
+        kept.remove(max(droppable, key=lambda i: columns[i].drop))
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Cells]) -> list[int]:
+    """The widest line of each column."""
+    texts = ([column.title, *(row[i] for row in rows)] for i, column in enumerate(columns))
+    return [max(len(line) for text in column for line in text.split("\n")) for column in texts]
+
+
+def _total(columns: Sequence[Column], rows: Sequence[Cells], gap: int) -> int:
+    return sum(_widths(columns, rows)) + gap * (len(columns) - 1)
+
+
+def _folded(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> list[list[str]]:
+    """The cells with the widest foldable column folded, again and again, until they fit or cannot fold further."""
+    cells = [list(row) for row in rows]
+    original = [list(row) for row in rows]
+    limits = _widths(columns, cells)
+    while (excess := _total(columns, cells, 1) - width) > 0:
+        wide = {i: limits[i] - column.fold for i, column in enumerate(columns) if column.fold is not None}
+        widest = max(wide, key=lambda i: wide[i], default=None)
+        if widest is None or wide[widest] <= 0:
+            break
+        limits[widest] -= min(excess, max(1, wide[widest] // 4))
+        for row, whole in zip(cells, original, strict=True):
+            row[widest] = _fold(whole[widest], limits[widest])
+    return cells
+
+
+def _fold(text: str, room: int) -> str:
+    """Lines of at most `room` characters; those after the first hang by one. Breaks at a space if it can, else
+    after `_`, `-`, `.`, `,` or `/`, else anywhere.
+    """
+    hang = " " * (len(text) - len(text.lstrip()) + 1)
+    if len(hang) > room // 2:
+        hang = ""
+    lines = []
+    while len(text) > room:
+        start = len(text) - len(text.lstrip()) + 1
+        at = text.rfind(" ", start, room + 1)
+        if at < room // 3:
+            at = max(text.rfind(sign, start, room) for sign in "_-.,/") + 1 or room
+        lines.append(text[:at].rstrip())
+        text = hang + text[at:].lstrip()
+    return "\n".join([*lines, text])
+
+
+def terminal_width() -> int:
+    """The columns of the terminal ($COLUMNS first); 80 where there is none."""
+    return max(get_terminal_size((80, 24)).columns, 20)
+
+
+def console(file: IO[str], width: int) -> Console:
+    """Rich without its questions to the terminal: plain text unless `file` is one and NO_COLOR is not set."""
+    from rich.console import Console
+
+    return Console(
+        file=file,
+        width=width,
+        color_system="standard" if wants_color(file) else None,
+        force_terminal=wants_color(file),
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def wants_color(file: IO[str]) -> bool:
+    """Whether to colour: only on a terminal, never with NO_COLOR (no-color.org) or TERM=dumb."""
+    from os import environ
+
+    return file.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def draw(
+    columns: Sequence[Column], rows: Sequence[Cells], *, file: IO[str], width: int, faint: Iterable[int] = ()
+) -> None:
+    """Draw a table; the rows whose numbers are in `faint` are drawn dim."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown, cells, gap = fit(columns, rows, width)
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", collapse_padding=True)
+    widths = _widths(shown, cells)
+    for column, wide in zip(shown, widths, strict=True):
+        table.add_column(column.title, justify="right" if column.right else "left", width=wide, no_wrap=True)
+    dim = set(faint)
+    table.add_row(*("─" * wide for wide in widths), style="dim")
+    for number, row in enumerate(cells):
+        table.add_row(*map(Text, row), style="dim" if number in dim else None)
+    page = console(file, max(width, sum(widths) + gap * len(widths)))
+    with page.capture() as capture:
+        page.print(table)
+    file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryColumn:
+    """A column of the summary by the name `--columns` knows it by."""
+
+    column: Column
+    cell: Callable[[Row], str]
+
+
+def _name(row: Row) -> str:
+    return "  " * (row.level - 1) + row.label + (" *" if row.aux else "")
+
+
+def _params(row: Row) -> str:
+    return "(shared)" if row.shared and not row.params else f"{row.params:,}"
+
+
+SUMMARY_COLUMNS = {
+    "name": SummaryColumn(Column("layer", fold=14), _name),
+    "kind": SummaryColumn(Column("kind", fold=9, drop=3), lambda row: row.kind),
+    "input": SummaryColumn(Column("input", right=True, drop=5), lambda row: str(row.input)),
+    "output": SummaryColumn(Column("output", right=True), lambda row: str(row.output)),
+    "params": SummaryColumn(Column("params", right=True), _params),
+    "trainable": SummaryColumn(Column("trainable", right=True, drop=6), lambda row: f"{row.trainable_params:,}"),
+    "macs": SummaryColumn(Column("MACs", right=True, drop=1), lambda row: summary.humanised(row.macs)),
+    "flops": SummaryColumn(Column("FLOPs", right=True, drop=7), lambda row: summary.humanised(row.flops)),
+    "memory": SummaryColumn(Column("memory", right=True, drop=2), lambda row: summary.memory(row.activation_bytes)),
+    "field": SummaryColumn(Column("field", right=True, drop=4), lambda row: summary.field(row.receptive_field)),
+    "line": SummaryColumn(Column("line", right=True, drop=8), lambda row: str(row.line)),
+}
+USUAL = ("name", "kind", "output", "params", "macs", "memory", "field")
+#: Shown besides the usual ones where the terminal has room for it.
+WHERE_WIDE = "flops"
+FIGURES = {"params", "trainable", "macs", "flops", "memory", "field"}
+
+
+def draw_summary(
+    network: Network,
+    *,
+    file: IO[str],
+    width: int,
+    depth: int | None = None,
+    columns: Sequence[str] = (),
+    others: Sequence[str] = (),
+) -> None:
+    """The summary table with its totals. `columns` are names of SUMMARY_COLUMNS, `others` the file's other models."""
+    rows = summary.rows(network, depth)
+    names = list(columns) or _usual(network, rows, width)
+    chosen = [_column(name, asked=bool(columns)) for name in names]
+    cells = [_cells(row, names) for row in rows]
+    file.write(f"{_title(network)}\n\n")
+    draw(chosen, cells, file=file, width=width, faint=[i for i, row in enumerate(rows) if row.header])
+    file.write("\n" + "\n".join([*_totals(network), *_footer(network, rows, others, width)]) + "\n")
+
+
+def _column(name: str, *, asked: bool) -> Column:
+    """A column by name; one that was asked for is never dropped."""
+    column = SUMMARY_COLUMNS[name].column
+    return replace(column, drop=0) if asked else column
+
+
+def _usual(network: Network, rows: Sequence[Row], width: int) -> list[str]:
+    """The usual columns, FLOPs too where they fit; a network without spatial axes has no receptive field."""
+    names = [name for name in USUAL if name != "field" or network.input_shape.rank]
+    wide = [*names[: names.index("macs") + 1], WHERE_WIDE, *names[names.index("macs") + 1 :]]
+    columns = [SUMMARY_COLUMNS[name].column for name in wide]
+    fits = _total(columns, [_cells(row, wide) for row in rows], 2) <= width
+    return wide if fits else names
+
+
+def _cells(row: Row, names: Sequence[str]) -> list[str]:
+    """The row's cells; the header of a scope has no figures, since the rows below it have them."""
+    return ["" if row.header and name in FIGURES else SUMMARY_COLUMNS[name].cell(row) for name in names]
+
+
+def _title(network: Network) -> str:
+    settings = ", ".join(f"{name}={value}" for name, value in network.settings.items())
+    place = f"  {network.path}" if network.path else ""
+    return f"{network.name}({settings}){place}" if settings else f"{network.name}{place}"
+
+
+def _totals(network: Network) -> list[str]:
+    totals = summary.total_lines(network)
+    wide = max(len(name) for name, _ in totals)
+    return [f"{name:<{wide}}  {text}" for name, text in totals]
+
+
+def _footer(network: Network, rows: Sequence[Row], others: Sequence[str], width: int) -> list[str]:
+    notes = summary.footnotes(rows)
+    if others:
+        from textwrap import wrap
+
+        text = f"Other models in this file (--model NAME): {', '.join(others)}"
+        notes += wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return ["", *notes] if notes else []

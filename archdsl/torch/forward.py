@@ -1,0 +1,326 @@
+"""The straight-line `forward` of every scope, and the tree of modules that goes with it.
+
+Both the builder and the source printer read the `Scope` made here, so that they cannot disagree. Code is
+written in one walk: a node reads its input from one variable and may assign to one other, the target.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from archdsl.graph import (
+    AnyNode,
+    Aux,
+    Dense,
+    Group,
+    Inception,
+    LayerNode,
+    Residual,
+    Scale,
+    Split,
+    Sum,
+    Tap,
+    Use,
+)
+from archdsl.layers.base import TorchForm
+from archdsl.network import Network
+from archdsl.torch.dataflow import InPlace, Interface, Interfaces, is_scope
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A layer's module, and the node it comes from."""
+
+    form: TorchForm
+    node: LayerNode
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A module with modules in it. `plain` ones are an nn.Sequential: `forward` says the same, but is not needed.
+
+    cls   the name of its class; None for a plain sequence that has no name in the spec
+    """
+
+    cls: str | None
+    plain: bool
+    forward: str
+    children: dict[str, Leaf | Scope]
+
+
+def scopes(network: Network, *, inplace: bool = True) -> Scope:
+    """The module tree of a network with the code of each scope."""
+    plan = _Plan(Interfaces(network), InPlace(network, enabled=inplace))
+    writer = _Writer(plan, network.root.name)
+    last = writer.body(network.root, "x", "x")
+    writer.return_outputs(last, network.outputs)
+    return writer.scope(class_name(network.name) or "Network")
+
+
+def class_name(name: str) -> str:
+    """`dense_block` -> `DenseBlock`; the empty string where nothing is left of the name."""
+    words = (word for word in re.split(r"[^A-Za-z0-9]+", name) if word)
+    camel = "".join(word[0].upper() + word[1:] for word in words)
+    if camel[:1].isdigit():
+        camel = f"_{camel}"
+    return f"{camel}_" if keyword.iskeyword(camel) else camel
+
+
+def identifier(name: str) -> str:
+    """The nearest Python identifier that is no keyword."""
+    name = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+    if name[0].isdigit():
+        name = f"_{name}"
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def member(label: str) -> str:
+    """The expression that reads the child `label` of `self`."""
+    plain = label.isidentifier() and not keyword.iskeyword(label)
+    return f"self.{label}" if plain else f'getattr(self, "{label}")'
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    interfaces: Interfaces
+    inplace: InPlace
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes the `forward` of one scope and collects its children."""
+
+    plan: _Plan
+    name: str
+    interface: Interface = field(default_factory=Interface)
+    children: dict[str, Leaf | Scope] = field(default_factory=dict)
+    plain: bool = True
+    _lines: list[str] = field(default_factory=list)
+    _depth: int = 2
+    _taken: set[str] = field(default_factory=lambda: {"self", "torch", "nn", "getattr", "x"})
+    _taps: dict[int, str] = field(default_factory=dict)
+    _aux: dict[str, str] = field(default_factory=dict)
+    _parameters: list[str] = field(default_factory=list)
+    _returns: str = "torch.Tensor"
+
+    # The finished scope.
+
+    def scope(self, cls: str | None) -> Scope:
+        parameters = "".join(f", {name}: torch.Tensor" for name in ["x", *self._parameters])
+        head = f"    def forward(self{parameters}) -> {self._returns}:"
+        return Scope(cls, self.plain, "\n".join([head, *self._lines, ""]), self.children)
+
+    @classmethod
+    def nested(cls, plan: _Plan, node: AnyNode) -> Scope:
+        """The scope of a labelled node that is not the root."""
+        writer = cls(plan, node.name, plan.interfaces.of(node))
+        writer.plain = writer.interface.plain
+        for tap in writer.interface.arguments:
+            writer._taps[tap.id] = writer._new(tap.name)
+            writer._parameters.append(writer._taps[tap.id])
+        last = writer.body(node, "x", "x")
+        results = [writer._taps[tap.id] for tap in writer.interface.results]
+        results += [writer._aux[aux.output_name] for aux in writer.interface.aux]
+        if results:
+            optional = " | None" if writer.interface.aux else ""
+            writer._returns = f"tuple[torch.Tensor{optional}, ...]"
+        writer._line(f"return {', '.join([last, *results])}")
+        return writer.scope(_scope_class(node, plain=writer.plain))
+
+    def return_outputs(self, last: str, outputs: Sequence[Tap]) -> None:
+        """The root's result: one tensor, or a dict where there are several, as torchvision's segmentation models do."""
+        named = {"out": last} | {tap.name: self._taps[tap.id] for tap in outputs}
+        result = _dict(named) if outputs else last
+        if outputs or self._aux:
+            self.plain = False
+            self._returns = "dict[str, torch.Tensor]" if outputs else "torch.Tensor | dict[str, torch.Tensor]"
+        if self._aux:
+            self._line("if self.training:")
+            self._line(f"    return {_dict(named | self._aux)}")
+        self._line(f"return {result}")
+
+    # Names and lines.
+
+    def _line(self, text: str) -> None:
+        self._lines.append("    " * self._depth + text)
+
+    def _new(self, base: str) -> str:
+        """A variable that is not in use."""
+        base = identifier(base)
+        name, number = base, 2
+        while name in self._taken:
+            name, number = f"{base}{number}", number + 1
+        self._taken.add(name)
+        return name
+
+    @contextmanager
+    def _local(self, *bases: str) -> Iterator[list[str]]:
+        """Variables that can be used again afterwards."""
+        names = [self._new(base) for base in bases]
+        yield names
+        self._taken.difference_update(names)
+
+    def _keep(self, taps: Sequence[Tap], value: str) -> None:
+        for tap in taps:
+            if self.plan.interfaces.uses[tap.id] or tap in self.interface.results:
+                self.plain = False
+                self._taps[tap.id] = self._new(tap.name)
+                self._line(f"{self._taps[tap.id]} = {value}")
+
+    # Nodes. Each method returns the variable that holds the result: the target, or where it already was.
+
+    def node(self, node: AnyNode, x: str, target: str) -> str:
+        """Run a node on the variable `x`: call its module where it has one, else write its code here."""
+        if isinstance(node, LayerNode):
+            result = self._layer(node, x, target)
+        elif isinstance(node, Aux):
+            result = self._aux_head(node, x)
+        elif is_scope(node):
+            result = self._call_scope(node, x, target)
+        else:
+            result = self.body(node, x, target)
+        self._keep(node.taps, result)
+        return result
+
+    def body(self, node: AnyNode, x: str, target: str) -> str:
+        """The code of an inner node."""
+        self.plain = self.plain and isinstance(node, Group | Aux)
+        match node:
+            case LayerNode():
+                return self._layer(node, x, target)
+            case Use():
+                return self._taps[node.tap.id]
+            case Group():
+                for inner in node.body:
+                    x = self.node(inner, x, target)
+                return x
+            case Residual():
+                return self._residual(node, x, target)
+            case Inception():
+                return self._branches(node.branches, x, target, "torch.cat([{}], 1)", ", ")
+            case Sum():
+                return self._branches(node.branches, x, target, "{}", " + ")
+            case Dense():
+                return self._dense(node, x, target)
+            case Scale():
+                with self._local("scale") as [scale]:
+                    self._line(f"{target} = {x} * {self.node(node.body, x, scale)}")
+                return target
+            case Split():
+                return self._split(node, x, target)
+            case Aux():
+                return self.node(node.body, x, target)
+            case _:
+                assert_never(node)
+
+    def _layer(self, node: LayerNode, x: str, target: str) -> str:
+        form = node.layer.torch(node.input)
+        if self.plan.inplace.layer(node):
+            form = replace(form, keywords={**form.keywords, "inplace": True})
+        operands = [self._taps[tap.id] for tap in node.operands]
+        self.plain = self.plain and not operands
+        label = self._register(node, Leaf(form, node))
+        self._line(f"{target} = {member(label)}({', '.join([x, *operands])})")
+        return target
+
+    def _register(self, node: AnyNode, child: Leaf | Scope) -> str:
+        """Add a child under its label; a shared one has been added where it ran first."""
+        label = node.name.rpartition(".")[2] if node.label is None else node.label
+        if label in self.children:
+            self.plain = False
+        else:
+            self.children[label] = child
+        return label
+
+    def _call_scope(self, node: AnyNode, x: str, target: str) -> str:
+        interface = self.plan.interfaces.of(node)
+        arguments = [self._taps[tap.id] for tap in interface.arguments]
+        label = self._register(node, _Writer.nested(self.plan, node))
+        self._taps |= {tap.id: self._new(tap.name) for tap in interface.results}
+        results = [self._taps[tap.id] for tap in interface.results]
+        results += [self._new_aux(aux) for aux in interface.aux]
+        self.plain = self.plain and interface.plain
+        self._line(f"{', '.join([target, *results])} = {member(label)}({', '.join([x, *arguments])})")
+        return target
+
+    def _residual(self, node: Residual, x: str, target: str) -> str:
+        """Shortcut plus body. The sum is written into the body's last tensor where nobody can tell."""
+        with self._local("identity" if node.shortcut is None else "shortcut") as [saved]:
+            kept = x
+            if x == target:
+                self._line(f"{saved} = {x}")
+                kept = saved
+            result = self.node(node.body, x, target)
+            shortcut = kept if node.shortcut is None else self.node(node.shortcut, kept, saved)
+            if self.plan.inplace.addition(node):
+                self._line(f"{result} += {shortcut}")
+                return result
+            self._line(f"{target} = {shortcut} + {result}")
+        return target
+
+    def _branches(self, branches: Sequence[AnyNode], x: str, target: str, join: str, separator: str) -> str:
+        if len(branches) == 1:
+            return self.node(branches[0], x, target)
+        names = [branch.label or f"branch{number}" for number, branch in enumerate(branches, start=1)]
+        with self._local(*names) as variables:
+            results = [self.node(branch, x, name) for branch, name in zip(branches, variables, strict=True)]
+            self._line(f"{target} = {join.format(separator.join(results))}")
+        return target
+
+    def _dense(self, node: Dense, x: str, target: str) -> str:
+        for item in node.items:
+            with self._local("new") as [new]:
+                result = self.node(item, x, new)
+                self._line(f"{target} = torch.cat([{x}, {result}], 1)")
+            x = target
+        return x
+
+    def _split(self, node: Split, x: str, target: str) -> str:
+        count = len(node.branches)
+        if count == 1:
+            return self.node(node.branches[0], x, target)
+        with self._local(*(f"part{number}" for number in range(1, count + 1))) as parts:
+            self._line(f"{', '.join(parts)} = {x}.chunk({count}, 1)")
+            results = [self.node(branch, part, part) for branch, part in zip(node.branches, parts, strict=True)]
+            self._line(f"{target} = torch.cat([{', '.join(results)}], 1)")
+        return target
+
+    def _new_aux(self, node: Aux) -> str:
+        self._aux[node.output_name] = self._new(node.output_name)
+        return self._aux[node.output_name]
+
+    def _aux_head(self, node: Aux, x: str) -> str:
+        """Run an auxiliary head in training only; the current tensor goes on unchanged."""
+        self.plain = False
+        output = self._new_aux(node)
+        if is_scope(node):
+            arguments = [self._taps[tap.id] for tap in self.plan.interfaces.of(node).arguments]
+            label = self._register(node, _Writer.nested(self.plan, node))
+            call = f"{member(label)}({', '.join([x, *arguments])})"
+            self._line(f"{output} = {call} if self.training else None")
+            return x
+        self._line(f"{output} = None")
+        self._line("if self.training:")
+        self._depth += 1
+        result = self.body(node, x, output)
+        if result != output:
+            self._line(f"{output} = {result}")
+        self._depth -= 1
+        return x
+
+
+def _dict(values: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in values.items()) + "}"
+
+
+def _scope_class(node: AnyNode, *, plain: bool) -> str | None:
+    """A block's name, or the combinator's; a plain sequence without a name is simply an nn.Sequential."""
+    if isinstance(node, Group):
+        name = class_name(node.block or "")
+        return name or (None if plain else "Group")
+    return type(node).__name__

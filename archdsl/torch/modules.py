@@ -1,0 +1,134 @@
+"""The modules that PyTorch has no class for. None has parameters; all work on a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Permute(nn.Module):
+    """Reorder the axes, `torch.permute`. `dims` counts the batch axis as 0."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = tuple(dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.dims)
+
+    def extra_repr(self) -> str:
+        return f"dims={self.dims}"
+
+
+class Squeeze(nn.Module):
+    """Remove axes of size 1, `torch.squeeze`. `dims` counts the batch axis as 0."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = tuple(dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(self.dims)
+
+    def extra_repr(self) -> str:
+        return f"dims={self.dims}"
+
+
+class Crop(nn.Module):
+    """The cells `start` to `start + size` of each spatial axis."""
+
+    def __init__(self, starts: Sequence[int], sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.starts, self.sizes = tuple(starts), tuple(sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True), start=2):
+            x = x.narrow(axis, start, size)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"starts={self.starts}, sizes={self.sizes}"
+
+
+class PadChannels(nn.Module):
+    """Zero channels before and after, and every `stride`-th cell: the parameter-free shortcut of ResNet.
+
+    He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, section 3.3, option A.
+    """
+
+    def __init__(self, before: int, after: int, stride: int | Sequence[int] = 1) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+        self.stride = stride if isinstance(stride, int) else tuple(stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rank = x.dim() - 2
+        strides = (self.stride,) * rank if isinstance(self.stride, int) else self.stride
+        cells = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
+        return functional.pad(x[cells], (0, 0) * rank + (self.before, self.after))
+
+    def extra_repr(self) -> str:
+        return f"before={self.before}, after={self.after}, stride={self.stride}"
+
+
+class StochasticDepth(nn.Module):
+    """In training, zero each sample ("row") or the whole batch ("batch") with probability `p`, and scale the rest.
+
+    Huang, Sun, Liu, Sedra, Weinberger: "Deep Networks with Stochastic Depth", 2016; it draws the same
+    random numbers as torchvision.ops.StochasticDepth.
+    """
+
+    def __init__(self, p: float, mode: Literal["row", "batch"] = "row") -> None:
+        super().__init__()
+        if mode not in ("row", "batch"):
+            raise ValueError(f'mode is "row" or "batch", not {mode!r}')
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x
+        survival = 1.0 - self.p
+        rows = x.shape[0] if self.mode == "row" else 1
+        noise = torch.empty((rows,) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(survival)
+        if survival > 0.0:
+            noise.div_(survival)
+        return x * noise
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode!r}"
+
+
+class Concat(nn.Module):
+    """The input and the operands joined along `dim` (1: channels), `torch.cat`."""
+
+    def __init__(self, dim: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
+        return torch.cat((x, *operands), self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Add(nn.Module):
+    """The input plus each operand, with broadcasting."""
+
+    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
+        for operand in operands:
+            x = x + operand
+        return x
+
+
+class Mul(nn.Module):
+    """The input times each operand, with broadcasting."""
+
+    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
+        for operand in operands:
+            x = x * operand
+        return x

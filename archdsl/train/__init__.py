@@ -1,0 +1,71 @@
+"""Training: recipe, data, augmentation, loop, checkpoints. Imports torch; the recipe itself is archdsl.recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archdsl.recipe import Recipe
+from archdsl.train.evaluation import ClassFigures, Evaluation
+from archdsl.train.loop import Result, Trainable, set_up, train
+from archdsl.train.progress import make_progress
+from archdsl.train.run import EpochMetrics, RunFolder
+
+__all__ = [
+    "ClassFigures",
+    "EpochMetrics",
+    "Evaluation",
+    "Result",
+    "recipe_of_run",
+    "run_evaluation",
+    "run_training",
+]
+
+
+def run_training(
+    network: Trainable,
+    recipe: Recipe | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+) -> Result:
+    """Train `network` by `recipe` in the run folder `out` (None: runs/<model>-<date>-<time>).
+
+    With `resume` the run in that folder goes on, by its own recipe where none is given; `out` must be None
+    then. Progress goes to standard output unless `quiet`. Where `Result.interrupted`, the exit code is 130.
+    Raises SpecError for whatever is wrong with data, folders, disk or loss.
+
+        result = run_training(archdsl.load("specs/lenet.arch"), Recipe(epochs=3))
+    """
+    if out is not None and resume is not None:
+        raise ValueError("a resumed run stays in its folder: give either out or resume")
+    return train(
+        network,
+        recipe,
+        None if out is None else Path(out),
+        None if resume is None else Path(resume),
+        make_progress(quiet=quiet),
+    )
+
+
+def recipe_of_run(folder: str | Path) -> Recipe:
+    """The recipe that a run was started with: what overrides are laid over when it is resumed or evaluated."""
+    return RunFolder(Path(folder)).read_recipe()
+
+
+def run_evaluation(network: Trainable, recipe: Recipe | None, weights: str | Path) -> Evaluation:
+    """Evaluate `network` with saved weights on the test part of the recipe's data set.
+
+    `weights` is a run folder, whose recipe is taken where none is given, or a safetensors file. Pictures are
+    normalised as in the run that the weights lie in, else by the training set's figures. Raises SpecError.
+    """
+    from archdsl.torch import load_weights
+
+    path = Path(weights)
+    run = RunFolder(path if path.is_dir() else path.parent)
+    if recipe is None:
+        recipe = run.read_recipe() if path.is_dir() else Recipe()
+    setup = set_up(network, recipe, run.read_info() if run.info.is_file() else None)
+    module = network.build(seed=recipe.seed)
+    load_weights(module, path)
+    return setup.evaluate(module.to(setup.device), test=True)

@@ -1,0 +1,33 @@
+"""The picture of a run: loss and accuracy over the epochs, training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archdsl.train.files import write_atomically
+from archdsl.train.run import EpochMetrics
+
+TRAINING, VALIDATION = "#1f77b4", "#d62728"
+
+
+def draw_curves(history: Sequence[EpochMetrics], title: str, path: Path) -> None:
+    """Write the curves as a PNG of 1400 x 525 pixels. The figure needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(10, 3.75), dpi=140, layout="constrained")
+    figure.suptitle(title)
+    epochs = [line.epoch for line in history]
+    for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
+        for part, colour in (("train", TRAINING), ("val", VALIDATION)):
+            values = [scale * getattr(line, f"{part}_{name}") for line in history]
+            label = {"train": "training", "val": "validation"}[part]
+            axes.plot(epochs, values, color=colour, label=label, marker="." if len(epochs) <= 30 else "")
+        axes.set(xlabel="epoch", ylabel=name if scale == 1 else f"{name} in %")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    canvas = FigureCanvasAgg(figure)
+    write_atomically(path, lambda beside: canvas.print_figure(beside, format="png"))

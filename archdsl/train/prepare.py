@@ -1,0 +1,144 @@
+"""From a data set's pictures (uint8, N x C x H x W) to the network's input (float), in whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from archdsl.diagnostics import Refused
+from archdsl.diagnostics.recipe import AugmentDoesNotFit, InputDoesNotFit
+from archdsl.recipe import AnyAugmentation
+from archdsl.shapes import Shape
+from archdsl.train.augment import augment, check_sizes
+
+GREY, COLOUR = 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How pictures become the network's input.
+
+    size      height and width of the picture that the network sees
+    how       what is done to a picture of another size
+    repeat    whether a grey picture is repeated for three channels
+    flatten   whether the network takes a vector
+    note      the same in words, empty where nothing is done
+    """
+
+    size: tuple[int, int]
+    how: Literal["nothing", "pad", "resize", "crop"]
+    repeat: bool
+    flatten: bool
+    note: str = ""
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Pictures of the network's height and width; resampled ones are float, still in 0..255."""
+        (rows, columns), (height, width) = images.shape[2:], self.size
+        top, left = abs(height - rows) // 2, abs(width - columns) // 2
+        match self.how:
+            case "nothing":
+                return images
+            case "pad":
+                return functional.pad(images, (left, width - columns - left, top, height - rows - top))
+            case "crop":
+                return images[:, :, top : top + height, left : left + width]
+            case "resize":
+                # Antialiasing changes nothing where a picture grows.
+                return functional.interpolate(images.float(), self.size, mode="bilinear", antialias=True)
+
+
+def picture_shape(input: Shape) -> Shape | None:
+    """The picture (channels, height, width) that an input takes: itself, or for a vector the square one.
+
+    None where there is no such picture: a sequence, a volume, two channels, a vector of 100 or of 784 + 1.
+    """
+    if input.rank == 2:
+        return input if input.channels in {GREY, COLOUR} else None
+    if input.rank == 0:
+        for channels in (GREY, COLOUR):
+            side = isqrt(input.numel // channels)
+            if channels * side * side == input.numel:
+                return Shape((channels, side, side))
+    return None
+
+
+def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
+    """How pictures of the shape `sample` are fitted to the network's input. Refuses what cannot be done."""
+    flatten = input.rank == 0
+    if flatten and sample.numel == input.numel:
+        return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=_flattened(dataset, sample))
+    target = picture_shape(input)
+    if target is None:
+        reason = "it is neither a grey or colour picture nor a vector of as many numbers as a square one"
+        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+    if sample.channels not in {target.channels, GREY}:
+        reason = f"{sample.channels} channels cannot become {target.channels}"
+        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+    (rows, columns), size = sample.spatial, (target[1], target[2])
+    repeat = sample.channels != target.channels
+    how: Literal["nothing", "pad", "resize"] = "resize"
+    if size == (rows, columns):
+        how = "nothing"
+    elif 0 <= size[0] - rows <= rows // 4 and 0 <= size[1] - columns <= columns // 4:
+        how = "pad"
+    done = {"nothing": [], "pad": ["zero padding"], "resize": ["bilinear resampling"]}[how]
+    done += ["repeating the grey channel"] * repeat + ["flattening"] * flatten
+    note = f"{dataset}: {sample} becomes {input} by {' and '.join(done)}" if done else ""
+    return Fit(size, how, repeat, flatten, note)
+
+
+def _flattened(dataset: str, sample: Shape) -> str:
+    return f"{dataset}: {sample} becomes {sample.numel} by flattening"
+
+
+class Preparation:
+    """What is done to every batch before the network sees it, in training and in evaluation.
+
+    stored      height and width of the pictures as the data set holds them
+    channels    of the picture the network sees
+    mean, std   one number, or one for each of these channels, for pictures in 0..1
+    """
+
+    def __init__(
+        self,
+        fit: Fit,
+        *,
+        stored: tuple[int, int],
+        channels: int,
+        augmentations: Sequence[AnyAugmentation],
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+    ) -> None:
+        # A folder's pictures are stored larger to give crops room: those are cut from the whole.
+        check_sizes(augmentations, stored if fit.how == "crop" else fit.size, fit.size)
+        for name, numbers in (("mean", mean), ("std", std)):
+            if len(numbers) not in {1, channels}:
+                reason = f"{len(numbers)} numbers in {name}, but the pictures have {channels} channels"
+                raise Refused(AugmentDoesNotFit("normalize", reason), argument="augment")
+        self.fit, self.augmentations, self.channels = fit, tuple(augmentations), channels
+        self.shift = 255 * torch.tensor(mean, dtype=torch.float32, device=device).view(-1, 1, 1)
+        self.factor = 1 / (255 * torch.tensor(std, dtype=torch.float32, device=device).view(-1, 1, 1))
+
+    def train(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """A batch of the network's inputs, augmented."""
+        images = images if self.fit.how == "crop" else self.fit.apply(images)
+        for part in self.augmentations:
+            images = augment(part, images, generator)
+        return self._finish(images)
+
+    def evaluate(self, images: Tensor) -> Tensor:
+        """A batch of the network's inputs."""
+        return self._finish(self.fit.apply(images))
+
+    def _finish(self, images: Tensor) -> Tensor:
+        if self.fit.repeat:
+            images = images.expand(-1, self.channels, -1, -1)
+        images = (images.float() - self.shift).mul_(self.factor)
+        return images.flatten(1) if self.fit.flatten else images

@@ -1,0 +1,202 @@
+"""The folder of a run: what is in it, how it is made, and how it is found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.diagnostics.recipe import DamagedRun, NothingToResume, RunFolderInUse
+from archdsl.recipe import Recipe
+from archdsl.train.files import cannot_write, write_text
+
+PACKAGES = ("archdsl", "torch", "torchvision", "numpy", "safetensors", "pydantic")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """One line of metrics.jsonl. Accuracies are shares in 0..1; `epoch` counts from 1; `lr` is the last step's."""
+
+    epoch: int
+    steps: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    lr: float
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What run.json holds: enough to evaluate or export the folder alone.
+
+    input, output   shapes without the batch axis
+    mean, std       of the network's input pictures, in 0..1, as they are normalised
+    """
+
+    model: str
+    settings: dict[str, Any]
+    spec: str
+    dataset: str
+    classes: tuple[str, ...]
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    started: str
+    version: int = 1
+
+    def to_json(self) -> str:
+        """The text of run.json."""
+        return json.dumps(asdict(self), indent=2, default=str)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's files (docs/training.md lists them)."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.arch"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.json"
+
+    @property
+    def info(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    def read_recipe(self) -> Recipe:
+        """The resolved recipe of the run. Raises SpecError (E632, E633)."""
+        try:
+            return Recipe.from_json(self._text(self.recipe))
+        except ValidationError as error:
+            raise self._damaged(self.recipe, error.errors()[0]["msg"]) from error
+
+    def read_info(self) -> RunInfo:
+        """What run.json holds. Raises SpecError (E632, E633)."""
+        try:
+            facts = json.loads(self._text(self.info))
+            lists = {name: tuple(facts[name]) for name in ("classes", "input", "output", "mean", "std")}
+            return RunInfo(**(facts | lists))
+        except (ValueError, TypeError, KeyError) as error:
+            raise self._damaged(self.info, str(error)) from error
+
+    def read_metrics(self, epochs: int) -> list[EpochMetrics]:
+        """The lines of the first `epochs` epochs; a last line that was cut off does not count."""
+        lines = self._text(self.metrics).splitlines() if self.metrics.exists() else []
+        history = []
+        for line in lines[:epochs]:
+            try:
+                history.append(EpochMetrics(**json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise self._damaged(self.metrics, str(error)) from error
+        return history
+
+    def write_metrics(self, history: Sequence[EpochMetrics]) -> None:
+        """All lines anew: none is ever half there."""
+        write_text(self.metrics, "".join(json.dumps(asdict(line)) + "\n" for line in history))
+
+    def _text(self, path: Path) -> str:
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise _error(NothingToResume(str(self.path), path.name), self.path) from error
+        except (OSError, ValueError) as error:
+            raise self._damaged(path, str(error)) from error
+
+    def _damaged(self, path: Path, reason: str) -> SpecError:
+        return _error(DamagedRun(path.name, reason), path)
+
+
+def _error(problem: Problem, path: Path) -> SpecError:
+    return SpecError([Diagnostic(problem, path=str(path))])
+
+
+def create_run_folder(out: Path | None, model: str) -> RunFolder:
+    """A new folder: `out`, or runs/<model>-<date>-<time>. Raises SpecError for one that is not empty (E631)."""
+    path = out if out is not None else _unused(Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise _error(RunFolderInUse(str(path)), path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return RunFolder(path)
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with a number behind it where two runs start in the same second."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def find_run_folder(path: Path) -> RunFolder:
+    """The run to resume in a folder. Raises SpecError (E632) where there is no checkpoint."""
+    folder = RunFolder(path)
+    if not folder.checkpoint.is_file():
+        raise _error(NothingToResume(str(path), folder.checkpoint.name), path)
+    return folder
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run ran on: versions, machine, threads."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {package: _version(package) for package in PACKAGES},
+        "device": str(device),
+        "device_name": name,
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,90 @@
+"""The zoo: every model of the specs that come with archdsl, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archdsl.cards import Card
+    from archdsl.network import Network
+
+#: A model or variant at the beginning of a line. The names alone are needed here, not the trees.
+MODEL = re.compile(r"^model[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
+
+def _folder(name: str, installed: str) -> Path:
+    """A data folder: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).parent
+    inside = package / installed
+    return inside if inside.is_dir() else package.parent / name
+
+
+def specs_folder() -> Path:
+    """Where the specs are."""
+    return _folder("specs", "specs")
+
+
+def cards_folder() -> Path:
+    """Where the cards are."""
+    return _folder("zoo", "cards")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a network of the zoo is written."""
+
+    name: str
+    path: Path
+    model: str
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every model of every spec by its name. Models that are only a base for others are among them."""
+    found: dict[str, Entry] = {}
+    for path in sorted(specs_folder().glob("*.arch")):
+        for name in MODEL.findall(path.read_text(encoding="utf-8")):
+            found.setdefault(name, Entry(name, path, name))
+    return found
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The networks of the zoo that can be built without settings, family by family."""
+    from archdsl.elaborate import load_module, models_in
+    from archdsl.elaborate.files import read
+
+    paths = dict.fromkeys(entry.path for entry in entries().values())
+    return tuple(name for path in paths for name in models_in(load_module(read(path), path)))
+
+
+def find(name: str) -> Entry | None:
+    """Where a network is written, None if there is none of that name."""
+    return entries().get(name)
+
+
+def card(name: str) -> Card | None:
+    """What is known about a network from outside: its paper, reference figures and twins."""
+    from archdsl.cards import cards
+
+    entry = find(name)
+    return None if entry is None else cards().get(entry.path.stem)
+
+
+def load(name: str, *, input: Sequence[int] | None = None, **settings: Any) -> Network:
+    """The checked graph of a network of the zoo; see `archdsl.load`."""
+    from archdsl.loading import load as load_spec
+
+    return load_spec(name, input=input, **settings)
+
+
+def build(name: str, *, input: Sequence[int] | None = None, seed: int | None = None, **settings: Any) -> nn.Module:
+    """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`."""
+    return load(name, input=input, **settings).build(seed=seed)

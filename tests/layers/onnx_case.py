@@ -1,0 +1,57 @@
+"""Runs one layer's ONNX form in ONNX Runtime, for comparison with PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from archdsl.graph import LayerNode, Tap
+from archdsl.layers.base import Layer
+from archdsl.onnx.builder import OnnxGraph, to_proto
+from archdsl.shapes import Shape
+from archdsl.source import Source, Span
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def onnx_model(layer: Layer, x: Shape, weights: dict[str, Array], *operands: Shape, opset: int = 20) -> onnx.ModelProto:
+    """A checked model of one layer with a dynamic batch axis; its inputs are `input`, `tap0`, `tap1`, ..."""
+    y = layer.shape(x, *operands)
+    taps = tuple(Tap(i, f"tap{i}", shape) for i, shape in enumerate(operands))
+    span = Span(Source("test.arch", ""), 0, 0)
+    node = LayerNode(name="", label="", input=x, output=y, span=span, layer=layer, operands=taps)
+    graph = OnnxGraph(opset)
+    output = graph.layer(node, graph.values.unique("input"), tuple(graph.values.unique(tap.name) for tap in taps))
+    if output in ("input", *(tap.name for tap in taps)):
+        output = graph.node("Identity", "identity", [output]).outputs[0]
+    inputs = [_value("input", x), *(_value(tap.name, tap.shape) for tap in taps)]
+    arrays = {name: weights[key] for key, name in graph.weights.items()} | graph.constants
+    initializers = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in arrays.items()]
+    protos = [to_proto(node) for node in graph.nodes]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(protos, "layer", inputs, [_value(output, y)], initializers),
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        ir_version=onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]),
+    )
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    return model
+
+
+def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
+
+
+def run_onnx(layer: Layer, x: Array, weights: dict[str, Array], *operands: Array, opset: int = 20) -> Array:
+    """The layer's output in ONNX Runtime on a batch; weights and buffers by their names in the layer."""
+    shapes = [Shape(operand.shape[1:]) for operand in operands]
+    model = onnx_model(layer, Shape(x.shape[1:]), weights, *shapes, opset=opset)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    feeds = {"input": x} | {f"tap{i}": operand for i, operand in enumerate(operands)}
+    output: Array = session.run(None, feeds)[0]
+    return output

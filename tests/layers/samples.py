@@ -1,0 +1,195 @@
+"""Sample arguments and inputs of every kind of layer, for the contract that all of them keep."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archdsl.layers import all_kinds
+from archdsl.layers.base import Layer
+from archdsl.shapes import Shape
+
+
+def shape(text: str) -> Shape:
+    """The Shape written `3x8x8`."""
+    return Shape(map(int, text.split("x")))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A layer of some kind on an input; `opset` is the first that can express it."""
+
+    kind: str
+    x: Shape
+    arguments: Mapping[str, Any]
+    operands: tuple[Shape, ...] = ()
+    opset: int = 13
+
+    @property
+    def layer(self) -> Layer:
+        return all_kinds()[self.kind](**self.arguments)
+
+    @property
+    def y(self) -> Shape:
+        return self.layer.shape(self.x, *self.operands)
+
+    def __str__(self) -> str:
+        arguments = ",".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.kind}({arguments})-{'-'.join(map(str, (self.x, *self.operands)))}"
+
+
+def on(*inputs: str, **arguments: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The same arguments on several inputs."""
+    return [(x, arguments) for x in inputs]
+
+
+def _anywhere(**arguments: Any) -> list[tuple[str, dict[str, Any]]]:
+    return on("5", "4x7", "4x5x6", **arguments)
+
+
+ALL = ("4x9", "4x8x7", "4x6x5x7")
+SOFT = [*on("5", "4x7", "4x5x6"), *on("4x5x6", dim=2), *on("4x5x6", "4x5", dim=-1)]
+
+TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "conv": [
+        *on(*ALL, out_channels=6, kernel_size=3),
+        *on(*ALL, out_channels=8, kernel_size=2, stride=2, padding=1, dilation=2, groups=4, bias=False),
+        *on(*ALL, out_channels=2, kernel_size=4, padding="same"),
+        *on("4x8x7", out_channels=2, kernel_size=(3, 2), stride=(1, 2), padding=(2, 0), dilation=(2, 1)),
+        *on("4x8x7", out_channels=2, kernel_size=3, padding="valid"),
+        *on(*ALL, out_channels=2, kernel_size=3, padding=2, padding_mode="reflect"),
+        *on(*ALL, out_channels=2, kernel_size=3, padding=1, padding_mode="replicate"),
+        *on(*ALL, out_channels=2, kernel_size=2, padding="same", padding_mode="circular"),
+    ],
+    "conv_transpose": [
+        *on(*ALL, out_channels=6, kernel_size=3),
+        *on(*ALL, out_channels=8, kernel_size=3, stride=2, padding=1, output_padding=1, groups=4, bias=False),
+        *on("4x8x7", out_channels=2, kernel_size=(3, 2), stride=(1, 2), dilation=(2, 1), padding=(2, 0)),
+    ],
+    "linear": [*on("5", "4x7", "4x5x6", out_features=3), *on("5", "4x7", out_features=3, bias=False)],
+    "batchnorm": [
+        *on("5", *ALL),
+        *on("5", "4x8x7", affine=False, eps=0.1),
+        *on("5", *ALL, track_running_stats=False),
+        *on("4x8x7", track_running_stats=False, affine=False),
+        *on("4x8x7", momentum=None),
+    ],
+    "instancenorm": [
+        *on(*ALL),
+        *on(*ALL, affine=True, eps=0.01),
+        *on(*ALL, track_running_stats=True),
+        *on("4x8x7", track_running_stats=True, affine=True, momentum=None),
+    ],
+    "groupnorm": [*on("4", *ALL, num_groups=2), *on("4x8x7", num_groups=4, affine=False, eps=0.01)],
+    "layernorm": [
+        *on("5", *ALL),
+        *on("4x8x7", normalized_shape=7),
+        *on("4x8x7", normalized_shape=(8, 7), eps=0.01),
+        *on("4x8x7", normalized_shape=(8, 7), elementwise_affine=False),
+        *on("4x8x7", normalized_shape=7, bias=False),
+    ],
+    "local_response_norm": [
+        *on(*ALL, size=3),
+        *on(*ALL, size=4, alpha=0.5, beta=0.6, k=2.0),
+        *on("7x4x3", size=5, alpha=0.5),
+        *on("3x4x3", size=9, alpha=0.5),
+    ],
+    "relu": [*_anywhere(), *_anywhere(inplace=True)],
+    "leaky_relu": [*_anywhere(), *_anywhere(negative_slope=0.3, inplace=True), *_anywhere(negative_slope=-0.3)],
+    "prelu": [*_anywhere(), *on("4", "4x7", "4x5x6", num_parameters=4, init_value=0.1), *on("4", init_value=1.0)],
+    "relu6": [*_anywhere(), *_anywhere(inplace=True)],
+    "elu": [*_anywhere(), *_anywhere(alpha=0.3, inplace=True)],
+    "selu": [*_anywhere(), *_anywhere(inplace=True)],
+    "celu": [*_anywhere(), *_anywhere(alpha=0.3, inplace=True), *_anywhere(alpha=-2.0)],
+    "gelu": [*_anywhere(), *_anywhere(approximate="tanh")],
+    "silu": [*_anywhere(), *_anywhere(inplace=True)],
+    "mish": [*_anywhere(), *_anywhere(inplace=True)],
+    "sigmoid": _anywhere(),
+    "hardsigmoid": [*_anywhere(), *_anywhere(inplace=True)],
+    "hardswish": [*_anywhere(), *_anywhere(inplace=True)],
+    "hardtanh": [*_anywhere(), *_anywhere(min_val=-0.3, max_val=2.0, inplace=True)],
+    "tanh": _anywhere(),
+    "softplus": [*_anywhere(), *_anywhere(beta=2.0, threshold=1.0), *_anywhere(beta=-1.5)],
+    "softsign": _anywhere(),
+    "softmax": SOFT,
+    "log_softmax": SOFT,
+    "logsigmoid": _anywhere(),
+    "glu": [*on("6", "4x8", "4x5x6"), *on("4x5x6", dim=1), *on("4x6x5", dim=2)],
+    "dropout": [*_anywhere(), *_anywhere(p=0.1, inplace=True)],
+    "channel_dropout": [*on(*ALL), *on(*ALL, p=0.1, inplace=True)],
+    "alpha_dropout": [*_anywhere(), *_anywhere(p=0.1, inplace=True)],
+    "stochastic_depth": [*_anywhere(p=0.1), *_anywhere(p=0.1, mode="batch")],
+    "flatten": [
+        *_anywhere(),
+        *on("4x5x6", start_dim=2),
+        *on("4x5x6", end_dim=2),
+        *on("4x5x6", start_dim=-2, end_dim=-2),
+    ],
+    "unflatten": [
+        *on("12", "12x3", dim=1, unflattened_size=(3, 4)),
+        *on("4x12x3", dim=-2, unflattened_size=(2, -1, 3)),
+        *on("4", dim=1, unflattened_size=(4,)),
+    ],
+    "permute": [*on("4x5x6", dims=(0, 2, 3, 1)), *on("4x5", dims=(0, -1, 1)), *on("4", dims=(-2, 1))],
+    "transpose": [*on("4x5x6", dim0=1, dim1=-1), *on("4x5", dim0=2, dim1=2)],
+    "squeeze": [
+        *on("4x1x1", "4x5", "1x5", "1x4x1"),
+        *on("4x1x1", dim=-1),
+        *on("4x5x1", dim=2),
+        *on("1x4x1", dim=(1, 3)),
+    ],
+    "unsqueeze": [*on("4x5", "4", dim=1), *on("4x5", dim=2), *on("4x5", "4", dim=-1)],
+    "identity": _anywhere(),
+    "concat": [
+        *on("4x5x6 2x5x6", "4 3 2", "4x5 1x5 4x5"),
+        *on("4x5x6 4x2x6", dim=2),
+        *on("4x5x6 4x5x1", dim=-1),
+    ],
+    "add": on("4x5x6 4x5x6", "4 4 4", "4x5x6 4x1x1", "4x1x1 4x5x6", "1x5x1 4x1x6"),
+    "mul": on("4x5x6 4x5x6", "4 4 4", "4x5x6 4x1x1", "4x1x1 4x5x6", "1x5x1 4x1x6"),
+    "maxpool": [
+        *on(*ALL, kernel_size=3),
+        *on(*ALL, kernel_size=3, stride=2, padding=1, ceil_mode=True),
+        *on(*ALL, kernel_size=2, stride=1, dilation=3),
+    ],
+    "avgpool": [
+        *on(*ALL, kernel_size=3),
+        *on(*ALL, kernel_size=3, stride=2, padding=1, ceil_mode=True),
+        *on(*ALL, kernel_size=3, stride=2, padding=1, count_include_pad=False),
+        *on("4x8x7", kernel_size=(2, 3), divisor_override=5),
+    ],
+    "lppool": [*on(*ALL, norm_type=2.0, kernel_size=3), *on(*ALL, norm_type=2, kernel_size=2, stride=3, ceil_mode=True)],
+    "adaptive_avgpool": [*on(*ALL, output_size=1), *on(*ALL, output_size=3), *on("4x8x7", output_size=(2, None))],
+    "adaptive_maxpool": [*on(*ALL, output_size=1), *on(*ALL, output_size=3), *on("4x8x7", output_size=(2, None))],
+    "upsample": [
+        *on(*ALL, scale_factor=2.0),
+        *on(*ALL, size=9, mode="nearest-exact"),
+        *on("4x9", scale_factor=1.5, mode="linear"),
+        *on("4x8x7", scale_factor=2, mode="bilinear"),
+        *on("4x8x7", size=(5, 11), mode="bilinear", align_corners=True),
+        *on("4x8x7", scale_factor=2.0, mode="bicubic"),
+        *on("4x6x5x7", scale_factor=2.0, mode="trilinear"),
+    ],
+    "pixel_shuffle": on("8x3x4", upscale_factor=2),
+    "pixel_unshuffle": on("3x4x6", downscale_factor=2),
+    "channel_shuffle": on("6x4x5", "6x5", groups=3),
+    "pad": [
+        *on(*ALL, padding=1),
+        *on(*ALL, padding=2, mode="reflect"),
+        *on(*ALL, padding=2, mode="replicate"),
+        *on(*ALL, padding=2, mode="circular"),
+        *on("4x8x7", padding=(1, 0, 2, 3), mode="constant", value=1.5),
+        *on("4x8x7", padding=(-1, 2, 0, -3)),
+    ],
+    "crop": [*on(*ALL, size=4), *on("4x8x7", size=(3, 7))],
+    "pad_channels": [*on(*ALL, out_channels=7, stride=2), *on("4", "4x8x7", out_channels=6, before=0)],
+}
+
+
+def _sample(kind: str, inputs: str, arguments: dict[str, Any]) -> Sample:
+    x, *operands = map(shape, inputs.split())
+    # ONNX's Pad can wrap from opset 19 on.
+    wraps = kind == "conv" and arguments.get("padding_mode") == "circular"
+    return Sample(kind, x, arguments, tuple(operands), 19 if wraps else 13)
+
+
+SAMPLES = [_sample(kind, *case) for kind, cases in TABLE.items() for case in cases]
