@@ -31,17 +31,23 @@ from archdsl.values import Construct, Entry, RecipeEntries, spec_text
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
-def _pair(value: object) -> object:
-    """One number stands for a pair of them; a list is as good as a tuple."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (value, value)
+def _listed(value: object) -> object:
+    """A list is as good as a tuple."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def _pair(value: object) -> object:
+    """One number stands for a pair of them."""
+    return (value, value) if _is_number(value) else _listed(value)
 
 
 def _several(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
+    """One number stands for itself alone."""
+    return (value,) if _is_number(value) else _listed(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _broken(name: str, rule: str, found: object) -> PydanticCustomError:
@@ -80,7 +86,7 @@ Margin = Annotated[
     BeforeValidator(_pair),
     Field(description="a number of cells, or one for the height and one for the width"),
 ]
-Betas = Annotated[tuple[Decay, Decay], BeforeValidator(_several), Field(description="a pair of numbers")]
+Betas = Annotated[tuple[Decay, Decay], BeforeValidator(_listed), Field(description="a pair of numbers")]
 Numbers = Annotated[
     tuple[float, ...], BeforeValidator(_several), Field(description="a number, or one for each channel", min_length=1)
 ]
@@ -216,7 +222,7 @@ class MultiStep(Part):
 
     kind: Literal["multistep"] = "multistep"
     milestones: Annotated[
-        tuple[Positive, ...], BeforeValidator(_several), AfterValidator(_rising), Field(description="a list of epochs")
+        tuple[Positive, ...], BeforeValidator(_listed), AfterValidator(_rising), Field(description="a list of epochs")
     ]
     gamma: Rate = 0.1
     warmup: AtLeastZero = 0.0
@@ -278,13 +284,13 @@ class RandomResizedCrop(Part):
     size: Size
     scale: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]],
-        BeforeValidator(_several),
+        BeforeValidator(_listed),
         AfterValidator(_low_to_high),
         Field(description="a pair of shares of the area"),
     ] = (0.08, 1.0)
     ratio: Annotated[
         tuple[Rate, Rate],
-        BeforeValidator(_several),
+        BeforeValidator(_listed),
         AfterValidator(_low_to_high),
         Field(description="a pair of ratios"),
     ] = (3 / 4, 4 / 3)
@@ -557,7 +563,7 @@ class _Reader:
         name = str(details["loc"][0]) if details["loc"] else str(context.get("name", ""))
         span = places.get(name) or place
         found = spec_text(details["input"])
-        if details["type"] == "missing":
+        if details["type"] == "missing" and len(details["loc"]) == 1:
             construct = cls.model_fields["kind"].default
             self.report(MissingArgument(construct, name), span)
         elif details["type"] == "broken_rule":

@@ -22,8 +22,9 @@ MEBIBYTE = 1024**2
 class Row:
     """A layer, a scope whose inside is not shown (its figures are sums), or the header of one whose inside is.
 
-    name     the state_dict prefix; `label` is its last part, `level` the number of scopes around it
+    name     the state_dict prefix; `label` is its part inside the scope, `level` the scopes around it and 1
     header   the figures are those of the rows that follow, one level deeper
+    receptive_field  the largest inside
     shared   runs on the weights of an earlier row
     aux      runs in training only: its MACs and activations are not in the totals
     """
@@ -55,31 +56,31 @@ class Row:
 def rows(network: Network, depth: int | None = None) -> list[Row]:
     """The rows of the table in execution order; scopes nested deeper than `depth` are summed up in theirs."""
     layers = iter(network.layers)
-    return [row for node in network.root.body for row in _rows(node, layers, 1, depth)]
+    return [row for node in network.root.body for row in _rows(node, layers, (), depth)]
 
 
-def _rows(node: AnyNode, layers: Iterator[LayerInfo], level: int, depth: int | None) -> list[Row]:
-    """The rows of a node. `layers` yields the figures in the order in which this walk meets the layers."""
+def _rows(node: AnyNode, layers: Iterator[LayerInfo], scopes: tuple[str, ...], depth: int | None) -> list[Row]:
+    """The rows of a node inside `scopes`. `layers` yields the figures in the order in which this walk meets them."""
     if isinstance(node, LayerNode):
-        return [_row(node, [next(layers)], level)]
-    inner_level = level + (node.label is not None)
-    inner = [row for child in children(node) for row in _rows(child, layers, inner_level, depth)]
+        return [_row(node, [next(layers)], scopes)]
+    around = scopes if node.label is None else (*scopes, node.name)
+    inner = [row for child in children(node) for row in _rows(child, layers, around, depth)]
     if node.label is None or not inner:
         return inner
     leaves = [row for row in inner if not row.header]
-    if depth is not None and level >= depth:
-        return [_row(node, leaves, level)]
-    return [_row(node, leaves, level, header=True), *inner]
+    if depth is not None and len(scopes) + 1 >= depth:
+        return [_row(node, leaves, scopes)]
+    return [_row(node, leaves, scopes, header=True), *inner]
 
 
-def _row(node: AnyNode, parts: Sequence[LayerInfo | Row], level: int, *, header: bool = False) -> Row:
+def _row(node: AnyNode, parts: Sequence[LayerInfo | Row], scopes: Sequence[str], *, header: bool = False) -> Row:
     """One row for `parts`. Auxiliary parts of a scope that is not auxiliary itself add parameters only."""
     aux = all(part.aux for part in parts)
     running = [part for part in parts if aux or not part.aux]
     return Row(
         name=node.name,
-        label=node.label or node.name,
-        level=level,
+        label=node.name.removeprefix(f"{scopes[-1]}.") if scopes else node.name,
+        level=len(scopes) + 1,
         kind=kind(node),
         input=node.input,
         output=node.output,
@@ -89,7 +90,7 @@ def _row(node: AnyNode, parts: Sequence[LayerInfo | Row], level: int, *, header:
         param_bytes=sum(part.param_bytes for part in parts),
         buffer_bytes=sum(part.buffer_bytes for part in parts),
         activation_bytes=sum(part.activation_bytes for part in running),
-        receptive_field=running[-1].receptive_field,
+        receptive_field=tuple(map(max, zip(*(part.receptive_field for part in running), strict=True))),
         line=node.span.line,
         header=header,
         shared=all(part.shared for part in parts),
@@ -225,7 +226,9 @@ def total_lines(network: Network) -> list[tuple[str, str]]:
     trainable = "all trainable"
     if network.trainable_params != network.params:
         trainable = f"{network.trainable_params:,} trainable"
-    size = f"{megabytes(network.param_bytes)}, {megabytes(network.param_bytes + network.buffer_bytes)} with buffers"
+    size = megabytes(network.param_bytes)
+    if network.buffer_bytes:
+        size += f", {megabytes(network.param_bytes + network.buffer_bytes)} with buffers"
     outputs = [f"{name} {shape}" for name, shape in network.output_shapes.items()]
     return [
         ("Parameters", f"{network.params:,} ({trainable})"),

@@ -41,7 +41,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ModuleNotFoundError as error:
         if (extra := _extra(error)) is None:
             raise
-        print(f'error: this needs the package {error.name}: pip install "archdsl[{extra}]"', file=sys.stderr)
+        from archdsl.cli.report import print_errors
+        from archdsl.diagnostics import Diagnostic
+        from archdsl.diagnostics.runtime import MissingPackage
+
+        print_errors([Diagnostic(MissingPackage("this command", str(error.name), extra))])
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -41,7 +41,7 @@ def root(
 
 
 def _examples(*lines: str) -> str:
-    """An epilog that keeps its lines (`\\b` tells the formatter so)."""
+    """An epilog that keeps its lines (the backspace tells the formatter so)."""
     return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
 
 

@@ -26,27 +26,36 @@ def check(
     All errors of all files are printed; the exit code is 1 if there is any.
     """
     from archdsl.cli.spec import spec_path
-    from archdsl.elaborate import check_file
 
     files = list(arch_files([spec_path(path) for path in paths]))
-    found = _without_repeats([error for file in files for error in check_file(file)])
+    results = [_check(file) for file in files]
+    found = _without_repeats([error for errors, _ in results for error in errors])
     if format != "text":
         if text := render(found, format):
             print(text)
     elif found:
         print_errors(found, file=sys.stdout)
     else:
-        print(_all_well(files))
+        models = sum(number for _, number in results)
+        print(f"checked {_plural(len(files), 'file')} with {_plural(models, 'model')}: no errors")
     raise typer.Exit(1 if found else 0)
 
 
-def _all_well(files: Sequence[str]) -> str:
-    from archdsl.diagnostics.render import plural
-    from archdsl.elaborate import models_in
-    from archdsl.elaborate.files import read
+def _check(file: str) -> tuple[Sequence[Diagnostic], int]:
+    """The errors of a file and the number of its models."""
+    from archdsl.diagnostics import SpecError
+    from archdsl.elaborate import check_source, read
 
-    models = sum(len(models_in(read(Path(file)))) for file in files)
-    return f"checked {plural(len(files), 'file')} with {plural(models, 'model')}: no errors"
+    path = Path(file)
+    try:
+        source = read(path)
+    except SpecError as error:
+        return error.diagnostics, 0
+    return check_source(source, path)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def arch_files(paths: Sequence[str]) -> Iterator[str]:
@@ -87,7 +96,8 @@ def fmt(
 
         print(format_text(sys.stdin.read()), end="")
         return
-    changed, errors = 0, []
+    changed = 0
+    errors: list[Diagnostic] = []
     for file in arch_files(paths):
         try:
             changed += _format(file, check)

@@ -31,11 +31,12 @@ def _first_line(problem: type[Problem]) -> str:
 def _message(text: str) -> str:
     """What the checker really says about a text."""
     from archdsl.diagnostics.render import render_text
-    from archdsl.elaborate import check
+    from archdsl.elaborate import check_source
     from archdsl.source import Source
+    from archdsl.tables import terminal_width
 
-    found = check(Source("example.arch", text))
-    return render_text(found).rpartition("\n\n")[0] if found else ""
+    found, _ = check_source(Source("example.arch", text))
+    return render_text(found, width=terminal_width() - 4).rpartition("\n\n")[0] if found else ""
 
 
 def _unknown(code: str) -> str:

@@ -13,14 +13,17 @@ from archdsl.values import spec_text
 
 def graph_text(network: Network) -> str:
     """One line for each node: label, what it is, its shapes, taps, and its place in the text."""
-    lines = [*_settings(network), *_lines(network.root, 0)]
+    root = network.root
+    lines = [(_model(network), f"{root.input} -> {root.output}  {_place(root)}")]
+    lines += [line for node in root.body for line in _lines(node, 1)]
     wide = max(len(text) for text, _ in lines)
     return "\n".join(f"{text:<{wide}}  {rest}".rstrip() for text, rest in lines)
 
 
-def _settings(network: Network) -> Iterator[tuple[str, str]]:
+def _model(network: Network) -> str:
     settings = ", ".join(f"{name}={spec_text(value)}" for name, value in network.settings.items())
-    yield f"model {network.name}({settings})" if settings else f"model {network.name}", ""
+    taps = "".join(f" -> {tap.name}" for tap in network.root.taps)
+    return f"model {network.name}({settings}){taps}" if settings else f"model {network.name}{taps}"
 
 
 def _lines(node: AnyNode, level: int) -> Iterator[tuple[str, str]]:

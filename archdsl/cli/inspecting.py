@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from archdsl.cli.options import Input, Model, Settings, Spec, network
+from archdsl.cli.options import Input, Model, Settings, Spec
+from archdsl.cli.spec import network_and_file, network_of, source_of
 
 
 def summary(
@@ -25,22 +26,23 @@ def summary(
 ) -> None:
     """Layers, shapes, parameters, MACs, memory and receptive field."""
     chosen = _columns(columns)
-    checked = network(spec, model, settings, input)
+    network, file = network_and_file(spec, model, settings, input)
     from archdsl import summary as forms
 
     match format:
         case "table":
-            from archdsl.cli.spec import other_models
+            from archdsl.elaborate import models_in
             from archdsl.tables import draw_summary, terminal_width
 
-            others = other_models(checked)
-            draw_summary(checked, file=sys.stdout, width=terminal_width(), depth=depth, columns=chosen, others=others)
+            others = [name for name in models_in(file) if name != network.name]
+            width = terminal_width()
+            draw_summary(network, file=sys.stdout, width=width, depth=depth, columns=chosen, others=others)
         case "json":
-            print(forms.to_json(checked))
+            print(forms.to_json(network))
         case "csv":
-            print(forms.to_csv(checked, depth))
+            print(forms.to_csv(network, depth))
         case "markdown":
-            print(forms.to_markdown(checked, depth))
+            print(forms.to_markdown(network, depth))
 
 
 def _columns(text: str | None) -> list[str]:
@@ -96,27 +98,25 @@ def show(
     input: Input = None,
 ) -> None:
     """Syntax tree, checked graph, torch source or ONNX."""
-    from archdsl.cli import spec as specs
-
     if stage == "tree":
         from archdsl.syntax import parse, tree_text
 
-        print(tree_text(parse(specs.source_of(spec))))
+        print(tree_text(parse(source_of(spec))))
         return
-    checked = network(spec, model, settings, input)
+    network = network_of(spec, model, settings, input)
     match stage:
         case "graph":
             from archdsl.cli.graph_text import graph_text
 
-            print(graph_text(checked))
+            print(graph_text(network))
         case "torch":
             from archdsl.torch import source
 
-            print(source(checked))
+            print(source(network))
         case "onnx":
             from archdsl.cli.running import onnx_text
 
-            print(onnx_text(checked))
+            print(onnx_text(network))
 
 
 def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="Such as E402.")]) -> None:

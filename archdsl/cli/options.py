@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from archdsl.network import Network
     from archdsl.values import Entry
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="An .arch file, or a name from `archdsl zoo`.")]
@@ -26,18 +25,6 @@ Input = Annotated[str | None, typer.Option("--input", metavar="3x64x64", help="A
 Weights = Annotated[
     str | None, typer.Option("--weights", metavar="PATH", help="Weights, or the folder of the run that made them.")
 ]
-
-
-def network(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, option: str = "--set"
-) -> Network:
-    """The checked network that the options of a command ask for; `option` is the one that gave the settings."""
-    from archdsl import load
-
-    values = key_values(settings, option)
-    if taken := values.keys() & {"model", "input"}:
-        raise typer.BadParameter(f"use --{taken.pop()} instead", param_hint=option)
-    return load(spec, model=model, input=None if input is None else sizes(input), **values)
 
 
 def key_values(texts: Sequence[str] | None, option: str, key: str = r"[^\W\d]\w*") -> dict[str, Any]:

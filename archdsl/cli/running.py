@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from archdsl.cli.options import Input, Model, Parameters, Settings, Spec, Weights, network, recipe_overrides
+from archdsl.cli import INTERRUPTED
+from archdsl.cli.options import Input, Model, Parameters, Settings, Spec, Weights, recipe_overrides
+from archdsl.cli.spec import network_of
 
 if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.network import Network
+    from archdsl.recipe import Recipe
+    from archdsl.values import Entry
 
 Data = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Another data set than the recipe's.")]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="The folder of the data set's files.")]
@@ -41,14 +45,15 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Train by the recipe in the file, or by the default one."""
-    checked = network(spec, model, parameters, input, option="--param")
+    if out is not None and resume is not None:
+        raise typer.BadParameter("a resumed run stays in its folder: give either --out or --resume")
+    network = network_of(spec, model, parameters, input, option="--param")
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
     overrides = recipe_overrides(entries, given)
-    from archdsl.recipe import Recipe, with_overrides
     from archdsl.train import run_training
 
-    recipe = Recipe.from_entries(with_overrides(checked.recipe, overrides))
-    run_training(checked, recipe, out=out, resume=resume, quiet=quiet)
+    result = run_training(network, _recipe(network, overrides, resume), out=out, resume=resume, quiet=quiet)
+    raise typer.Exit(INTERRUPTED if result.interrupted else 0)
 
 
 def eval(
@@ -64,19 +69,32 @@ def eval(
     format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
 ) -> None:
     """Accuracy, figures per class, confusion matrix."""
-    checked = network(spec, model, parameters, input, option="--param")
+    network = network_of(spec, model, parameters, input, option="--param")
     overrides = recipe_overrides(entries, {"dataset": dataset, "root": root, "batch": batch})
-    from archdsl.recipe import Recipe, with_overrides
     from archdsl.train import run_evaluation
 
-    recipe = Recipe.from_entries(with_overrides(checked.recipe, overrides))
-    found = run_evaluation(checked, recipe, weights)
+    run = weights if Path(weights).is_dir() else None
+    found = run_evaluation(network, _recipe(network, overrides, run), weights)
     from archdsl.cli.evaluation import draw_evaluation, evaluation_json
 
     if format == "json":
         print(evaluation_json(found))
     else:
         draw_evaluation(found)
+
+
+def _recipe(network: Network, overrides: Mapping[str, Entry], run: str | None) -> Recipe | None:
+    """The recipe of the spec, or of a run where there is one, with the overrides; None is the run's as it is."""
+    from archdsl.recipe import Recipe, with_overrides
+
+    entries = network.recipe
+    if run is not None:
+        if not overrides:
+            return None
+        from archdsl.train import recipe_of_run
+
+        entries = recipe_of_run(run).to_entries()
+    return Recipe.from_entries(with_overrides(entries, overrides))
 
 
 def export(
@@ -98,11 +116,11 @@ def export(
 
     The file is checked and run in ONNX Runtime before it is kept.
     """
-    checked = network(spec, model, settings, input)
+    network = network_of(spec, model, settings, input)
     statistics = None if normalize is None else mean_and_std(normalize)
     from archdsl import export_onnx
 
-    module = _module(checked, weights)
+    module = _module(network, weights)
     difference = export_onnx(
         module, output, opset=opset, fold_batchnorm=not no_fold, normalize=statistics, tolerance=tolerance
     )
@@ -132,8 +150,9 @@ def _module(network: Network, weights: str | None) -> nn.Module:
 
 def onnx_text(network: Network) -> str:
     """The ONNX graph with fresh weights, as the onnx package prints it."""
-    from archdsl.onnx import emit
     from onnx.printer import to_text
+
+    from archdsl.onnx import emit
 
     weights = {name: tensor.numpy() for name, tensor in network.build(seed=0).state_dict().items()}
     text: str = to_text(emit(network, weights))

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.source import Source
-
 if TYPE_CHECKING:
+    from archdsl.elaborate.files import Module
     from archdsl.network import Network
+    from archdsl.source import Source
+
+
+def network_of(
+    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, option: str = "--set"
+) -> Network:
+    """The checked network that the options of a command ask for; `option` is the one that gave the settings."""
+    return network_and_file(spec, model, settings, input, option=option)[0]
+
+
+def network_and_file(
+    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, option: str = "--set"
+) -> tuple[Network, Module]:
+    """The network, and the file it is in."""
+    from archdsl.cli.options import key_values, sizes
+    from archdsl.elaborate import elaborate
+    from archdsl.loading import find
+
+    values = key_values(settings, option)
+    shape = None if input is None else sizes(input)
+    module, named = find(spec)
+    return elaborate(module, model or named, input=shape, settings=values), module
 
 
 def spec_path(spec: str) -> str:
-    """The path of a spec that is a file, or a name of the zoo; as it is where it is neither."""
+    """The path of a spec that is a file, or of the file with the network of that name; else what was given."""
     if Path(spec).exists():
         return spec
     from archdsl import zoo
 
-    return str(zoo.find(spec)[0]) if spec in zoo.names() else spec
+    entry = zoo.find(spec)
+    return spec if entry is None else str(entry.path)
 
 
 def source_of(spec: str) -> Source:
     """The text of a spec; raises SpecError where it cannot be read."""
-    from archdsl.elaborate.files import read
+    from archdsl.elaborate import read
 
     return read(Path(spec_path(spec)))
-
-
-def other_models(network: Network) -> list[str]:
-    """The models of the network's file besides itself."""
-    if not network.path or not Path(network.path).is_file():
-        return []
-    from archdsl.elaborate import models_in
-    from archdsl.elaborate.files import read
-
-    return [name for name in models_in(read(Path(network.path))) if name != network.name]

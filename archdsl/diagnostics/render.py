@@ -33,7 +33,7 @@ def render_text(diagnostics: Sequence[Diagnostic], *, color: bool = False, width
 
 def render_concise(diagnostics: Sequence[Diagnostic]) -> str:
     """One line each: `file:line:column: E203 message`."""
-    return "\n".join(f"{_place(d)}: {d.code} {_clean(d.message)}" for d in diagnostics)
+    return "\n".join(f"{_place(d)}{d.code} {_clean(d.message)}" for d in diagnostics)
 
 
 def render_json(diagnostics: Sequence[Diagnostic]) -> str:
@@ -48,8 +48,9 @@ def render_github(diagnostics: Sequence[Diagnostic]) -> str:
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:
     """`3 errors in 2 files`."""
-    files = {_path(diagnostic) for diagnostic in diagnostics}
-    return f"{plural(len(diagnostics), 'error')} in {plural(len(files), 'file')}"
+    files = {_path(diagnostic) for diagnostic in diagnostics} - {""}
+    errors = plural(len(diagnostics), "error")
+    return f"{errors} in {plural(len(files), 'file')}" if files else errors
 
 
 def plural(number: int, noun: str) -> str:
@@ -114,7 +115,9 @@ def _path(diagnostic: Diagnostic) -> str:
 
 
 def _place(diagnostic: Diagnostic) -> str:
-    return _clean(str(diagnostic.span) if diagnostic.span is not None else diagnostic.path)
+    """`file:line:column: `, as much of it as is known."""
+    place = str(diagnostic.span) if diagnostic.span is not None else diagnostic.path
+    return _clean(place) + ": " if place else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -570,11 +570,13 @@ class Elaborator:
             between = [one.name.name for one in place.blocks[place.blocks.index(definition) + 1 :]]
             through = f" through {', '.join(f'`{one}`' for one in between)}" if between else ""
             raise Stop(Recursive(block.name, through), form.span)
-        name = place.scope.full(place.scope.take(label, item.span))
+        inline = definition.inline and label is None
+        name = place.scope.path if inline else place.scope.full(place.scope.take(label, item.span))
         given = self.arguments(form.arguments, place)
         env = self.bind(f"`{block.name}`", definition.params, given, block.home, form.span)
         frame = Frame(f"block `{block.name}`", form.span)
-        inner = Place(Scope(name), env, (*place.chain, frame), place.aux, (*place.blocks, definition))
+        scope = place.scope if inline else Scope(name)
+        inner = Place(scope, env, (*place.chain, frame), place.aux, (*place.blocks, definition))
         before = self._known()
         errors = len(self.diagnostics)
         body = self.sequence(definition.body, inner)
@@ -583,7 +585,7 @@ class Elaborator:
             return None
         return Group(
             name=name,
-            label=name.rpartition(".")[2],
+            label=None if inline else name.rpartition(".")[2],
             input=before,
             output=self.x,
             span=item.span,

@@ -92,7 +92,7 @@ def _zip(*lists: Any) -> list[tuple[Any, ...]]:
 
 
 def _enumerate(values: Any, first: int = 0) -> list[tuple[int, Any]]:
-    return list(enumerate(values, first))
+    return list(enumerate(values, int(first)))
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -338,7 +338,7 @@ class Evaluator:
                 or (function in {"min", "max"} and is_number(value))
                 or (function == "len" and isinstance(value, str))
             )
-            fine = fine or (function == "enumerate" and argument.name is not None)
+            fine = fine or (function == "enumerate" and is_number(value))
             if function in {"min", "max", "sum"} and is_list:
                 fine = all(map(is_number, value))
             expected = "takes numbers" if function in {"min", "max", "sum"} else "takes a list"

@@ -134,9 +134,9 @@ class Conv(Layer):
         pads = [w.before for w in windows] + [w.after for w in windows]
         value = g.input
         if self.padding_mode != "zeros" and any(pads):
-            rank = len(windows)
-            ends = [0, 0, *pads[:rank], 0, 0, *pads[rank:]]
-            value = g.node("Pad", value, g.ints(ends), mode=ONNX_PAD_MODES[self.padding_mode])
+            from archdsl.layers.pad import onnx_spatial_pad  # which imports this module
+
+            value = onnx_spatial_pad(g, value, [(w.before, w.after) for w in windows], self.padding_mode)
             pads = [0] * len(pads)
         inputs = [value, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
         return g.node(

@@ -153,7 +153,8 @@ def _scale(size: int, output: int, factor: float) -> float:
     """The factor, moved by a rounding error where single precision would give another size than `output`."""
     for nudge in (0.0, 2.0**-22, -(2.0**-22)):
         scale = _float32(factor * (1 + nudge))
-        if floor(_float32(size * scale)) == output:
+        # ONNX's shape inference multiplies in double precision, ONNX Runtime in single.
+        if floor(_float32(size * scale)) == output == floor(size * scale):
             return scale
     return (output + 0.5) / size
 

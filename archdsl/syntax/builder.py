@@ -52,8 +52,9 @@ class Builder:
         return tree.Import(self.text_of(parts[1]), names, self.span(parts[1]), self.span(parts[0], parts[-1]))
 
     def block(self, parts: list[Any]) -> tree.BlockDef:
-        keyword, name, params, body = parts
-        return tree.BlockDef(self.name_of(name), params or [], body, self.span(keyword, body))
+        inline, keyword, name, params, body = parts
+        span = self.span(inline or keyword, body)
+        return tree.BlockDef(self.name_of(name), params or [], body, inline is not None, span)
 
     def model(self, parts: list[Any]) -> tree.ModelDef:
         keyword, name, params, body = parts

@@ -44,7 +44,7 @@ VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "
 OPERATORS = frozenset(SIGNS) - {"LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COLON", "ARROW", "EQUAL"}
 OPERATORS |= {"COMPARE", "AND", "OR", "IN", "NOT", "IF"}
 STATEMENTS = frozenset({"RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX", "LET", "FOR"})
-TOP_LEVEL = re.compile(r"^(?:import|from|block|model|train|let)\b", re.MULTILINE)
+TOP_LEVEL = re.compile(r"^(?:import|from|inline|block|model|train|let)\b", re.MULTILINE)
 
 
 class _Forward:
@@ -176,7 +176,7 @@ def _expectation(types: set[str]) -> str:
         types -= STATEMENTS | {"NAME", "LABEL", "LBRACE", "FOR", "IF"}
         words = ["a statement"]
     elif types >= {"BLOCK", "MODEL", "TRAIN"}:
-        types -= {"BLOCK", "MODEL", "TRAIN", "IMPORT", "FROM", "LET", "_SEP"}
+        types -= {"INLINE", "BLOCK", "MODEL", "TRAIN", "IMPORT", "FROM", "LET", "_SEP"}
         words = ["`model`, `block`, `train`, `let` or an import"]
     else:
         words = []

@@ -286,11 +286,12 @@ class Import:
 
 @dataclass(slots=True)
 class BlockDef:
-    """`block name(params) { }`."""
+    """`block name(params) { }`; an `inline` one opens no scope when it is called without a label."""
 
     name: Name
     params: list[Param]
     body: Body
+    inline: bool
     span: Span
 
 

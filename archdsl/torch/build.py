@@ -15,6 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import nn
 
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.runtime import NotBuiltFromSpec
 from archdsl.layers.base import TorchForm
 from archdsl.network import Network
 from archdsl.torch import modules
@@ -37,13 +39,14 @@ def build(network: Network, *, seed: int | None = None, inplace: bool = True) ->
 
 
 def network_of(module: nn.Module) -> Network:
-    """The network a module was built from; ValueError for a module that `build` did not make."""
+    """The network a module was built from.
+
+    Raises:
+        SpecError: the module is not what `build` returned, but a part of it, a wrapper, or from elsewhere.
+    """
     network = module.__dict__.get("_archdsl_network")
     if not isinstance(network, Network):
-        raise ValueError(
-            f"this {type(module).__name__} was not built by archdsl: only the module that build() returned knows its "
-            "network, a part of it or a wrapper around it does not"
-        )
+        raise SpecError([Diagnostic(NotBuiltFromSpec(type(module).__name__))])
     return network
 
 

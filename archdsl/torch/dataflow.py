@@ -112,8 +112,8 @@ _FRESH = frozenset(
     }
 )
 _FRESH_JOINS = frozenset({"modules.Concat", "modules.Add", "modules.Mul"})
-#: Activations whose gradient is the same number whether it is computed from the input or from the output.
-_IN_PLACE = frozenset({"nn.ReLU", "nn.ReLU6"})
+#: In place, these may draw other random numbers; they do so only where the spec asks for it.
+_RANDOM = frozenset({"nn.Dropout", "nn.Dropout1d", "nn.Dropout2d", "nn.Dropout3d"})
 
 
 @dataclass(eq=False, slots=True)
@@ -173,7 +173,8 @@ class InPlace:
             case Residual():
                 body = self._flow(node.body, x, inner)
                 shortcut = x if node.shortcut is None else self._flow(node.shortcut, x, inner)
-                self._sums.append((node, body, inner))
+                if node.body.output == node.output:  # an addition that broadcasts the body needs new room
+                    self._sums.append((node, body, inner))
                 after = _joined((body, shortcut), inner)
             case Inception() | Sum():
                 after = _joined([self._flow(branch, x, inner) for branch in node.branches], inner)
@@ -203,8 +204,9 @@ class InPlace:
         x.uses += 1
         for tap in node.operands:
             self._taps[tap.id].uses += 1
-        cls = node.layer.torch(node.input).cls
-        if node.layer.can_run_inplace and cls in _IN_PLACE:
+        form = node.layer.torch(node.input)
+        cls = form.cls
+        if node.layer.can_run_inplace and (cls not in _RANDOM or form.keywords.get("inplace")):
             self._layers.append((node, x, scope))
         fresh = cls in _FRESH or (cls in _FRESH_JOINS and bool(node.operands))
         return _Value(scope, fresh and not node.layer.saves_output)

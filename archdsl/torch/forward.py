@@ -220,8 +220,11 @@ class _Writer:
 
     def _layer(self, node: LayerNode, x: str, target: str) -> str:
         form = node.layer.torch(node.input)
+        # What runs in place is our business: `inplace=true` in a spec never changes a result.
+        keywords = {name: value for name, value in form.keywords.items() if name != "inplace"}
         if self.plan.inplace.layer(node):
-            form = replace(form, keywords={**form.keywords, "inplace": True})
+            keywords["inplace"] = True
+        form = replace(form, keywords=keywords)
         operands = [self._taps[tap.id] for tap in node.operands]
         self.plain = self.plain and not operands
         label = self._register(node, Leaf(form, node))

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from archdsl.graph import LayerNode
 
-if TYPE_CHECKING:
-    from archdsl.initializers import Initializer
-
 
 def initialise(module: nn.Module, node: LayerNode) -> None:
     """Apply a layer's initialisers with the functions of torch.nn.init, and freeze it if the spec does."""
     for name, initializer in node.init.items():
-        fill = getattr(nn.init, f"{initializer.kind}_")
-        fill(module.get_parameter(name), **keywords_of(initializer))
+        if initializer.kind != "default":
+            fill = getattr(nn.init, f"{initializer.kind}_")
+            fill(module.get_parameter(name), **initializer.arguments)
     if not node.trainable:
         module.requires_grad_(False)
-
-
-def keywords_of(initializer: Initializer) -> dict[str, Any]:
-    """An initialiser's fields: the keyword arguments of its function in torch.nn.init."""
-    return dict(vars(initializer))
 
 
 @contextmanager

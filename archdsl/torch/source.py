@@ -18,7 +18,6 @@ from archdsl.layers.base import TorchForm
 from archdsl.network import Network
 from archdsl.torch.build import torch_class
 from archdsl.torch.forward import Leaf, Scope, identifier, member, scopes
-from archdsl.torch.init import keywords_of
 
 Path = tuple[str, ...]
 
@@ -189,17 +188,23 @@ def _annotated(name: str, values: Sequence[Any]) -> str:
 
 
 def _class_text(name: str, scope: Scope, parameters: Sequence[str], texts: Mapping[Path, str]) -> str:
-    lines = [
-        f"class {name}(nn.Module):",
-        f"    def __init__({', '.join(['self', *parameters])}) -> None:",
-        "        super().__init__()",
-    ]
-    for label, child in scope.children.items():
-        text = _child_text(child, (label,), texts, 2)
+    children = [(label, _child_text(child, (label,), texts, 2)) for label, child in scope.children.items()]
+    init = [f"        {line}" for line in _init_text(scope)]
+    head = f"    def __init__({', '.join(['self', *parameters])}) -> None:"
+    if scope.plain and _counted(scope):
+        lines = [f"class {name}(nn.Sequential):", head, "        super().__init__("]
+        lines += [f"            {text}," for _, text in (_deeper(each) for each in children)]
+        return "\n".join([*lines, "        )", *init, ""])
+    lines = [f"class {name}(nn.Module):", head, "        super().__init__()"]
+    for label, text in children:
         target = member(label)
-        lines.append(f"        {target} = {text}" if "(" not in target else f'        self.add_module("{label}", {text})')
-    lines += [f"        {line}" for line in _init_text(scope)]
-    return "\n".join([*lines, "", scope.forward])
+        lines.append(f'        self.add_module("{label}", {text})' if "(" in target else f"        {target} = {text}")
+    return "\n".join([*lines, *init, "", scope.forward])
+
+
+def _deeper(child: tuple[str, str]) -> tuple[str, str]:
+    """The same text one level further in."""
+    return child[0], child[1].replace("\n", "\n    ")
 
 
 def _child_text(child: Leaf | Scope, path: Path, texts: Mapping[Path, str], depth: int) -> str:
@@ -227,8 +232,9 @@ def _init_lines(node: LayerNode) -> tuple[str, ...]:
     """The statements behind a layer's construction, with `layer` for the module."""
     lines = []
     for name, initializer in node.init.items():
-        arguments = "".join(f", {key}={value!r}" for key, value in keywords_of(initializer).items())
-        lines.append(f"nn.init.{initializer.kind}_(layer.{name}{arguments})")
+        arguments = "".join(f", {key}={value!r}" for key, value in initializer.model_dump(exclude_defaults=True).items())
+        if initializer.kind != "default":
+            lines.append(f"nn.init.{initializer.kind}_(layer.{name}{arguments})")
     return (*lines, *(() if node.trainable else ("layer.requires_grad_(False)",)))
 
 

@@ -16,13 +16,12 @@ def shape(text: str) -> Shape:
 
 @dataclass(frozen=True)
 class Sample:
-    """A layer of some kind on an input; `opset` is the first that can express it."""
+    """A layer of some kind on an input, and on taps."""
 
     kind: str
     x: Shape
     arguments: Mapping[str, Any]
     operands: tuple[Shape, ...] = ()
-    opset: int = 13
 
     @property
     def layer(self) -> Layer:
@@ -187,9 +186,7 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 def _sample(kind: str, inputs: str, arguments: dict[str, Any]) -> Sample:
     x, *operands = map(shape, inputs.split())
-    # ONNX's Pad can wrap from opset 19 on.
-    wraps = kind == "conv" and arguments.get("padding_mode") == "circular"
-    return Sample(kind, x, arguments, tuple(operands), 19 if wraps else 13)
+    return Sample(kind, x, arguments, tuple(operands))
 
 
 SAMPLES = [_sample(kind, *case) for kind, cases in TABLE.items() for case in cases]

@@ -1,0 +1,314 @@
+"""Recipes: defaults and argument order against torch.optim, every mistake at its place, overrides, JSON."""
+
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.recipe import (
+    FAMILIES,
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    CrossEntropy,
+    Digits,
+    HFlip,
+    ImageFolder,
+    Mnist,
+    MultiStep,
+    Normalize,
+    Part,
+    RandomCrop,
+    RandomResizedCrop,
+    Recipe,
+    RmsProp,
+    Sgd,
+    Step,
+    with_overrides,
+)
+from archdsl.source import Source, Span
+from archdsl.values import Construct, Entry, RecipeEntries, spec_text
+
+
+def call(name: str, *args: object, **kwargs: object) -> Construct:
+    return Construct(name, args, kwargs)
+
+
+def entries(**values: object) -> RecipeEntries:
+    return {name: Entry(value) for name, value in values.items()}
+
+
+def read(**values: object) -> Recipe:
+    return Recipe.from_entries(entries(**values))
+
+
+def mistakes(found: RecipeEntries) -> list[Diagnostic]:
+    with pytest.raises(SpecError) as caught:
+        Recipe.from_entries(found)
+    return list(caught.value.diagnostics)
+
+
+def mistake(**values: object) -> Diagnostic:
+    (diagnostic,) = mistakes(entries(**values))
+    return diagnostic
+
+
+def test_the_example_of_the_language_page() -> None:
+    recipe = read(
+        dataset=call("imagefolder", "data/imagenet"),
+        batch=128,
+        epochs=90,
+        optimizer=call("sgd", lr=0.01, momentum=0.9, weight_decay=5e-4),
+        schedule=call("step", every=30, gamma=0.1),
+        augment=[call("random_resized_crop", 224), call("hflip")],
+    )
+    assert recipe.dataset == ImageFolder(root="data/imagenet")
+    assert (recipe.batch, recipe.epochs) == (128, 90)
+    assert recipe.optimizer == Sgd(lr=0.01, momentum=0.9, weight_decay=5e-4)
+    assert recipe.schedule == Step(every=30, gamma=0.1)
+    assert recipe.augment == (RandomResizedCrop(size=(224, 224)), HFlip(p=0.5))
+    assert recipe.folder == "data/imagenet"
+
+
+def test_no_block_at_all_trains_on_the_embedded_digits() -> None:
+    recipe = Recipe.from_entries(None)
+    assert recipe == Recipe()
+    assert recipe.dataset == Digits()
+    assert (recipe.validation, recipe.max_steps, recipe.device, recipe.folder) == (None, None, "auto", None)
+
+
+@pytest.mark.parametrize(
+    ("part", "twin"), [(Sgd, "SGD"), (Adam, "Adam"), (AdamW, "AdamW"), (RmsProp, "RMSprop")], ids=str
+)
+def test_optimizers_have_torchs_arguments_in_torchs_order_with_torchs_defaults(part: type[Part], twin: str) -> None:
+    import torch
+
+    signature = inspect.signature(getattr(torch.optim, twin)).parameters
+    positional = [name for name in signature if name in part.arguments()]
+    assert part.arguments() == positional
+    for name in positional:
+        assert part.model_fields[name].default == signature[name].default, name
+
+
+def test_cross_entropy_and_crops_have_torchs_defaults() -> None:
+    from torch.nn import CrossEntropyLoss
+    from torchvision.transforms import RandomHorizontalFlip
+    from torchvision.transforms import RandomResizedCrop as Twin
+
+    assert CrossEntropyLoss().label_smoothing == CrossEntropy().label_smoothing
+    assert RandomHorizontalFlip().p == HFlip().p
+    twin = inspect.signature(Twin).parameters
+    ours = RandomResizedCrop(size=(8, 8))
+    assert ours.scale == twin["scale"].default
+    assert ours.ratio == twin["ratio"].default
+
+
+def test_arguments_go_by_position_as_well() -> None:
+    assert read(optimizer=call("sgd", 0.1, 0.9)).optimizer == Sgd(lr=0.1, momentum=0.9)
+    assert read(schedule=call("multistep", [3, 6], gamma=0.5)).schedule == MultiStep(milestones=(3, 6), gamma=0.5)
+    assert read(schedule=call("constant")).schedule == Constant()
+    assert read(augment=[call("normalize", 0.5, [0.25])]).normalize == Normalize(mean=(0.5,), std=(0.25,))
+
+
+def test_sizes_are_numbers_or_pairs_and_a_bare_word_names_a_construct() -> None:
+    assert read(augment=[call("random_crop", (24, 32), padding=4)]).augment == (
+        RandomCrop(size=(24, 32), padding=(4, 4)),
+    )
+    assert read(dataset="mnist").dataset == Mnist()
+    assert read(augment=["hflip"]).augment == (HFlip(),)
+
+
+def test_an_integer_does_for_a_number_but_nothing_else_is_converted() -> None:
+    assert read(optimizer=call("sgd", lr=1)).optimizer == Sgd(lr=1.0)
+    for value in ("64", 64.0, True, None, [64]):
+        assert mistake(batch=value).code == "E602"
+    assert mistake(optimizer=call("sgd", lr=True)).code == "E602"
+    assert mistake(root=3).code == "E602"
+
+
+def test_the_root_entry_goes_before_the_data_sets_own() -> None:
+    assert read(dataset=call("mnist", "a")).folder == "a"
+    assert read(dataset=call("mnist", "a"), root="b").folder == "b"
+    assert read(dataset=call("imagefolder"), root="b").folder == "b"
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown entry": ({"colour": 1}, "E601 a recipe has no entry `colour`"),
+    "text for an integer": ({"batch": "64"}, 'E602 `batch` takes an integer, not "64"'),
+    "text for a number": ({"optimizer": call("sgd", lr="big")}, 'E602 `lr` takes a number, not "big"'),
+    "number for a flag": ({"optimizer": call("sgd", nesterov=1)}, "E602 `nesterov` takes true or false, not 1"),
+    "number for a construct": ({"optimizer": 3}, "E602 `optimizer` takes the name of an optimizer, not 3"),
+    "construct for a list": ({"augment": call("hflip")}, "E602 `augment` takes a list, not hflip"),
+    "number in a list": ({"augment": [3]}, "E602 `augment[0]` takes the name of an augmentation, not 3"),
+    "three sizes": (
+        {"augment": [call("random_crop", (1, 2, 3))]},
+        "E602 `size` takes a size such as 32 or 32x32, not (1, 2, 3)",
+    ),
+    "one beta": ({"optimizer": call("adam", betas=0.9)}, "E602 `betas` takes a pair of numbers, not 0.9"),
+    "no batch": ({"batch": 0}, "E603 `batch` must be greater than 0, not 0"),
+    "negative seed": ({"seed": -1}, "E603 `seed` must be at least 0, not -1"),
+    "share of all": ({"validation": 1.0}, "E603 `validation` must be less than 1, not 1.0"),
+    "negative rate": ({"optimizer": call("sgd", lr=-0.1)}, "E603 `lr` must be greater than 0, not -0.1"),
+    "endless rate": ({"optimizer": call("sgd", lr=float("inf"))}, "E602 `lr` takes a finite number, not inf"),
+    "beta of 1": ({"optimizer": call("adam", betas=(0.9, 1.0))}, "E603 `betas` must be less than 1, not 1.0"),
+    "nesterov alone": (
+        {"optimizer": call("sgd", nesterov=True)},
+        "E603 `nesterov` must be false without momentum or with dampening, not true",
+    ),
+    "falling milestones": (
+        {"schedule": call("multistep", [6, 3])},
+        "E603 `milestones` must be one or more rising epochs, not [6, 3]",
+    ),
+    "scale from high to low": (
+        {"augment": [call("random_resized_crop", 8, scale=(1.0, 0.5))]},
+        "E603 `scale` must be a range (low, high), not (1.0, 0.5)",
+    ),
+    "no such device": (
+        {"device": "gpu"},
+        'E603 `device` must be one of "auto", "cpu", "cuda", "cuda:0", "mps", not "gpu"',
+    ),
+    "unknown optimizer": (
+        {"optimizer": call("sdg", lr=0.1)},
+        "E604 there is no optimizer `sdg`; there are sgd, adam, adamw, rmsprop",
+    ),
+    "unknown data set": (
+        {"dataset": call("imagenet")},
+        "E604 there is no data set `imagenet`; there are digits, fashion_mnist, mnist, cifar10, cifar100, imagefolder",
+    ),
+    "unknown argument": (
+        {"loss": call("cross_entropy", smoothing=0.1)},
+        "E605 cross_entropy has no argument `smoothing`; it takes label_smoothing",
+    ),
+    "argument for none": ({"loss": call("nll", weight=1)}, "E605 nll has no argument `weight`; it takes none"),
+    "missing argument": ({"schedule": call("step")}, "E606 step needs `every`"),
+    "no folder": ({"dataset": call("imagefolder")}, "E606 imagefolder needs `root`"),
+    "argument twice": ({"optimizer": call("sgd", 0.1, lr=0.2)}, "E607 sgd is given `lr` twice"),
+    "too many": (
+        {"loss": call("cross_entropy", 0.1, 0.2)},
+        "E608 cross_entropy takes at most 1 argument by position, not 2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "expected"), WRONG.values(), ids=WRONG)
+def test_each_mistake_is_named(values: dict[str, Any], expected: str) -> None:
+    found = mistake(**values)
+    assert f"{found.code} {found.message}" == expected
+
+
+def test_every_mistake_is_reported_at_its_place() -> None:
+    source = Source("net.arch", 'train {\n  epoch = 5\n  batch = "x"\n  optimizer = sgd(lr=-1, momentun=0.9)\n}\n')
+
+    def at(text: str) -> Span:
+        start = source.text.index(text)
+        return Span(source, start, start + len(text))
+
+    places: dict[int | str, Span] = {"lr": at("-1"), "momentun": at("momentun=0.9")}
+    sgd = Construct("sgd", (), {"lr": -1, "momentun": 0.9}, at("sgd(lr=-1, momentun=0.9)"), places)
+    found = mistakes(
+        {
+            "epoch": Entry(5, at("epoch = 5")),
+            "batch": Entry("x", at('batch = "x"')),
+            "optimizer": Entry(sgd, at("optimizer = sgd(lr=-1, momentun=0.9)")),
+        }
+    )
+    where = {(d.code, d.span.line, d.span.column) for d in found if d.span is not None}
+    assert where == {("E601", 2, 3), ("E602", 3, 3), ("E603", 4, 22), ("E605", 4, 26)}
+    edits = [(h.message, h.span and h.span.text, h.replacement) for d in found for h in d.helps]
+    assert ("did you mean `epochs`?", "epoch", "epochs") in edits
+    assert ("did you mean `momentum`?", "momentun", "momentum") in edits
+
+
+def test_a_lone_argument_is_told_where_it_belongs() -> None:
+    (help,) = mistake(lr=0.1).helps
+    assert help.message == "`lr` is an argument: optimizer = sgd(lr=...), or --set optimizer.lr=..."
+
+
+def test_overrides_replace_entries_and_reach_into_constructs() -> None:
+    spec = entries(
+        batch=64,
+        optimizer=call("sgd", 0.1, momentum=0.9),
+        augment=[call("hflip"), call("random_crop", 28, padding=2)],
+    )
+    changed = with_overrides(
+        spec,
+        entries(batch=32)
+        | {
+            "optimizer.lr": Entry(0.5),
+            "augment.random_crop.padding": Entry(4),
+            "schedule": Entry(call("cosine")),
+            "schedule.warmup": Entry(1),
+            "loss.label_smoothing": Entry(0.1),
+        },
+    )
+    recipe = Recipe.from_entries(changed)
+    assert recipe.batch == 32
+    assert recipe.optimizer == Sgd(lr=0.5, momentum=0.9)
+    assert recipe.augment == (HFlip(), RandomCrop(size=(28, 28), padding=(4, 4)))
+    assert recipe.schedule == Cosine(warmup=1.0)
+    assert recipe.loss == CrossEntropy(label_smoothing=0.1)
+    assert Recipe.from_entries(spec).optimizer == Sgd(lr=0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize("key", ["batch.size", "optimizr.lr", "augment.hflip.p", "optimizer.betas.0"])
+def test_an_override_that_reaches_nothing_is_refused(key: str) -> None:
+    (found,) = mistakes(with_overrides(None, {key: Entry(1)}))
+    assert found.code == "E601"
+    assert f"`{key}`" in found.message
+
+
+def test_an_override_of_an_unknown_argument_is_refused_by_the_construct() -> None:
+    (found,) = mistakes(with_overrides(None, {"optimizer.momentum": Entry(0.9)}))
+    assert found.code == "E605"  # the default optimizer is adam
+    recipe = Recipe.from_entries(with_overrides(None, {"optimizer": Entry("sgd"), "optimizer.momentum": Entry(0.9)}))
+    assert recipe.optimizer == Sgd(momentum=0.9)
+
+
+def every_part() -> Recipe:
+    return Recipe(
+        dataset=Mnist(root="x"),
+        validation=0.1,
+        augment=(
+            RandomCrop(size=(28, 28), padding=(2, 0)),
+            RandomResizedCrop(size=(28, 28), ratio=(1, 2)),
+            Normalize(mean=(0.5,), std=(0.1,)),
+        ),
+        optimizer=AdamW(betas=(0.8, 0.9)),
+        schedule=MultiStep(milestones=(2, 4), warmup=0.5),
+        loss=CrossEntropy(label_smoothing=0.1),
+        max_steps=7,
+        device="cuda:1",
+    )
+
+
+def test_json_and_entries_give_the_recipe_back() -> None:
+    for recipe in (Recipe(), every_part()):
+        assert Recipe.from_json(recipe.to_json()) == recipe
+        assert Recipe.from_entries(recipe.to_entries()) == recipe
+    assert every_part() != Recipe()
+    with pytest.raises(ValidationError):
+        Recipe.from_json('{"batch": "64"}')
+
+
+def test_every_construct_prints_as_a_spec_writes_it() -> None:
+    assert str(RandomCrop(size=(28, 28), padding=(2, 0))) == "random_crop(size=[28, 28], padding=[2, 0])"
+    assert str(HFlip()) == "hflip"
+    assert spec_text([True, None, 'say "x"', (1,), {"a": 0.5}]) == '[true, none, "say \\"x\\"", (1,), {a: 0.5}]'
+
+
+def test_kinds_are_unique_and_every_field_is_frozen() -> None:
+    kinds = [kind for family in FAMILIES.values() for kind in family]
+    assert len(kinds) == len(set(kinds))
+    with pytest.raises(ValidationError):
+        Sgd().lr = 3
+
+
+def test_the_recipe_needs_no_torch() -> None:
+    code = "import sys, archdsl.recipe; archdsl.recipe.Recipe(); print({'torch', 'numpy', 'onnx'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
