@@ -139,15 +139,14 @@ class DataNotFound(Problem):
     """The files of a data set are not where they were looked for."""
 
     code = "E611"
-    text = "{dataset}: {missing} in {folder}"
+    text = "{dataset}: {reason}"
     explanation = """
 A root that was given is taken as it is: nothing is downloaded into it. Without a root the usual places are
 searched and the set is downloaded to ~/.cache/archdsl/data. `--dataset digits` needs no files at all.
 """
 
     dataset: str
-    missing: str
-    folder: str
+    reason: str
 
 
 class NoDownload(Problem):

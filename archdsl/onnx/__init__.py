@@ -8,7 +8,7 @@ try:
 except ImportError as error:
     raise SpecError([Diagnostic(MissingPackage("the ONNX export", "onnx", "onnx"))]) from error
 
-from archdsl.onnx.emit import OPSETS, emit, node_count
+from archdsl.onnx.emit import OPSETS, emit, node_count, output_names
 from archdsl.onnx.export import DATA_LIMIT, export, write
 
-__all__ = ["DATA_LIMIT", "OPSETS", "emit", "export", "node_count", "write"]
+__all__ = ["DATA_LIMIT", "OPSETS", "emit", "export", "node_count", "output_names", "write"]

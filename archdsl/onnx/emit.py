@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import assert_never
 
 import numpy as np
@@ -30,6 +29,7 @@ from archdsl.network import Network
 from archdsl.onnx.builder import Array, Names, OnnxGraph, to_proto
 from archdsl.onnx.passes import arrays_of, drop_unused, fold, merge_equal
 from archdsl.shapes import Shape
+from archdsl.version import __version__
 
 #: The first and the last opset that can be written.
 OPSETS = (13, 23)
@@ -38,7 +38,7 @@ OUTPUT = "output"
 #: The name of the dynamic batch axis.
 BATCH = "batch"
 
-#: Mean and standard deviation of the input, one number for each channel.
+#: Mean and standard deviation of the input, each one number or one for each channel.
 Normalization = tuple[Sequence[float], Sequence[float]]
 
 
@@ -55,7 +55,7 @@ def emit(
     `weights` has the state_dict's keys; entries that eval mode does not need may be absent. The input is
     `input`, batch x the network's input shape, the outputs are `output` and the network's named ones; the
     batch axis is dynamic and auxiliary heads are left out. With `normalize` = (mean, std) the file starts
-    with (x - mean) / std for each channel. Raises SpecError where the weights or the opset do not fit.
+    with (x - mean) / std. Raises SpecError where the weights or the opset do not fit.
     """
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise SpecError([Diagnostic(WrongOpset(opset, *OPSETS), path=network.path)])
@@ -103,7 +103,7 @@ class _Emitter:
 
     def normalize(self, normalize: Normalization) -> str:
         """(x - mean) / std as the first two nodes."""
-        mean, std = _per_channel(normalize, self.network)
+        mean, std = statistics(normalize, self.network)
         mean_name = self.graph.constant(mean, "normalize/mean")
         std_name = self.graph.constant(std, "normalize/std")
         centred = self.graph.node("Sub", "normalize/Sub", [INPUT, mean_name])
@@ -188,18 +188,18 @@ def _inner_name(node: AnyNode, op: str) -> str:
     return f"{node.name}/{op}" if node.name else op
 
 
-def _per_channel(normalize: Normalization, network: Network) -> tuple[Array, Array]:
+def statistics(normalize: Normalization, network: Network) -> tuple[Array, Array]:
     """Mean and standard deviation in a shape that broadcasts over the input's spatial axes."""
     shape = network.input_shape
     mean, std = (np.asarray(values, dtype=np.float32).reshape(-1) for values in normalize)
     reason = ""
-    if {mean.size, std.size} != {shape.channels}:
+    if not {mean.size, std.size} <= {1, shape.channels}:
         reason = f"{mean.size} means and {std.size} deviations for the {shape.channels} channels of the input {shape}"
     elif not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         reason = f"every mean has to be finite and every deviation above 0, not {mean.tolist()} and {std.tolist()}"
     if reason:
         raise SpecError([Diagnostic(WrongNormalisation(reason), path=network.path)])
-    sizes = (shape.channels, *[1] * shape.rank)
+    sizes = (-1, *[1] * shape.rank)
     return mean.reshape(sizes), std.reshape(sizes)
 
 
@@ -234,7 +234,7 @@ def _model(network: Network, graph: OnnxGraph, arrays: Mapping[str, Array], name
         opset_imports=[opset],
         ir_version=helper.find_min_ir_version_for([opset]),
         producer_name="archdsl",
-        producer_version=version("archdsl"),
+        producer_version=__version__,
     )
     helper.set_model_props(model, metadata(network))
     return model
@@ -243,7 +243,7 @@ def _model(network: Network, graph: OnnxGraph, arrays: Mapping[str, Array], name
 def metadata(network: Network) -> dict[str, str]:
     """What the file says about its origin, as strings: the spec's text, the model and its settings."""
     return {
-        "archdsl.version": version("archdsl"),
+        "archdsl.version": __version__,
         "archdsl.model": network.name,
         "archdsl.settings": json.dumps(dict(network.settings), default=str),
         "archdsl.path": network.path,

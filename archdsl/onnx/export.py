@@ -47,7 +47,9 @@ def export(
     with _replacing(Path(path)) as temporary:
         _save(model, temporary, data_limit)
         check(temporary, network)
-        return compare(temporary, network, reference, batches=batches, tolerance=tolerance, seed=seed)
+        return compare(
+            temporary, network, reference, normalize=normalize, batches=batches, tolerance=tolerance, seed=seed
+        )
 
 
 def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: int = DATA_LIMIT) -> None:

@@ -13,7 +13,7 @@ from archdsl.diagnostics import Diagnostic, Problem, SpecError
 from archdsl.diagnostics.runtime import ExportDiffers, MissingPackage, OnnxRefused, WrongOutputShape
 from archdsl.network import Network
 from archdsl.onnx.builder import Array
-from archdsl.onnx.emit import BATCH, INPUT
+from archdsl.onnx.emit import BATCH, INPUT, Normalization, statistics
 
 #: The outputs by the file's names for a batch of inputs.
 Reference = Callable[[Array], Mapping[str, Array]]
@@ -68,7 +68,14 @@ def _text(sizes: Sequence[int | str | None]) -> str:
 
 
 def compare(
-    path: Path, network: Network, reference: Reference, *, batches: Sequence[int], tolerance: float, seed: int
+    path: Path,
+    network: Network,
+    reference: Reference,
+    *,
+    normalize: Normalization | None = None,
+    batches: Sequence[int] = (1, 3),
+    tolerance: float = 1e-4,
+    seed: int = 0,
 ) -> float:
     """Run a file in ONNX Runtime on a random batch of each size; returns the largest difference from `reference`.
 
@@ -79,7 +86,7 @@ def compare(
     random = np.random.default_rng(seed)
     largest = 0.0
     for batch in batches:
-        x = random_batch(random, batch, network)
+        x = random_batch(random, batch, network, normalize)
         try:
             found = dict(zip(names, session.run(names, {INPUT: x}), strict=True))
         except Exception as error:  # ONNX Runtime's errors have no common class
@@ -90,12 +97,17 @@ def compare(
     return largest
 
 
-def random_batch(random: np.random.Generator, batch: int, network: Network) -> Array:
-    """Standard normal inputs, those of one sample in three a hundred times smaller and of another ten times larger."""
+def random_batch(
+    random: np.random.Generator, batch: int, network: Network, normalize: Normalization | None = None
+) -> Array:
+    """Inputs that are standard normal behind the normalisation, by turns as they are, much smaller and larger."""
     x = random.standard_normal((batch, *network.input_shape), dtype=np.float32)
-    scales = np.resize(np.array([1, 0.01, 10], dtype=np.float32), batch)
-    scaled: Array = x * scales.reshape(-1, *[1] * len(network.input_shape))
-    return scaled
+    scales = np.resize(np.array([1, 0.01, 3], dtype=np.float32), batch)
+    x *= scales.reshape(-1, *[1] * len(network.input_shape))
+    if normalize is not None:
+        mean, std = statistics(normalize, network)
+        x = x * std + mean
+    return x
 
 
 def _difference(name: str, found: Array, expected: Array, network: Network, tolerance: float) -> float:

@@ -132,7 +132,7 @@ def _digits_table() -> Tensor:
 def _idx_set(name: str, root: str | None, classes: int) -> tuple[InMemory, InMemory]:
     folder = Path(root).expanduser() if root is not None else _find_idx_set(name)
     if not folder.is_dir():
-        raise Refused(DataNotFound(name, "there is no such folder:", str(folder)), argument="dataset")
+        raise Refused(DataNotFound(name, f"there is no folder {folder}"), argument="dataset")
     train, test = (read_idx_set(name, folder, part, classes) for part in ("train", "test"))
     return InMemory(train[0], train[1].long()), InMemory(test[0], test[1].long())
 
@@ -176,8 +176,8 @@ def _cifar(name: str, root: str | None) -> tuple[InMemory, InMemory, tuple[str, 
         # torchvision compares the files' checksums before it opens them.
         train, test = cls(folder, train=True), cls(folder, train=False)
     except RuntimeError as error:
-        missing = f"no {cls.base_folder} with the original files"
-        raise Refused(DataNotFound(name, missing, str(folder)), argument="dataset") from error
+        reason = f"{folder} has no {cls.base_folder} with the original files"
+        raise Refused(DataNotFound(name, reason), argument="dataset") from error
     return *(_cifar_split(part) for part in (train, test)), tuple(train.classes)  # type: ignore[return-value]
 
 

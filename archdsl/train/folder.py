@@ -46,7 +46,7 @@ def class_folders(folder: Path) -> list[Path]:
 def training_folders(root: Path) -> tuple[Path, Path | None, Path | None]:
     """The folders of the training, validation and test pictures below a root; the last two may be missing."""
     if not root.is_dir():
-        raise Refused(DataNotFound("imagefolder", "there is no such folder:", str(root)), argument="dataset")
+        raise Refused(DataNotFound("imagefolder", f"there is no folder {root}"), argument="dataset")
 
     def first(*names: str) -> Path | None:
         return next((root / name for name in names if (root / name).is_dir()), None)

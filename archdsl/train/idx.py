@@ -36,7 +36,7 @@ def read_idx_set(dataset: str, root: Path, part: str, classes: int) -> tuple[Ten
     for name in FILES[part]:
         path = _find(root, name)
         if path is None:
-            raise Refused(DataNotFound(dataset, f"no {name}.gz or {name}", str(root)), argument="dataset")
+            raise Refused(DataNotFound(dataset, f"{root} has no {name}.gz or {name}"), argument="dataset")
         paths.append(path)
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
     if len(images) != len(labels):

@@ -156,7 +156,10 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on(*ALL, kernel_size=3, stride=2, padding=1, count_include_pad=False),
         *on("4x8x7", kernel_size=(2, 3), divisor_override=5),
     ],
-    "lppool": [*on(*ALL, norm_type=2.0, kernel_size=3), *on(*ALL, norm_type=2, kernel_size=2, stride=3, ceil_mode=True)],
+    "lppool": [
+        *on(*ALL, norm_type=2.0, kernel_size=3),
+        *on(*ALL, norm_type=2, kernel_size=2, stride=3, ceil_mode=True),
+    ],
     "adaptive_avgpool": [*on(*ALL, output_size=1), *on(*ALL, output_size=3), *on("4x8x7", output_size=(2, None))],
     "adaptive_maxpool": [*on(*ALL, output_size=1), *on(*ALL, output_size=3), *on("4x8x7", output_size=(2, None))],
     "upsample": [

@@ -12,23 +12,16 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archdsl.layers import all_kinds, arguments
-from archdsl.layers.base import KINDS, Layer, TorchForm
+from archdsl.layers.base import KINDS, Layer
 from archdsl.receptive_field import ReceptiveField
-from archdsl.torch import modules
+from tests.layers.agreement import NAMES, module_of
 from tests.layers.onnx_case import run_onnx
 from tests.layers.samples import SAMPLES, Sample
 
-NAMES = {"nn": nn, "modules": modules}
 OURS = {name: kind for name, kind in all_kinds().items() if kind.__module__.startswith("archdsl.layers.")}
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
 each_kind = pytest.mark.parametrize("kind", OURS.values(), ids=OURS.keys())
-
-
-def module_of(form: TorchForm) -> nn.Module:
-    where, _, name = form.cls.rpartition(".")
-    module: nn.Module = getattr(NAMES[where], name)(*form.arguments, **form.keywords)
-    return module
 
 
 def tensors(sample: Sample, batch: int, seed: int = 0) -> list[torch.Tensor]:
@@ -117,7 +110,8 @@ def _gradients(module: nn.Module, inputs: list[torch.Tensor], *, overwrite: bool
     try:
         return list(torch.autograd.grad(loss.sum(), leaves))
     except RuntimeError as error:
-        assert "modified by an inplace operation" in str(error)
+        if "modified by an inplace operation" not in str(error):
+            raise
         return None
 
 
@@ -147,8 +141,7 @@ def test_receptive_field_covers_all_that_a_cell_depends_on(sample: Sample) -> No
     layer, module = sample.layer, settled(sample)
     field = layer.receptive_field(ReceptiveField.of_input(sample.x), sample.x, sample.y)
     x, *operands = (tensor[:1] for tensor in tensors(sample, 2))
-    x.requires_grad_()
-    jacobian = torch.autograd.functional.jacobian(lambda t: module(t.clone(), *operands), x)
+    jacobian = torch.func.jacrev(lambda t: module(t.clone(), *operands))(x)
     seen = jacobian.reshape(sample.y.numel, *sample.x) != 0
     for axis, size in enumerate(field.sizes):
         others = tuple(i for i in range(1, seen.dim()) if i != axis + 2)
@@ -239,13 +232,12 @@ def test_is_registered_and_described(kind: type[Layer]) -> None:
 def test_refuses_wrong_types_and_unknown_names(kind: type[Layer]) -> None:
     sample = next(sample for sample in SAMPLES if sample.kind == kind.kind)
     with pytest.raises(ValidationError):
-        kind(**sample.arguments, no_such_argument=1)
+        kind(**{**sample.arguments, "no_such_argument": 1})
     for name in kind.model_fields:
         with pytest.raises(ValidationError):
             kind(**{**sample.arguments, name: object()})
-        if "text" not in dict((a.name, a.type) for a in arguments(kind))[name]:
-            with pytest.raises(ValidationError):
-                kind(**{**sample.arguments, name: "1"})
+        with pytest.raises(ValidationError):
+            kind(**{**sample.arguments, name: "1"})
 
 
 @each_sample

@@ -1,0 +1,62 @@
+"""Whether the checker and PyTorch agree on a layer: the same shape, or both refuse."""
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from archdsl.diagnostics import Refused
+from archdsl.layers.base import Layer, TorchForm
+from archdsl.shapes import Shape
+from archdsl.torch import modules
+
+NAMES = {"nn": nn, "modules": modules}
+BATCH = 2
+
+
+def module_of(form: TorchForm) -> nn.Module:
+    """The module a form describes."""
+    where, _, name = form.cls.rpartition(".")
+    module: nn.Module = getattr(NAMES[where], name)(*form.arguments, **form.keywords)
+    return module
+
+
+def torch_shape(form: TorchForm, x: Sequence[int], *operands: Sequence[int]) -> Shape | str:
+    """The output shape of a batch on the CPU, without its batch axis; PyTorch's words where it refuses.
+
+    Training and eval mode both have to run.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = module_of(form)
+            outputs = [
+                module.train(mode)(*(torch.rand(BATCH, *shape) for shape in (x, *operands))) for mode in (True, False)
+            ]
+    except (RuntimeError, ValueError, AssertionError, IndexError, TypeError, ZeroDivisionError) as error:
+        return f"{type(error).__name__}: {error}"
+    assert outputs[0].shape == outputs[1].shape
+    assert outputs[0].shape[0] == BATCH
+    return Shape(outputs[0].shape[1:])
+
+
+def checked_shape(layer: Layer, x: Shape, *operands: Shape) -> Shape | Refused:
+    """What the checker says: the output shape, or its refusal."""
+    try:
+        return layer.shape(x, *operands)
+    except Refused as error:
+        refused = error
+    assert str(refused)
+    assert refused.argument is None or refused.argument in type(layer).model_fields
+    return refused
+
+
+def require_agreement(layer: Layer, form: TorchForm, x: Shape, *operands: Shape) -> None:
+    """Fail unless both give the same shape or both refuse; `form` is given, since a refused layer may have none."""
+    checked, found = checked_shape(layer, x, *operands), torch_shape(form, x, *operands)
+    if isinstance(checked, Refused):
+        assert isinstance(found, str), f"refused ({checked}), but PyTorch gives {found}"
+    else:
+        assert checked == found, f"{layer!r} on {x}: checked {checked}, PyTorch {found}"
+        assert layer.torch(x) == form

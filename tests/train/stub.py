@@ -1,0 +1,82 @@
+"""A checked network's stand-in: what training needs of one, with the module made by hand."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from archdsl.recipe import Recipe
+from archdsl.shapes import Shape
+from archdsl.train import Result
+from archdsl.train.loop import train
+from archdsl.train.progress import Progress
+
+INPUT, OUTPUT = Shape((1, 8, 8)), Shape((10,))
+
+
+@dataclass(frozen=True)
+class Stub:
+    """Has the attributes of archdsl.network.Network that training reads."""
+
+    make: Callable[[], nn.Module]
+    input_shape: Shape = INPUT
+    output_shape: Shape = OUTPUT
+    name: str = "stub"
+    settings: dict[str, Any] = field(default_factory=lambda: {"classes": 10})
+    spec: str = "model stub { input(1x8x8) }\n"
+    path: str = "specs/stub.arch"
+    aux: Sequence[Any] = ()
+
+    def build(self, *, seed: int | None = None) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            if seed is not None:
+                torch.manual_seed(seed)
+            return self.make()
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
+def cnn() -> nn.Module:
+    """Batch norm and dropout: both have a state of their own that a resumption must not lose."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(128, 10),
+    )
+
+
+class Recorder(Progress):
+    """Keeps the notes, and calls `at_step` at each step."""
+
+    def __init__(self, at_step: Callable[[int, int], None] | None = None) -> None:
+        self.notes: list[str] = []
+        self.at_step = at_step
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def step(self, epoch: int, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
+        if self.at_step is not None:
+            self.at_step(epoch, step)
+
+
+def run(network: Stub, recipe: Recipe | None, out: Path | None, **options: Any) -> Result:
+    progress = options.pop("progress", None) or Recorder()
+    return train(network, recipe, out, options.pop("resume", None), progress)
+
+
+def save_picture(path: Path, cells: Tensor) -> None:
+    """Write uint8 cells (C x H x W) as a PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = cells.squeeze(0).numpy() if len(cells) == 1 else cells.permute(1, 2, 0).numpy()
+    Image.fromarray(array).save(path)

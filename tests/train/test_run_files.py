@@ -1,0 +1,141 @@
+"""Files that are written at once or not at all, and what a run says on a terminal and elsewhere."""
+
+import errno
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import nn
+
+from archdsl.diagnostics import SpecError
+from archdsl.train.checkpoint import Position, load_checkpoint, save_checkpoint
+from archdsl.train.files import write_tensors, write_text
+from archdsl.train.progress import BarProgress, PlainProgress, Progress, clock, make_progress
+from archdsl.train.run import EpochMetrics
+
+LINE = EpochMetrics(2, 10, 0.5, 0.875, 0.25, 0.9, 0.01, 12345.6, 83.0)
+
+
+def test_a_crash_between_writing_and_renaming_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    write_tensors(path, {"w": torch.zeros(3)})
+    before = path.read_bytes()
+
+    def crash(*_: Any) -> None:
+        raise SystemExit("the power fails")
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(SystemExit):
+        write_tensors(path, {"w": torch.ones(3)})
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    write_tensors(path, {"w": torch.ones(3)})
+    assert torch.equal(load_file(path)["w"], torch.ones(3))
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write_text(path, "old")
+
+    def full(self: Path, text: str, **_: Any) -> int:
+        with self.open("w") as file:
+            file.write(text[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(SpecError) as caught:
+        write_text(path, "new")
+    monkeypatch.undo()
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("E708", f"cannot write {path}: No space left on device")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_tensors_that_share_memory_are_written(tmp_path: Path) -> None:
+    tensor = torch.arange(6.0).view(2, 3)
+    write_tensors(tmp_path / "w", {"a": tensor, "b": tensor, "c": tensor.T})
+    assert torch.equal(load_file(tmp_path / "w")["c"], tensor.T)
+
+
+def module_and_optimizer(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(seed)
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    return module, torch.optim.Adam(module.parameters(), amsgrad=True)
+
+
+def test_a_checkpoint_gives_everything_back(tmp_path: Path) -> None:
+    module, optimizer = module_and_optimizer(0)
+    for _ in range(2):
+        module(torch.randn(5, 3)).square().sum().backward()
+        optimizer.step()
+    position = Position(epoch=3, step=7, loss_sum=1 / 3, hits=5, seen=9, seconds=1.5, best=0.1)
+    save_checkpoint(tmp_path / "c", module, optimizer, position)
+    other, fresh = module_and_optimizer(1)
+    assert load_checkpoint(tmp_path / "c", other, fresh) == position
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor)
+    for number, state in optimizer.state_dict()["state"].items():
+        for name, tensor in state.items():
+            assert torch.equal(fresh.state_dict()["state"][number][name], tensor)
+
+
+def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, optimizer = module_and_optimizer(0)
+    monkeypatch.setattr("archdsl.train.checkpoint.VERSION", 2)
+    save_checkpoint(tmp_path / "c", module, optimizer, Position())
+    monkeypatch.undo()
+    with pytest.raises(SpecError) as caught:
+        load_checkpoint(tmp_path / "c", module, optimizer)
+    assert caught.value.diagnostics[0].code == "E633"
+    assert "later version" in caught.value.diagnostics[0].message
+
+
+def test_plain_progress_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainProgress() as progress:
+        progress.note("digits: as they are")
+        progress.start(10, 10, 0)
+        progress.step(1, 1, 0.5, 0.5, 100.0)
+        progress.epoch(LINE)
+    assert capsys.readouterr().out.splitlines() == [
+        "digits: as they are",
+        "epoch  2/10  train loss 0.5000  accuracy 87.50%  val loss 0.2500  accuracy 90.00%"
+        "  lr 0.01  12,346 images/s  1:23",
+    ]
+
+
+def test_the_bar_shows_loss_accuracy_pace_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("archdsl.train.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    with BarProgress(Console(file=out, force_terminal=True, width=140)) as progress:
+        progress.start(3, 10, 5)
+        now[0] += 6
+        progress.step(1, 8, 0.4321, 0.75, 1234.5)  # 3 steps in 6 s, 22 are left
+        progress.epoch(LINE)
+        progress.note("[brackets] stay")
+    shown = out.getvalue()
+    assert "epoch 1/3" in shown
+    assert "loss 0.4321  accuracy 75.00%  1,234 images/s  0:44 left" in shown
+    assert "epoch 2/3  train loss 0.5000" in shown
+    assert "[brackets] stay" in shown
+
+
+def test_the_kind_of_progress_follows_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(make_progress(quiet=True)) is Progress
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert isinstance(make_progress(quiet=False), BarProgress)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    assert isinstance(make_progress(quiet=False), PlainProgress)
+
+
+def test_clock() -> None:
+    assert [clock(seconds) for seconds in (0.4, 59.6, 754, 11045)] == ["0:00", "1:00", "12:34", "3:04:05"]
