@@ -35,8 +35,6 @@ class Program:
     input: tuple[int, ...]
     lines: list[str] = field(default_factory=list)
     modules: list[nn.Module] = field(default_factory=list)
-    steps: list[Any] = field(default_factory=list)
-    taps: int = 0
     x: Tensor | None = None
     output: Tensor | None = None
     refused: str | None = None
@@ -161,6 +159,9 @@ def _pool(name: str) -> Callable[[Args, Tensor], nn.Module]:
         _wrong_length(x, *args.values())
         if name == "AvgPool" and "divisor_override" in args and _rank(x) == 1:
             raise Refusal("AvgPool1d has no divisor_override")
+        if name == "LPPool" and _rank(x) == 1:
+            # LPPool1d fails on a tuple of one number, which its documentation allows.
+            args = {key: value[0] if isinstance(value, tuple) else value for key, value in args.items()}
         return _nd(name, x)(**args)
 
     return make
@@ -494,7 +495,8 @@ def _(draw: Draw, x: Tensor) -> Args:
     return args
 
 
-#: More of what networks are made of.
+#: Kinds that mostly keep the shape; and all kinds, with more of what networks are made of.
+KEEPING = ["conv", "conv", "batchnorm", "relu", "gelu", "dropout", "identity", "tanh", "groupnorm", "adaptive_avgpool"]
 WEIGHTED = [*KINDS, *["conv"] * 8, *["linear"] * 2, *["maxpool"] * 2, *["batchnorm"] * 3, *["relu"] * 3]
 
 
@@ -506,6 +508,7 @@ class Machine:
         self.program = program
         self.budget = budget
         self.taps: dict[str, Tensor] = {}
+        self.keeping = 0
 
     def emit(self, depth: int, text: str) -> None:
         self.program.lines.append("  " * (depth + 1) + text)
@@ -525,21 +528,45 @@ class Machine:
         return result
 
     def layer(self, x: Tensor, depth: int) -> Tensor:
-        name = self.draw(st.sampled_from(WEIGHTED))
-        kind = KINDS[name]
-        args = kind.draw(self.draw, x)
-        text = ", ".join(f"{key}={spec_text(value)}" for key, value in args.items())
-        self.emit(depth, f"{name}({text})" if args else name)
+        """A layer. Most of those that PyTorch refuses are drawn again, so that specs grow long enough."""
+        for attempt in range(4):
+            name, args = self.choose(x)
+            try:
+                module = self.make(name, args, x)
+                y = self.run(module, x)
+            except Refusal:
+                if attempt < 3 and self.draw(st.integers(0, 3)):
+                    continue
+                self.write(name, args, depth)
+                raise
+            self.write(name, args, depth)
+            if isinstance(module, nn.Module):
+                self.program.modules.append(module)
+            return y
+        raise AssertionError("the last attempt returns or raises")
+
+    def choose(self, x: Tensor) -> tuple[str, Args]:
+        """A kind with its arguments; inside a join mostly one that keeps the shape."""
+        if self.keeping and self.draw(st.integers(0, 3)):
+            name = self.draw(st.sampled_from(KEEPING))
+            if name == "conv":
+                return name, {"out_channels": x.shape[1], "kernel_size": 3, "padding": 1}
+        else:
+            name = self.draw(st.sampled_from(WEIGHTED))
+        return name, KINDS[name].draw(self.draw, x)
+
+    def make(self, name: str, args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
         try:
-            module = kind.make(args, x)
+            made = KINDS[name].make(args, x)
         except Refusal:
             raise
         except Exception as error:
             raise Refusal(f"{type(error).__name__}: {error}") from error
-        if isinstance(module, nn.Module):
-            module.eval()
-            self.program.modules.append(module)
-        return self.run(module, x)
+        return made.eval() if isinstance(made, nn.Module) else made
+
+    def write(self, name: str, args: Args, depth: int) -> None:
+        text = ", ".join(f"{key}={spec_text(value)}" for key, value in args.items())
+        self.emit(depth, f"{name}({text})" if args else name)
 
     def body(self, x: Tensor, depth: int, most: int) -> Tensor:
         """A few items, one after the other."""
@@ -551,7 +578,7 @@ class Machine:
 
     def item(self, x: Tensor, depth: int) -> Tensor:
         self.budget -= 1
-        forms = ["layer"] * 12
+        forms = ["layer"] * 10
         if depth < 3:
             forms += ["group", "residual", "residual", "inception", "sum", "dense", "scale", "split", "tap", "for", "if"]
         form = self.draw(st.sampled_from(forms))
@@ -560,7 +587,9 @@ class Machine:
 
     def inner(self, x: Tensor, depth: int, head: str, most: int = 2, end: str = "}") -> Tensor:
         self.emit(depth, head)
+        self.keeping += head != "{"
         y = self.body(x, depth + 1, most)
+        self.keeping -= head != "{"
         self.emit(depth, end)
         return y
 
@@ -600,7 +629,9 @@ class Machine:
 
     def sum(self, x: Tensor, depth: int) -> Tensor:
         self.emit(depth, "sum {")
+        self.keeping += 1
         ends = self.parts([x] * self.draw(st.integers(1, 3)), depth)
+        self.keeping -= 1
         self.emit(depth, "}")
         total = ends[0]
         for end in ends[1:]:
@@ -620,8 +651,7 @@ class Machine:
         return self.join(torch.mul, x, y)
 
     def split(self, x: Tensor, depth: int) -> Tensor:
-        parts = self.draw(st.sampled_from([1, 2, 2, 3, x.shape[1]]))
-        parts = min(parts, 4)
+        parts = self.draw(st.sampled_from([n for n in (1, 2, 3, 4) if x.shape[1] % n == 0] * 4 + [2, 3]))
         self.emit(depth, f"split({parts}) {{")
         if x.shape[1] % parts:
             self.program.lines += ["{ }"] * parts
