@@ -6,8 +6,7 @@ The JSON form is a public contract (docs/json.md). The table itself is drawn by 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.graph import AnyNode, Group, LayerNode, children
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 MEBIBYTE = 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A layer, a scope whose inside is not shown (its figures are sums), or the header of one whose inside is.
 
     name     the state_dict prefix; `label` is its part inside the scope, `level` the scopes around it and 1
@@ -203,8 +201,8 @@ def to_markdown(network: Network, depth: int | None = None) -> str:
         star = r"\*" if row.aux else ""
         cells = [f"`{row.name}`{star}", row.kind, str(row.output), *figures(row)]
         lines.append(f"| {' | '.join(cells)} |")
-    totals = [f"- {name}: {value}" for name, value in total_lines(network)]
-    notes = [note.replace("*", r"\*", 1) for note in footnotes(leaves)]
+    totals = [f"- {name}: {value.replace('*', r'\*')}" for name, value in total_lines(network)]
+    notes = [note.replace("*", r"\*") for note in footnotes(leaves)]
     return "\n".join([f"## {network.name}", "", *lines, "", *totals, *("" for _ in notes[:1]), *notes])
 
 
@@ -229,13 +227,14 @@ def total_lines(network: Network) -> list[tuple[str, str]]:
     size = megabytes(network.param_bytes)
     if network.buffer_bytes:
         size += f", {megabytes(network.param_bytes + network.buffer_bytes)} with buffers"
-    outputs = [f"{name} {shape}" for name, shape in network.output_shapes.items()]
+    aux = {node.output_name: " *" for node in network.aux}
+    outputs = [f"{name} {shape}{aux.get(name, '')}" for name, shape in network.output_shapes.items()]
     return [
         ("Parameters", f"{network.params:,} ({trainable})"),
         ("Parameter memory", size),
         ("MACs", f"{humanised(network.macs)} ({network.macs:,})"),
         ("FLOPs", f"{humanised(network.flops)} (two for each multiply-add)"),
-        ("Activation memory", f"{megabytes(network.activation_bytes)} for one input"),
+        ("Activation memory", f"{memory(network.activation_bytes)} for one input"),
         ("Input", f"{network.input_shape} ({network.input_shape.numel:,} values)"),
         ("Output", ", ".join(outputs) if len(outputs) > 1 else str(network.output_shape)),
     ]
@@ -245,7 +244,7 @@ def footnotes(shown: Iterable[Row]) -> list[str]:
     """What the marks in the rows mean."""
     if not any(row.aux for row in shown):
         return []
-    return ["* in training only: its parameters are in the totals, its MACs and activations are not"]
+    return ["* in training only: parameters are in the totals, MACs and activations are not"]
 
 
 def megabytes(number: int) -> str:

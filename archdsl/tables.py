@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from shutil import get_terminal_size
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from archdsl import summary
 from archdsl.summary import Row
+from archdsl.values import spec_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from archdsl.network import Network
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column. Where the terminal is narrow, cells of a `fold` column are cut to that many characters a line
     (never less), and columns go in the order of `drop`, the highest first; 0 never goes.
     """
@@ -145,8 +145,7 @@ def draw(
     file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryColumn:
+class SummaryColumn(NamedTuple):
     """A column of the summary by the name `--columns` knows it by."""
 
     column: Column
@@ -194,7 +193,7 @@ def draw_summary(
     names = list(columns) or _usual(network, rows, width)
     chosen = [_column(name, asked=bool(columns)) for name in names]
     cells = [_cells(row, names) for row in rows]
-    file.write(f"{_title(network)}\n\n")
+    file.write("\n".join([*_title(network, width), "", ""]))
     draw(chosen, cells, file=file, width=width, faint=[i for i, row in enumerate(rows) if row.header])
     file.write("\n" + "\n".join([*_totals(network), *_footer(network, rows, others, width)]) + "\n")
 
@@ -202,7 +201,7 @@ def draw_summary(
 def _column(name: str, *, asked: bool) -> Column:
     """A column by name; one that was asked for is never dropped."""
     column = SUMMARY_COLUMNS[name].column
-    return replace(column, drop=0) if asked else column
+    return column._replace(drop=0) if asked else column
 
 
 def _usual(network: Network, rows: Sequence[Row], width: int) -> list[str]:
@@ -219,10 +218,23 @@ def _cells(row: Row, names: Sequence[str]) -> list[str]:
     return ["" if row.header and name in FIGURES else SUMMARY_COLUMNS[name].cell(row) for name in names]
 
 
-def _title(network: Network) -> str:
-    settings = ", ".join(f"{name}={value}" for name, value in network.settings.items())
-    place = f"  {network.path}" if network.path else ""
-    return f"{network.name}({settings}){place}" if settings else f"{network.name}{place}"
+def _title(network: Network, width: int) -> list[str]:
+    """The model as it could be called, and its file."""
+    settings = ", ".join(f"{name}={spec_text(value)}" for name, value in network.settings.items())
+    name = f"{network.name}({settings})" if settings else network.name
+    return _wrapped(f"{name}  {_shown(network.path)}".rstrip(), width)
+
+
+def _shown(path: str) -> str:
+    """A path as seen from the current folder, where it lies inside."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _totals(network: Network) -> list[str]:
@@ -234,8 +246,6 @@ def _totals(network: Network) -> list[str]:
 def _footer(network: Network, rows: Sequence[Row], others: Sequence[str], width: int) -> list[str]:
     notes = summary.footnotes(rows)
     if others:
-        from textwrap import wrap
-
         text = f"Other models in this file (--model NAME): {', '.join(others)}"
-        notes += wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        notes += _wrapped(text, width)
     return ["", *notes] if notes else []

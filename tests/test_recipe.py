@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.diagnostics import recipe as problems
+from archdsl.loading import load
 from archdsl.recipe import (
     FAMILIES,
     Adam,
@@ -306,6 +308,21 @@ def test_kinds_are_unique_and_every_field_is_frozen() -> None:
     assert len(kinds) == len(set(kinds))
     with pytest.raises(ValidationError):
         Sgd().lr = 3
+
+
+TEXT_PROBLEMS = [cls for cls in vars(problems).values() if getattr(cls, "wrong", "") and cls.code.startswith("E60")]
+
+
+@pytest.mark.parametrize("problem", TEXT_PROBLEMS, ids=lambda cls: cls.code)
+def test_the_examples_of_each_code_fail_and_pass(problem: type[Problem]) -> None:
+    Recipe.from_entries(load(problem.right).recipe)
+    (found,) = mistakes(load(problem.wrong).recipe)
+    assert found.code == problem.code
+    assert found.span is not None
+
+
+def test_there_is_an_example_for_each_code_that_the_text_alone_can_have() -> None:
+    assert {cls.code for cls in TEXT_PROBLEMS} == {f"E60{i}" for i in range(1, 9)}
 
 
 def test_the_recipe_needs_no_torch() -> None:

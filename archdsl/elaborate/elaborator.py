@@ -7,7 +7,7 @@ from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
@@ -28,6 +28,7 @@ from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, assign, make
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.expansions import Expansion, key_of
 from archdsl.elaborate.expressions import Evaluator, describe, unpack
 from archdsl.elaborate.initialisation import Initialisation, for_layer, setting
 from archdsl.elaborate.names import Scope, check_label, suggestion
@@ -101,6 +102,9 @@ class Elaborator:
         self.initialisation: Initialisation = ()
         self.input: Shape | None = None
         self.given_input: tuple[int, ...] | None = None
+        self.expansions: dict[Hashable, Expansion] = {}
+        #: Keys hold the identity of settings: they must not be collected and their identity used again.
+        self.kept_settings: list[Initialisation] = []
 
     # The current tensor. It lives in the evaluator, which reads it for `channels` and the like.
 
@@ -500,9 +504,7 @@ class Elaborator:
         self, cls: type[Layer], form: tree.LayerCall, label: str | None, item: tree.Item, place: Place
     ) -> LayerNode | None:
         name = place.scope.full(place.scope.take(label, item.span))
-        self.layers += 1
-        if self.layers > MAX_LAYERS:
-            raise Stop(TooManyLayers(MAX_LAYERS), form.span)
+        self._count(1, 0, form.span)
         what = f"`{cls.kind}`"
         given = self.arguments(form.arguments, place)
         init = next((one for one in given if one.name == "init"), None)
@@ -578,9 +580,8 @@ class Elaborator:
         scope = place.scope if inline else Scope(name)
         inner = Place(scope, env, (*place.chain, frame), place.aux, (*place.blocks, definition))
         before = self._known()
-        errors = len(self.diagnostics)
-        body = self.sequence(definition.body, inner)
-        if self.x is None or len(self.diagnostics) > errors:
+        body = self._expand(block, inner, inline)
+        if body is None or self.x is None:
             self.x = None
             return None
         return Group(
@@ -593,6 +594,35 @@ class Elaborator:
             body=body,
             block=block.name,
         )
+
+    def _expand(self, block: BlockValue, place: Place, inline: bool) -> tuple[AnyNode, ...] | None:
+        """The nodes of a block's body: a copy of an earlier expansion where there is one. None after a mistake."""
+        x = self._known()
+        # The names of an inline block's parts depend on what is around them.
+        key = None if inline else key_of(block, place.env, x, self.initialisation, place.aux)
+        kept = None if key is None else self.expansions.get(key)
+        if kept is not None:
+            self._count(kept.layers, kept.steps, block.definition.span)
+            self.x = kept.output
+            return kept.at(place.scope.path, place.chain)
+        errors, taps, outputs = len(self.diagnostics), self.taps, len(self.aux_names)
+        layers, steps = self.layers, self.evaluator.steps
+        body = self.sequence(block.definition.body, place)
+        if self.x is None or len(self.diagnostics) > errors:
+            return None
+        if key is not None and self.taps == taps and len(self.aux_names) == outputs:
+            used = (self.layers - layers, self.evaluator.steps - steps)
+            self.expansions[key] = Expansion(body, self.x, place.scope.path, place.chain, *used)
+            self.kept_settings.append(self.initialisation)
+        return body
+
+    def _count(self, layers: int, steps: int, span: Span) -> None:
+        """Count an expansion against the bounds."""
+        self.layers += layers
+        if self.layers > MAX_LAYERS:
+            raise Stop(TooManyLayers(MAX_LAYERS), span)
+        self.evaluator.steps += steps
+        self.evaluator.step(span)
 
     def bind(
         self, what: str, params: Sequence[tree.Param], given: Sequence[Given], home: Environment, span: Span

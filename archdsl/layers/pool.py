@@ -213,8 +213,12 @@ class LPPool(Layer):
         return pool_shape(self, windows, x, ceil=self.ceil_mode)
 
     def torch(self, x: Shape) -> TorchForm:
-        arguments = (self.norm_type, self.kernel_size)
-        return TorchForm(f"nn.LPPool{x.rank}d", arguments, changed(self, "stride", "ceil_mode"))
+        kernel, stride = self.kernel_size, changed(self, "stride")
+        if x.rank == 1:
+            # LPPool1d's forward pass fails on a tuple of one number.
+            (kernel,) = self.per_axis("kernel_size", kernel, x)
+            stride = {name: self.per_axis(name, value, x)[0] for name, value in stride.items()}
+        return TorchForm(f"nn.LPPool{x.rank}d", (self.norm_type, kernel), stride | changed(self, "ceil_mode"))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         # ONNX's LpPool takes |x|, and sums a window at the edge as it is.

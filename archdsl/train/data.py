@@ -157,7 +157,7 @@ def _download(name: str, action: Callable[[], Any]) -> Any:
             return action()
     except (OSError, RuntimeError) as error:
         raise Refused(
-            NoDownload(name, str(error).splitlines()[0] if str(error) else type(error).__name__),
+            NoDownload(name, " ".join(str(error).split())[:200] or type(error).__name__),
             argument="dataset",
             help="give the folder of its files with --root, or train on the embedded set with --dataset digits",
         ) from error

@@ -339,7 +339,9 @@ class _Run:
 
     @property
     def _resume_command(self) -> str:
-        return f"archdsl train {shlex.quote(self.network.path or 'SPEC')} --resume {shlex.quote(str(self.folder.path))}"
+        network = self.network
+        words = (network.path or "SPEC", "--model", network.name, "--resume", str(self.folder.path))
+        return f"archdsl train {shlex.join(words)}"
 
     def _order(self, epoch: int) -> list[Tensor]:
         samples = len(self.setup.data.train.labels)

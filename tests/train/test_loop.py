@@ -19,7 +19,7 @@ from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.recipe import Adam, Cosine, HFlip, Mse, RandomCrop, Recipe, RmsProp, Sgd
 from archdsl.shapes import Shape
 from archdsl.source import Source, Span
-from archdsl.train import loop, recipe_of_run, run_training
+from archdsl.train import loop, recipe_of_run, run_evaluation, run_training
 from archdsl.train.checkpoint import save_checkpoint
 from archdsl.train.data import load_data
 from archdsl.train.run import RunFolder
@@ -248,6 +248,37 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path: Path)
     assert error(lambda: run(Stub(mlp), QUICK, tmp_path / "file" / "run")).code == "E708"
 
 
+# Evaluation of a folder
+
+
+def test_a_folder_or_file_is_evaluated_on_the_test_part_as_the_run_saw_it(tmp_path: Path) -> None:
+    result = run(Stub(cnn), with_entries(QUICK, validation=0.2), tmp_path / "run")
+    found = run_evaluation(Stub(cnn), None, tmp_path / "run")
+    assert found == result.test
+    assert run_evaluation(Stub(cnn), QUICK, str(RunFolder(tmp_path / "run").weights)) == found
+    # Away from its run the weights' normalisation is the training set's, here without a share held back.
+    moved = tmp_path / "moved.safetensors"
+    RunFolder(tmp_path / "run").weights.rename(moved)
+    assert run_evaluation(Stub(cnn), QUICK, moved).loss != found.loss
+
+
+def test_the_runs_normalisation_is_used_again(tmp_path: Path) -> None:
+    recipe = with_entries(QUICK, epochs=1)
+    run(Stub(mlp), recipe, tmp_path)
+    info = RunFolder(tmp_path).info
+    before = run_evaluation(Stub(mlp), None, tmp_path)
+    facts = json.loads(info.read_text()) | {"mean": [0.9]}
+    info.write_text(json.dumps(facts))
+    assert run_evaluation(Stub(mlp), None, tmp_path).loss != before.loss
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    run(Stub(mlp), with_entries(QUICK, max_steps=1), tmp_path)
+    with pytest.raises(SpecError) as caught:
+        run_evaluation(Stub(cnn), None, tmp_path)
+    assert {found.code for found in caught.value.diagnostics} <= {"E702", "E703", "E704"}
+
+
 # Stopping and going on
 
 EXACT = Recipe(
@@ -291,7 +322,7 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_bit_for_bit(tmp_path: P
     assert stopped.interrupted
     assert len(stopped.metrics) == 1
     assert signal.getsignal(signal.SIGINT) is handler
-    command = f"archdsl train specs/stub.arch --resume {tmp_path / 'cut'}"
+    command = f"archdsl train specs/stub.arch --model stub --resume {tmp_path / 'cut'}"
     assert recorder.notes[-1] == f"stopped in epoch 2, step 3; go on with: {command}"
     assert not same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
     resumed = run(Stub(cnn), None, None, resume=tmp_path / "cut")

@@ -1,0 +1,102 @@
+"""Expansions kept for reuse: the same block on the same input with the same arguments expands to the same nodes.
+
+Deep networks repeat one block many times. The first call is expanded; later ones are copies with other names
+and another chain of calls, which costs a tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, cast
+
+from archdsl.diagnostics import Frame
+from archdsl.elaborate.environment import BlockValue, Environment, KindValue
+from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, LayerNode, Residual, Scale, Split, Sum, Use
+from archdsl.shapes import Shape
+
+NODES: tuple[type[Any], ...] = (LayerNode, Group, Use, Residual, Inception, Sum, Dense, Scale, Split, Aux)
+#: The fields of each class of node that are copied as they are.
+_PLAIN = {
+    cls: tuple(
+        field.name
+        for field in fields(cls)
+        if field.name not in {"name", "chain", "body", "shortcut", "branches", "items"}
+    )
+    for cls in NODES
+}
+_set = object.__setattr__
+N = TypeVar("N")
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What a block call expanded to: the nodes of its body, and how many layers and steps that took."""
+
+    body: tuple[AnyNode, ...]
+    output: Shape
+    path: str
+    chain: tuple[Frame, ...]
+    layers: int
+    steps: int
+
+    def at(self, path: str, chain: tuple[Frame, ...]) -> tuple[AnyNode, ...]:
+        """The nodes as they are called from elsewhere: in the scope `path`, with `chain` leading there."""
+        start, depth = len(self.path), len(self.chain)
+        chains: dict[int, tuple[Frame, ...]] = {}
+
+        def moved_chain(old: tuple[Frame, ...]) -> tuple[Frame, ...]:
+            if id(old) not in chains:
+                chains[id(old)] = chain + old[depth:]
+            return chains[id(old)]
+
+        def moved_name(old: str) -> str:
+            return path + old[start:]
+
+        return tuple(_moved(node, moved_name, moved_chain) for node in self.body)
+
+
+def _moved(node: N, name: Callable[[str], str], chain: Callable[[tuple[Frame, ...]], tuple[Frame, ...]]) -> N:
+    """A copy of a node under other names. Written out, since dataclasses.replace takes ten times as long."""
+    cls = type(node)
+    new = cast("Any", object.__new__(cls))
+    old = cast("Any", node)
+    for field in _PLAIN[cls]:
+        _set(new, field, getattr(old, field))
+    _set(new, "name", name(old.name))
+    _set(new, "chain", chain(old.chain))
+    match old:
+        case Group(body=children) | Dense(items=children):
+            field = "body" if cls is Group else "items"
+            _set(new, field, tuple([_moved(child, name, chain) for child in children]))
+        case Inception(branches=children) | Sum(branches=children) | Split(branches=children):
+            _set(new, "branches", tuple([_moved(child, name, chain) for child in children]))
+        case Residual():
+            _set(new, "body", _moved(old.body, name, chain))
+            _set(new, "shortcut", None if old.shortcut is None else _moved(old.shortcut, name, chain))
+        case Scale() | Aux():
+            _set(new, "body", _moved(old.body, name, chain))
+    return cast("N", new)
+
+
+def frozen(value: object) -> Hashable:
+    """A value as a key that is equal for equal values; raises TypeError for one that has no such key (a tap)."""
+    match value:
+        case None | bool() | int() | float() | str() | KindValue() | range():
+            # 1, 1.0 and true are equal as keys of a dictionary, but not as arguments.
+            return (type(value), value)
+        case list() | tuple():
+            return (type(value), tuple([frozen(item) for item in value]))
+        case BlockValue():
+            return (BlockValue, id(value))
+        case _:
+            raise TypeError(f"no key for {value!r}")
+
+
+def key_of(block: BlockValue, env: Environment, x: Shape, initialisation: object, aux: bool) -> Hashable | None:
+    """The key of a block call: all that its expansion depends on. None for one that takes taps."""
+    try:
+        arguments = tuple([(name, frozen(value)) for name, value in env.values.items()])
+    except TypeError:
+        return None
+    return (id(block.definition), arguments, x, id(initialisation), aux)
