@@ -201,9 +201,10 @@ def to_markdown(network: Network, depth: int | None = None) -> str:
         star = r"\*" if row.aux else ""
         cells = [f"`{row.name}`{star}", row.kind, str(row.output), *figures(row)]
         lines.append(f"| {' | '.join(cells)} |")
-    totals = [f"- {name}: {value.replace('*', r'\*')}" for name, value in total_lines(network)]
-    notes = [note.replace("*", r"\*") for note in footnotes(leaves)]
-    return "\n".join([f"## {network.name}", "", *lines, "", *totals, *("" for _ in notes[:1]), *notes])
+    totals = [f"- {name}: {value}" for name, value in total_lines(network)]
+    notes = ["", *footnotes(leaves)]
+    below = [line.replace("*", r"\*") for line in [*totals, *notes]]
+    return "\n".join([f"## {network.name}", "", *lines, "", *below]).rstrip("\n")
 
 
 def figures(row: Row) -> list[str]:

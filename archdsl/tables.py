@@ -1,10 +1,15 @@
-"""Tables on the terminal: the summary, the zoo, the layers. The only place besides `cli` that imports Rich."""
+"""Tables on the terminal: the summary, the zoo, the layers.
+
+The layout is worked out here, so that a table is the same in a file and on a terminal; Rich colours it on
+the latter, and only then is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from shutil import get_terminal_size
+from itertools import zip_longest
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from archdsl import summary
@@ -12,8 +17,6 @@ from archdsl.summary import Row
 from archdsl.values import spec_text
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from archdsl.network import Network
 
 
@@ -100,22 +103,6 @@ def terminal_width() -> int:
     return max(get_terminal_size((80, 24)).columns, 20)
 
 
-def console(file: IO[str], width: int) -> Console:
-    """Rich without its questions to the terminal: plain text unless `file` is one and NO_COLOR is not set."""
-    from rich.console import Console
-
-    return Console(
-        file=file,
-        width=width,
-        color_system="standard" if wants_color(file) else None,
-        force_terminal=wants_color(file),
-        legacy_windows=False,
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
-
-
 def wants_color(file: IO[str]) -> bool:
     """Whether to colour: only on a terminal, never with NO_COLOR (no-color.org) or TERM=dumb."""
     from os import environ
@@ -127,22 +114,38 @@ def draw(
     columns: Sequence[Column], rows: Sequence[Cells], *, file: IO[str], width: int, faint: Iterable[int] = ()
 ) -> None:
     """Draw a table; the rows whose numbers are in `faint` are drawn dim."""
-    from rich.table import Table
+    shown, cells, gap = fit(columns, rows, width)
+    dim = set(faint)
+    styles = ["bold", "dim", *("dim" if number in dim else "" for number in range(len(rows)))]
+    rule = ["─" * wide for wide in _widths(shown, cells)]
+    titles = [column.title for column in shown]
+    blocks = [_lines(shown, row, rule, gap) for row in (titles, rule, *cells)]
+    _write([(line, style) for block, style in zip(blocks, styles, strict=True) for line in block], file)
+
+
+def _lines(columns: Sequence[Column], row: Cells, rule: Cells, gap: int) -> list[str]:
+    """A row as text, with as many lines as its highest cell."""
+    lines = []
+    for parts in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""):
+        padded = [
+            f"{part:>{len(wide)}}" if column.right else f"{part:<{len(wide)}}"
+            for column, part, wide in zip(columns, parts, rule, strict=True)
+        ]
+        lines.append((" " * gap).join(padded).rstrip())
+    return lines
+
+
+def _write(lines: Sequence[tuple[str, str]], file: IO[str]) -> None:
+    """Write lines with their styles: through Rich on a terminal, else as they are."""
+    if not wants_color(file):
+        file.writelines(f"{line}\n" for line, _ in lines)
+        return
+    from rich.console import Console
     from rich.text import Text
 
-    shown, cells, gap = fit(columns, rows, width)
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", collapse_padding=True)
-    widths = _widths(shown, cells)
-    for column, wide in zip(shown, widths, strict=True):
-        table.add_column(column.title, justify="right" if column.right else "left", width=wide, no_wrap=True)
-    dim = set(faint)
-    table.add_row(*("─" * wide for wide in widths), style="dim")
-    for number, row in enumerate(cells):
-        table.add_row(*map(Text, row), style="dim" if number in dim else None)
-    page = console(file, max(width, sum(widths) + gap * len(widths)))
-    with page.capture() as capture:
-        page.print(table)
-    file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    text = Text("\n").join(Text(line, style) for line, style in lines)
+    console = Console(file=file, color_system="standard", force_terminal=True, legacy_windows=False)
+    console.print(text, no_wrap=True, overflow="ignore", crop=False)
 
 
 class SummaryColumn(NamedTuple):

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 MODEL = re.compile(r"^model[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
-def _folder(name: str, installed: str) -> Path:
+def _folder(name: str) -> Path:
     """A data folder: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).parent
-    inside = package / installed
+    inside = package / "data" / name
     return inside if inside.is_dir() else package.parent / name
 
 
 def specs_folder() -> Path:
     """Where the specs are."""
-    return _folder("specs", "specs")
+    return _folder("specs")
 
 
 def cards_folder() -> Path:
     """Where the cards are."""
-    return _folder("zoo", "cards")
+    return _folder("zoo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ def _zoo_entry(name: str) -> ZooEntry:
     from archdsl import zoo
 
     network, card = zoo.load(name), zoo.card(name)
-    return ZooEntry(name, network.params, network.macs, tuple(network.input_shape), card.paper, card.year)
+    paper, year = (card.paper, card.year) if card else ("", None)
+    return ZooEntry(name, network.params, network.macs, tuple(network.input_shape), paper, year)
 
 
 def as_json(entries: Sequence[ZooEntry]) -> str:

@@ -92,9 +92,9 @@ def fmt(
     from archdsl.diagnostics import SpecError
 
     if list(paths) == ["-"]:
-        from archdsl.syntax import format_text
+        from archdsl.syntax.format import format_text
 
-        print(format_text(sys.stdin.read()), end="")
+        print(format_text(sys.stdin.read(), "<stdin>"), end="")
         return
     changed = 0
     errors: list[Diagnostic] = []
@@ -110,16 +110,10 @@ def fmt(
 
 def _format(file: str, check: bool) -> bool:
     """Format one file; returns whether it changes. A file with a syntax error stays as it is."""
-    from archdsl.diagnostics import SpecError
-    from archdsl.elaborate.files import read
-    from archdsl.syntax import format_text, parse
+    from archdsl.elaborate import read
+    from archdsl.syntax.format import format_text
 
-    source = read(Path(file))
-    try:
-        text = format_text(source.text)
-    except SpecError:
-        parse(source)  # the same mistake, but with the file's name
-        raise
+    text = format_text(read(Path(file)).text, file)
     if text.encode() == Path(file).read_bytes():
         return False
     if not check:

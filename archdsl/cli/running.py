@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archdsl.cli import INTERRUPTED
-from archdsl.cli.options import Input, Model, Parameters, Settings, Spec, Weights, recipe_overrides
+from archdsl.cli.options import Input, Model, Parameters, Settings, Spec, Weights
 from archdsl.cli.spec import network_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def train(
     if out is not None and resume is not None:
         raise typer.BadParameter("a resumed run stays in its folder: give either --out or --resume")
     network = network_of(spec, model, parameters, input, option="--param")
+    from archdsl.cli.values import recipe_overrides
+
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
     overrides = recipe_overrides(entries, given)
     from archdsl.train import run_training
@@ -70,6 +72,8 @@ def eval(
 ) -> None:
     """Accuracy, figures per class, confusion matrix."""
     network = network_of(spec, model, parameters, input, option="--param")
+    from archdsl.cli.values import recipe_overrides
+
     overrides = recipe_overrides(entries, {"dataset": dataset, "root": root, "batch": batch})
     from archdsl.train import run_evaluation
 

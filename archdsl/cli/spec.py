@@ -23,13 +23,17 @@ def network_and_file(
     spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, option: str = "--set"
 ) -> tuple[Network, Module]:
     """The network, and the file it is in."""
-    from archdsl.cli.options import key_values, sizes
+    from archdsl.cli.options import sizes
     from archdsl.elaborate import elaborate
     from archdsl.loading import find
 
-    values = key_values(settings, option)
     shape = None if input is None else sizes(input)
     module, named = find(spec)
+    values = {}
+    if settings:
+        from archdsl.cli.values import model_settings
+
+        values = model_settings(settings, option, module.globals)
     return elaborate(module, model or named, input=shape, settings=values), module
 
 

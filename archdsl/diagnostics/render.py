@@ -306,13 +306,14 @@ class _Line:
             return "".join(self.glyphs), left, right
         start = max(0, min(left - room // 3, total - room + 3))
         end = start + room - 3
+        if start and end < total:
+            end -= 3
         pairs = list(zip(self.glyphs, self.columns, self.columns[1:], strict=False))
         inside = [(glyph, a) for glyph, a, b in pairs if a >= start and b <= end]
-        begin = inside[0][1] if inside else start
         head, tail = ("..." if start else ""), ("..." if end < total else "")
-        shift = len(head) - begin
-        clipped = min(right + shift, len(head) + room - 6)
-        return head + "".join(glyph for glyph, _ in inside) + tail, left + shift, max(clipped, left + shift + 1)
+        shift = len(head) - (inside[0][1] if inside else start)
+        left, right = left + shift, min(right, end) + shift
+        return head + "".join(glyph for glyph, _ in inside) + tail, left, max(right, left + 1)
 
 
 def _clean(text: str) -> str:

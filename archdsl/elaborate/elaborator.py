@@ -347,6 +347,8 @@ class Elaborator:
     def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place) -> AnyNode | None:
         if item.label is not None:
             raise Located(Misplaced(f"`{form.name}` makes no module and takes no label"), item.label.span)
+        if form.name == "reuse":
+            return self._reuse(form, place)
         given = self.arguments(form.arguments, place)
         match form.name:
             case "input":
@@ -357,11 +359,9 @@ class Elaborator:
                 before = self._known()
                 self.x = tap.shape
                 return Use(name=place.scope.path, label=None, input=before, output=tap.shape, span=form.span, tap=tap)
-            case "output":
+            case _:
                 self._output(form, given, place)
                 return None
-            case _:
-                return self._reuse(form, place)
 
     def _input(self, form: tree.LayerCall, given: list[Given], place: Place) -> AnyNode | None:
         if place.chain or self.depth > 1 or self.evaluator.has_tensor:
@@ -579,9 +579,9 @@ class Elaborator:
         frame = Frame(f"block `{block.name}`", form.span)
         scope = place.scope if inline else Scope(name)
         inner = Place(scope, env, (*place.chain, frame), place.aux, (*place.blocks, definition))
-        before = self._known()
+        before = self.x
         body = self._expand(block, inner, inline)
-        if body is None or self.x is None:
+        if body is None or self.x is None or before is None:
             self.x = None
             return None
         return Group(
@@ -597,9 +597,9 @@ class Elaborator:
 
     def _expand(self, block: BlockValue, place: Place, inline: bool) -> tuple[AnyNode, ...] | None:
         """The nodes of a block's body: a copy of an earlier expansion where there is one. None after a mistake."""
-        x = self._known()
         # The names of an inline block's parts depend on what is around them.
-        key = None if inline else key_of(block, place.env, x, self.initialisation, place.aux)
+        keep = self.x is not None and not inline
+        key = key_of(block, place.env, self.x, self.initialisation, place.aux) if keep else None
         kept = None if key is None else self.expansions.get(key)
         if kept is not None:
             self._count(kept.layers, kept.steps, block.definition.span)
@@ -648,7 +648,10 @@ class Elaborator:
     def _combinator(
         self, form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm, label: str | None, place: Place
     ) -> AnyNode | None:
-        x = self._known()
+        if self.x is None:
+            self._look_inside(form, place)
+            raise Unknown
+        x = self.x
         errors = len(self.diagnostics)
         head: Mapping[str, Any] = {
             "name": place.scope.path,
@@ -671,6 +674,13 @@ class Elaborator:
             return None
         self.x = node.output
         return node
+
+    def _look_inside(self, form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm, place: Place) -> None:
+        """Look for mistakes that do not depend on the shape, which is unknown here."""
+        self.sequence(form.body, place)
+        if isinstance(form, tree.ResidualForm) and form.shortcut is not None:
+            self.x = None
+            self.sequence(form.shortcut, place)
 
     def _group(self, body: tree.Body, head: Mapping[str, Any], place: Place) -> Group | None:
         nodes = self.sequence(body, place)

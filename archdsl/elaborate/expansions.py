@@ -93,7 +93,7 @@ def frozen(value: object) -> Hashable:
             raise TypeError(f"no key for {value!r}")
 
 
-def key_of(block: BlockValue, env: Environment, x: Shape, initialisation: object, aux: bool) -> Hashable | None:
+def key_of(block: BlockValue, env: Environment, x: Shape | None, initialisation: object, aux: bool) -> Hashable | None:
     """The key of a block call: all that its expansion depends on. None for one that takes taps."""
     try:
         arguments = tuple([(name, frozen(value)) for name, value in env.values.items()])

@@ -84,6 +84,18 @@ class Upsample(Layer):
         placed_by_size = self.scale_factor is None or self.recompute_scale_factor or self.align_corners
         return None if placed_by_size else self._factors(x)
 
+    def _placing_factors(self, x: Shape, y: Shape) -> tuple[float, ...] | None:
+        """The factors as PyTorch interpolates with them: an axis that keeps its size is copied, whatever its factor.
+
+        Cubic interpolation copies only where both axes keep theirs.
+        """
+        factors = self._own_factors(x)
+        if factors is None or x == y:
+            return None
+        if self.mode == "bicubic":
+            return factors
+        return tuple(1.0 if n == out else f for n, out, f in zip(x.spatial, y.spatial, factors, strict=True))
+
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         factors = [output / size for size, output in zip(x.spatial, y.spatial, strict=True)]
         return field.upsample(factors, [REACH[self.mode]] * x.rank, y.spatial)
@@ -95,12 +107,13 @@ class Upsample(Layer):
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if self.mode in RANKS:
             place = "align_corners" if self.align_corners else "half_pixel"
+            factors = self._placing_factors(x, y)
             if self.mode == "bicubic":
-                return self._resize(x, y, g, mode="cubic", place=place, cubic_coeff_a=-0.75)
-            return self._resize(x, y, g, mode="linear", place=place)
+                return _resize(g, x, y, factors, place, mode="cubic", cubic_coeff_a=-0.75)
+            return _resize(g, x, y, factors, place, mode="linear")
         cells = self._nearest_cells(x, y)
         if all(_is_repeated(axis, size) for axis, size in zip(cells, x.spatial, strict=True)):
-            return self._resize(x, y, g, mode="nearest", place="asymmetric", nearest_mode="floor")
+            return _resize(g, x, y, None, "asymmetric", mode="nearest", nearest_mode="floor")
         value = g.input
         for axis, (indices, size) in enumerate(zip(cells, x.spatial, strict=True), start=2):
             if indices != list(range(size)):
@@ -124,17 +137,18 @@ class Upsample(Layer):
             cells.append([min(position, size - 1) for position in positions])
         return cells
 
-    def _resize(self, x: Shape, y: Shape, g: OnnxBuilder, *, mode: str, place: str, **attributes: float | str) -> str:
-        factors = self._own_factors(x)
-        pairs = list(zip(x.spatial, y.spatial, strict=True))
-        if factors is None or all(size * f == out for (size, out), f in zip(pairs, factors, strict=True)):
-            factors = None
-        shared: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": place, **attributes}
-        if factors is None and g.opset >= 18:
-            return g.node("Resize", g.input, "", "", g.ints(y.spatial), axes=list(range(2, 2 + x.rank)), **shared)
-        wanted = factors or [output / size for size, output in pairs]
-        scales = [_scale(size, output, factor) for (size, output), factor in zip(pairs, wanted, strict=True)]
-        return g.node("Resize", g.input, "", g.floats([1.0, 1.0, *scales]), **shared)
+
+def _resize(g: OnnxBuilder, x: Shape, y: Shape, factors: Sequence[float] | None, place: str, **attributes: Any) -> str:
+    """A Resize of the spatial axes to `y`, its cells placed by `factors` or, without them, by the two sizes."""
+    attributes["coordinate_transformation_mode"] = place
+    pairs = list(zip(x.spatial, y.spatial, strict=True))
+    if factors is None or all(size * f == output for (size, output), f in zip(pairs, factors, strict=True)):
+        if g.opset >= 18:
+            return g.node("Resize", g.input, "", "", g.ints(y.spatial), axes=list(range(2, 2 + x.rank)), **attributes)
+        # Sizes would have to name the batch's too, which is open; factors do not.
+        factors = [output / size for size, output in pairs]
+    scales = [_scale(size, output, factor) for (size, output), factor in zip(pairs, factors, strict=True)]
+    return g.node("Resize", g.input, "", g.floats([1.0, 1.0, *scales]), **attributes)
 
 
 def _middle(i: int, step: float, *, fused: bool) -> int:

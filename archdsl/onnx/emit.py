@@ -27,7 +27,7 @@ from archdsl.graph import (
 )
 from archdsl.network import Network
 from archdsl.onnx.builder import Array, Names, OnnxGraph, to_proto
-from archdsl.onnx.passes import arrays_of, drop_unused, fold, merge_equal
+from archdsl.onnx.passes import arrays_of, compute_constants, drop_unused, fold, merge_equal
 from archdsl.shapes import Shape
 from archdsl.version import __version__
 
@@ -64,7 +64,7 @@ def emit(
     outputs = _Emitter(graph, network).run(normalize)
     _name_outputs(graph, outputs, names)
     drop_unused(graph, names)
-    arrays = arrays_of(graph, network, weights)
+    arrays = compute_constants(graph, arrays_of(graph, network, weights))
     if fold_batchnorm:
         arrays = fold(graph, arrays, names)
     return _model(network, graph, merge_equal(graph, arrays), names)

@@ -51,6 +51,31 @@ def _as(array: Array, dtype: str) -> Array:
     return np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
 
 
+def compute_constants(graph: OnnxGraph, arrays: Arrays) -> Arrays:
+    """Run the nodes that only rearrange an initializer, so that no runtime has to; returns the arrays left."""
+    kept = []
+    for node in graph.nodes:
+        if node.op in ("Transpose", "Reshape") and all(value in arrays for value in node.inputs):
+            arrays[node.outputs[0]] = _rearranged(node, [arrays[value] for value in node.inputs])
+        else:
+            kept.append(node)
+    graph.nodes = kept
+    return _used(graph, arrays)
+
+
+def _rearranged(node: OnnxNode, inputs: list[Array]) -> Array:
+    array = inputs[0]
+    if node.op == "Transpose":
+        return np.ascontiguousarray(array.transpose(node.attributes.get("perm")))
+    # A size of 0 stands for the input's own.
+    return array.reshape([size or array.shape[axis] for axis, size in enumerate(inputs[1].tolist())])
+
+
+def _used(graph: OnnxGraph, arrays: Arrays) -> Arrays:
+    used = {value for node in graph.nodes for value in node.inputs}
+    return {name: array for name, array in arrays.items() if name in used}
+
+
 def fold(graph: OnnxGraph, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     """Fold each batch norm into the convolution or linear layer whose output only it reads; returns the arrays left.
 
@@ -71,8 +96,7 @@ def fold(graph: OnnxGraph, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
             conv.inputs, conv.outputs = [conv.inputs[0], *inputs], norm.outputs
             gone.add(id(norm))
     graph.nodes = [node for node in graph.nodes if id(node) not in gone]
-    used = _readers(graph)
-    return {name: array for name, array in arrays.items() if name in used}
+    return _used(graph, arrays)
 
 
 def _readers(graph: OnnxGraph) -> dict[str, list[OnnxNode]]:

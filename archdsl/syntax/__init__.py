@@ -1,5 +1,26 @@
 """The text and its syntax tree."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from archdsl.syntax.parser import comments, parse, parse_expression
 
-__all__ = ["comments", "parse", "parse_expression"]
+if TYPE_CHECKING:
+    from archdsl.syntax.format import format_text
+    from archdsl.syntax.text import tree_text
+
+__all__ = ["comments", "format_text", "parse", "parse_expression", "tree_text"]
+
+
+def __getattr__(name: str) -> Any:
+    """The formatter and the dump are imported when they are first used: most commands need neither."""
+    if name == "format_text":
+        from archdsl.syntax.format import format_text
+
+        return format_text
+    if name == "tree_text":
+        from archdsl.syntax.text import tree_text
+
+        return tree_text
+    raise AttributeError(f"module 'archdsl.syntax' has no attribute {name!r}")

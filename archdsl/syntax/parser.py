@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lark import Lark
+from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from archdsl.diagnostics import Diagnostic, Help, Note, SpecError
@@ -138,6 +138,12 @@ def parse_expression(source: Source) -> tree.Expr:
     """The syntax tree of a text that is one expression, such as the value of `--set key=value`."""
     expression: tree.Expr = _run(source, 0, len(source.text), "expr")
     return expression
+
+
+def tokens(source: Source) -> list[Token]:
+    """The tokens of a source that parses, separators between statements among them and comments not."""
+    _forward.current = Builder(source, 0, lambda inner, a, b: _run(inner, a, b, "expr"))
+    return list(_parser().parse_interactive(source.text, start="start").iter_parse())
 
 
 def comments(source: Source) -> list[Span]:

@@ -437,7 +437,7 @@ def _(draw: Draw, x: Tensor) -> Args:
 def _pad_channels(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     more = args["out_channels"] - x.shape[1]
     before = args.get("before", more // 2)
-    if more < 0 or before > more or _rank(x) < 1:
+    if more < 0 or before > more:
         raise Refusal("fewer channels")
     step = args.get("stride", 1)
     index = (slice(None), slice(None), *(slice(None, None, step),) * _rank(x))

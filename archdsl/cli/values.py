@@ -1,0 +1,60 @@
+"""What stands behind the `=` of `--set KEY=VALUE`: an expression of the language, where a bare word is a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.elaborate.environment import Environment, KindValue
+from archdsl.elaborate.errors import Located
+from archdsl.elaborate.expressions import Evaluator
+from archdsl.layers import kind_named
+from archdsl.source import Source
+from archdsl.syntax import parse_expression
+from archdsl.values import Construct, Entry
+
+
+def model_settings(texts: Sequence[str] | None, option: str, names: Environment) -> dict[str, Any]:
+    """The parameters of a model by their names; the last of two counts.
+
+    A bare word is what it means in the file (`unit=bottleneck`), a kind of layer (`activation=relu`), or a text.
+    """
+    pairs = [_split(text, option, r"[^\W\d]\w*") for text in texts or ()]
+    return {key: _meant(_value(value, f"{option} {key}", names).value) for key, value in pairs}
+
+
+def _meant(value: object) -> object:
+    if isinstance(value, str) and kind_named(value):
+        return KindValue(value)
+    return value
+
+
+def recipe_overrides(texts: Sequence[str] | None, given: Mapping[str, object]) -> dict[str, Entry]:
+    """The entries of `--set` (a key may have dots), and of the options with a name of their own, which win."""
+    pairs = [_split(text, "--set", r"[^\W\d][\w.]*") for text in texts or ()]
+    entries = {key: _value(value, f"--set {key}", Environment()) for key, value in pairs}
+    return entries | {key: Entry(value) for key, value in given.items() if value is not None}
+
+
+def _split(text: str, option: str, pattern: str) -> tuple[str, str]:
+    key, _, value = map(str.strip, text.partition("="))
+    if not value or not re.fullmatch(pattern, key):
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint=option)
+    return key, value
+
+
+def _value(text: str, place: str, names: Environment) -> Entry:
+    """The value of a text, with its place in it; raises SpecError, pointing into the text."""
+    expression = parse_expression(Source(place, text))
+    try:
+        value = Evaluator().evaluate(expression, names, constructs=True)
+    except Located as error:
+        placed = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps)
+        raise SpecError([placed]) from None
+    if isinstance(value, Construct) and not value.args and not value.kwargs:
+        value = value.name
+    return Entry(value, expression.span)

@@ -1,0 +1,168 @@
+"""The syntax tree as an indented text: what `archdsl show --stage tree` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
+
+from archdsl.source import Span
+from archdsl.syntax import tree
+from archdsl.values import spec_text
+
+#: A line of the dump: nesting, place, text.
+Row = tuple[int, Span, str]
+
+
+def tree_text(file: tree.File) -> str:
+    """One line for each node with the line it begins on; expressions are fully parenthesised."""
+    rows = [row for item in file.items for row in _top_level(item)]
+    digits = max((len(str(span.line)) for _, span, _ in rows), default=1)
+    return "\n".join(f"{span.line:>{digits}}  {'  ' * depth}{text}" for depth, span, text in rows)
+
+
+def _top_level(item: tree.TopLevel) -> Iterator[Row]:
+    match item:
+        case tree.Import():
+            names = "" if item.names is None else f" {_names(item.names)}"
+            yield 0, item.span, f"import {spec_text(item.path)}{names}"
+        case tree.BlockDef():
+            yield 0, item.span, f"{'inline ' if item.inline else ''}block {item.name.name}{_params(item.params)}"
+            yield from _body(item.body, 1)
+        case tree.ModelDef():
+            yield 0, item.span, f"model {item.name.name}{_params(item.params)}"
+            yield from _body(item.body, 1)
+        case tree.VariantDef():
+            base = expression_text(item.base)
+            yield 0, item.span, f"variant {item.name.name}{_params(item.params)} of {base}"
+        case tree.TrainDef():
+            yield 0, item.span, f"train {_names(item.models)}".rstrip()
+            for entry in item.entries:
+                yield from _statement(entry, 1)
+        case tree.Let():
+            yield from _statement(item, 0)
+        case _:
+            assert_never(item)
+
+
+def _body(body: tree.Body, depth: int) -> Iterator[Row]:
+    for statement in body.statements:
+        yield from _statement(statement, depth)
+
+
+def _statement(statement: tree.Statement, depth: int) -> Iterator[Row]:
+    match statement:
+        case tree.Item():
+            yield from _item(statement, depth)
+        case tree.Let():
+            yield depth, statement.span, f"let {_names(statement.targets)} = {expression_text(statement.value)}"
+        case tree.Setting():
+            yield depth, statement.span, f"set {statement.name} = {expression_text(statement.value)}"
+        case tree.For():
+            yield depth, statement.span, f"for {_names(statement.targets)} in {expression_text(statement.values)}"
+            yield from _body(statement.body, depth + 1)
+        case tree.If():
+            yield from _if(statement, depth)
+        case _:
+            assert_never(statement)
+
+
+def _if(statement: tree.If, depth: int) -> Iterator[Row]:
+    yield depth, statement.span, f"if {expression_text(statement.test)}"
+    yield from _body(statement.body, depth + 1)
+    if isinstance(statement.otherwise, tree.If):
+        yield depth, statement.otherwise.span, "else"
+        yield from _if(statement.otherwise, depth + 1)
+    elif statement.otherwise is not None:
+        yield depth, statement.otherwise.span, "else"
+        yield from _body(statement.otherwise, depth + 1)
+
+
+def _item(item: tree.Item, depth: int) -> Iterator[Row]:
+    label = "" if item.label is None else f"{_label(item.label)}: "
+    tap = "" if item.tap is None else f" -> {_tap(item.tap)}"
+    form = item.form
+    match form:
+        case tree.LayerCall():
+            yield depth, item.span, f"{label}{form.name}{_arguments(form.arguments)}{tap}"
+        case tree.GroupForm():
+            yield depth, item.span, f"{label}group{tap}"
+            yield from _body(form.body, depth + 1)
+        case tree.ResidualForm():
+            when = "" if form.when is None else f" when {expression_text(form.when)}"
+            yield depth, item.span, f"{label}residual{when}{tap}"
+            yield from _body(form.body, depth + 1)
+            if form.shortcut is not None:
+                yield depth, form.shortcut.span, "shortcut"
+                yield from _body(form.shortcut, depth + 1)
+        case tree.CombinatorForm():
+            yield depth, item.span, f"{label}{form.kind}{_arguments(form.arguments)}{tap}"
+            yield from _body(form.body, depth + 1)
+        case _:
+            assert_never(form)
+
+
+def _label(label: tree.Label) -> str:
+    return "".join(part if isinstance(part, str) else f"{{{expression_text(part)}}}" for part in label.parts)
+
+
+def _tap(tap: tree.TapTarget) -> str:
+    return tap.name if tap.index is None else f"{tap.name}[{expression_text(tap.index)}]"
+
+
+def _names(names: Sequence[tree.Name]) -> str:
+    return ", ".join(name.name for name in names)
+
+
+def _params(params: Sequence[tree.Param]) -> str:
+    texts = [p.name if p.default is None else f"{p.name} = {expression_text(p.default)}" for p in params]
+    return f"({', '.join(texts)})" if texts else ""
+
+
+def _arguments(arguments: Sequence[tree.Argument]) -> str:
+    return f"({_listed(arguments)})" if arguments else ""
+
+
+def _listed(arguments: Iterable[tree.Argument]) -> str:
+    return ", ".join(f"{one.name}={expression_text(one.value)}" if one.name else expression_text(one.value) for one in arguments)
+
+
+def expression_text(expression: tree.Expr) -> str:
+    """An expression with a parenthesis around every operation inside another, so that its structure shows."""
+    match expression:
+        case tree.Literal():
+            size = isinstance(expression.value, tuple)
+            return expression.span.text if size else spec_text(expression.value)
+        case tree.Name():
+            return expression.name
+        case tree.TupleDisplay():
+            inside = ", ".join(map(expression_text, expression.items))
+            return f"({inside},)" if len(expression.items) == 1 else f"({inside})"
+        case tree.ListDisplay():
+            return f"[{', '.join(map(expression_text, expression.items))}]"
+        case tree.DictDisplay():
+            return "{" + ", ".join(f"{spec_text(key)}: {expression_text(value)}" for key, value in expression.pairs) + "}"
+        case tree.Unary():
+            return f"{expression.op}{' ' * (expression.op == 'not')}{_operand(expression.operand)}"
+        case tree.Binary():
+            return f"{_operand(expression.left)} {expression.op} {_operand(expression.right)}"
+        case tree.Conditional():
+            then, test, otherwise = map(_operand, (expression.then, expression.test, expression.otherwise))
+            return f"{then} if {test} else {otherwise}"
+        case tree.RangeDisplay():
+            return f"{_operand(expression.first)}..{_operand(expression.last)}"
+        case tree.Index():
+            return f"{_operand(expression.value)}[{expression_text(expression.index)}]"
+        case tree.Slice():
+            bounds = [expression.start, expression.stop, *([expression.step] if expression.step else [])]
+            inside = ":".join("" if bound is None else _operand(bound) for bound in bounds)
+            return f"{_operand(expression.value)}[{inside}]"
+        case tree.Call():
+            return f"{expression.name}({_listed(expression.arguments)})"
+        case _:
+            assert_never(expression)
+
+
+def _operand(expression: tree.Expr) -> str:
+    text = expression_text(expression)
+    compound = isinstance(expression, tree.Unary | tree.Binary | tree.Conditional | tree.RangeDisplay)
+    return f"({text})" if compound else text

@@ -1,0 +1,138 @@
+"""The networks torchvision has too: keys, weights, outputs, multiply-adds and initialisation are torchvision's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import archdsl
+from archdsl import zoo
+
+RESNETS = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+DENSENETS = ["densenet121", "densenet161", "densenet169", "densenet201"]
+VGGS = [f"vgg{depth}{suffix}" for depth in (11, 13, 16, 19) for suffix in ("", "_bn")]
+TWINS = ["alexnet", "googlenet", *VGGS, *RESNETS, *DENSENETS]
+#: Modules that torchvision registers in another order than it runs them.
+OTHER_ORDER = {"googlenet"}
+
+
+def twin(name: str, **options: Any) -> nn.Module:
+    """torchvision's own network, freshly initialised the fast way where it offers one."""
+    if name == "googlenet":
+        options.setdefault("init_weights", False)
+    if name.startswith("vgg"):
+        # Its own initialisation takes seconds for a network whose weights are never trained here.
+        options.setdefault("init_weights", False)
+        module: nn.Module = getattr(torchvision.models, name)(weights=None, **options)
+    else:
+        module = torchvision.models.get_model(name, weights=None, **options)
+    return module
+
+
+def shapes(state: dict[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    return {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in state.items()}
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_keys_weights_outputs_and_onnx(name: str, tmp_path: Path) -> None:
+    theirs, ours = twin(name).eval(), zoo.build(name).eval()
+    assert shapes(ours.state_dict()) == shapes(theirs.state_dict())
+    if name not in OTHER_ORDER:
+        assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    x = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        expected = theirs(x)
+        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-5)
+    path = tmp_path / "model.onnx"
+    archdsl.export_onnx(ours, path)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"input": x.numpy()})
+    scale = max(1.0, expected.abs().max().item())
+    assert (torch.from_numpy(found) - expected).abs().max().item() <= 1e-5 * scale
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11_bn", "googlenet", "resnet18", "resnet50", "densenet121"])
+def test_multiply_adds(name: str) -> None:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        twin(name).eval()(torch.empty(1, 3, 224, 224))
+    network = zoo.load(name)
+    assert network.flops == counter.get_total_flops()
+    assert network.output_shape == (1000,)
+
+
+def test_auxiliary_outputs_in_training() -> None:
+    theirs, ours = twin("googlenet"), zoo.build("googlenet")
+    ours.load_state_dict(theirs.state_dict())
+    for module in (*theirs.modules(), *ours.modules()):
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    x = torch.randn(2, 3, 224, 224)
+    expected, found = theirs.train()(x), ours.train()(x)
+    assert set(found) == {"out", "aux1", "aux2"}
+    for name, tensor in {"out": expected.logits, "aux1": expected.aux_logits1, "aux2": expected.aux_logits2}.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5)
+    assert isinstance(ours.eval()(x), Tensor)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11_bn", "googlenet", "resnet18", "densenet121"])
+def test_initialisation_is_torchvisions(name: str) -> None:
+    theirs = twin(name, init_weights=True) if name in {"googlenet", "vgg11_bn"} else twin(name)
+    ours = zoo.build(name, seed=1)
+    for (key, expected), (_, found) in zip(theirs.named_parameters(), _ordered(ours, theirs), strict=True):
+        if name == "googlenet" and key.endswith("fc2.bias"):
+            continue
+        close = 0.2 if expected.numel() < 5000 else 0.05
+        if expected.numel() < 64 and expected.std() > 0:
+            continue
+        assert found.std().item() == pytest.approx(expected.std().item(), rel=close, abs=1e-6), key
+        spread = 5 * expected.std().item() / expected.numel() ** 0.5
+        assert found.mean().item() == pytest.approx(expected.mean().item(), abs=2 * spread + 1e-6), key
+
+
+def _ordered(ours: nn.Module, theirs: nn.Module) -> list[tuple[str, Tensor]]:
+    found = dict(ours.named_parameters())
+    return [(key, found[key]) for key, _ in theirs.named_parameters()]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "settings"),
+    [
+        ("resnet18", {"num_classes": 7}, {"classes": 7}),
+        ("resnet50", {"zero_init_residual": True}, {"zero_init_residual": True}),
+        ("vgg11", {"num_classes": 7, "dropout": 0.1}, {"classes": 7, "p": 0.1}),
+        ("densenet121", {"num_classes": 7, "drop_rate": 0.2}, {"classes": 7, "drop_rate": 0.2}),
+        ("googlenet", {"num_classes": 7, "aux_logits": False}, {"classes": 7, "aux_logits": False}),
+        ("alexnet", {"num_classes": 7, "dropout": 0.1}, {"classes": 7, "p": 0.1}),
+    ],
+)
+def test_builder_arguments_are_parameters(name: str, options: dict[str, Any], settings: dict[str, Any]) -> None:
+    theirs, ours = twin(name, **options), zoo.build(name, **settings)
+    assert shapes(ours.state_dict()) == shapes(theirs.state_dict())
+    rates = [module.p for module in theirs.modules() if isinstance(module, nn.Dropout)]
+    assert [module.p for module in ours.modules() if isinstance(module, nn.Dropout)] == rates
+    if settings.get("zero_init_residual"):
+        assert all(not block.bn3.weight.any() for block in ours.layer1)
+
+
+@pytest.mark.parametrize("size", [64, 96, 256])
+def test_other_input_sizes(size: int) -> None:
+    theirs, ours = twin("resnet18").eval(), zoo.build("resnet18", input=(3, size, size)).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, size, size)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
