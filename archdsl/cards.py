@@ -75,7 +75,9 @@ class Card(_Table):
 @cache
 def cards() -> Mapping[str, Card]:
     """Every card by the name of its spec: `cards()["resnet"].models["resnet18"].params`."""
-    return MappingProxyType({path.stem: _read(path.read_text("utf-8")) for path in sorted(cards_folder().glob("*.toml"))})
+    return MappingProxyType(
+        {path.stem: _read(path.read_text("utf-8")) for path in sorted(cards_folder().glob("*.toml"))}
+    )
 
 
 def _read(text: str) -> Card:

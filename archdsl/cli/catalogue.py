@@ -40,14 +40,17 @@ def zoo_entries(filter: str = "") -> list[ZooEntry]:
 def _zoo_entry(name: str) -> ZooEntry:
     from archdsl import zoo
 
-    network, card = zoo.load(name), zoo.card(name)
-    paper, year = (card.paper, card.year) if card else ("", None)
+    network, family = zoo.load(name), zoo.card(name)
+    own = family.models.get(name) if family else None
+    cards = [card for card in (own, family) if card is not None and card.paper]
+    paper, year = (cards[0].paper, cards[0].year) if cards else ("", None)
     return ZooEntry(name, network.params, network.macs, tuple(network.input_shape), paper, year)
 
 
 def as_json(entries: Sequence[ZooEntry]) -> str:
-    """A JSON list, one object for each network."""
-    return json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False)
+    """A JSON list, one object a line for each network."""
+    lines = ",\n".join(f"  {json.dumps(asdict(entry), ensure_ascii=False)}" for entry in entries)
+    return f"[\n{lines}\n]" if lines else "[]"
 
 
 def draw_zoo(entries: Sequence[ZooEntry], filter: str) -> None:

@@ -98,13 +98,16 @@ def fmt(
         return
     changed = 0
     errors: list[Diagnostic] = []
-    for file in arch_files(paths):
+    files = list(arch_files(paths))
+    for file in files:
         try:
             changed += _format(file, check)
         except SpecError as error:
             errors += error.diagnostics
     if errors:
         print_errors(errors)
+    elif not changed:
+        print(f"{_plural(len(files), 'file')} in form already")
     raise typer.Exit(1 if errors or (check and changed) else 0)
 
 

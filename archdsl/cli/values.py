@@ -9,10 +9,9 @@ from typing import Any
 import typer
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.elaborate.environment import Environment, KindValue
+from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import Evaluator
-from archdsl.layers import kind_named
 from archdsl.source import Source
 from archdsl.syntax import parse_expression
 from archdsl.values import Construct, Entry
@@ -21,16 +20,11 @@ from archdsl.values import Construct, Entry
 def model_settings(texts: Sequence[str] | None, option: str, names: Environment) -> dict[str, Any]:
     """The parameters of a model by their names; the last of two counts.
 
-    A bare word is what it means in the file (`unit=bottleneck`), a kind of layer (`activation=relu`), or a text.
+    A bare word is what it means in the file (`unit=bottleneck`), or a text, which may name a layer
+    (`activation=relu`).
     """
     pairs = [_split(text, option, r"[^\W\d]\w*") for text in texts or ()]
-    return {key: _meant(_value(value, f"{option} {key}", names).value) for key, value in pairs}
-
-
-def _meant(value: object) -> object:
-    if isinstance(value, str) and kind_named(value):
-        return KindValue(value)
-    return value
+    return {key: _value(value, f"{option} {key}", names).value for key, value in pairs}
 
 
 def recipe_overrides(texts: Sequence[str] | None, given: Mapping[str, object]) -> dict[str, Entry]:

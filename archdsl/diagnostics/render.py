@@ -48,7 +48,8 @@ def render_github(diagnostics: Sequence[Diagnostic]) -> str:
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:
     """`3 errors in 2 files`."""
-    files = {_path(diagnostic) for diagnostic in diagnostics} - {""}
+    # An option (`--set classes`) is a source, but not a file.
+    files = {path for path in map(_path, diagnostics) if path and not path.startswith("--")}
     errors = plural(len(diagnostics), "error")
     return f"{errors} in {plural(len(files), 'file')}" if files else errors
 
@@ -204,12 +205,12 @@ def _help(help: Help, page: _Page) -> Iterable[str]:
 
 def _edited(span: Span, replacement: str, page: _Page) -> Iterable[str]:
     """The lines of the span as they would read, with what is new underlined by `+` (or `~` where it replaces)."""
-    start, end = _trimmed_edit(span.text, replacement)
+    start, end = _new_part(span.text, replacement)
     first, column = span.source.position(span.start)
     last, end_column = span.source.position(span.end)
     prefix = span.source.line_text(first)[: column - 1]
     suffix = span.source.line_text(last)[end_column - 1 :]
-    mark = _Mark("+" if start + len(replacement) - end == len(span.text) else "~", "help")
+    mark = _Mark("~" if end - start == len(replacement) and span.text else "+", "help")
     new = range(len(prefix) + start, len(prefix) + end)
     offset = 0
     for number, text in enumerate((prefix + replacement + suffix).split("\n")):
@@ -218,15 +219,12 @@ def _edited(span: Span, replacement: str, page: _Page) -> Iterable[str]:
         offset += len(text) + 1
 
 
-def _trimmed_edit(old: str, new: str) -> tuple[int, int]:
-    """The part of `new` that is not at the same end of `old`: where it starts and ends."""
-    start = 0
-    while start < min(len(old), len(new)) and old[start] == new[start]:
-        start += 1
-    end = len(new)
-    while end > start and len(old) - (len(new) - end) > start and old[len(old) - (len(new) - end) - 1] == new[end - 1]:
-        end -= 1
-    return start, end
+def _new_part(old: str, new: str) -> tuple[int, int]:
+    """Where in `new` the part is that was inserted into `old`; all of it where `old` was changed otherwise."""
+    start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    end = len(new) - (len(old) - start)
+    inserted = end > start and new[end:] == old[start:]
+    return (start, end) if inserted else (0, len(new))
 
 
 def _snippet(span: Span, mark: _Mark, page: _Page) -> Iterable[str]:

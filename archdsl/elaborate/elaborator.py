@@ -29,7 +29,7 @@ from archdsl.elaborate.binding import Given, assign, make
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of
-from archdsl.elaborate.expressions import Evaluator, describe, unpack
+from archdsl.elaborate.expressions import Evaluator, describe, is_number, unpack
 from archdsl.elaborate.initialisation import Initialisation, for_layer, setting
 from archdsl.elaborate.names import Scope, check_label, suggestion
 from archdsl.graph import (
@@ -243,11 +243,13 @@ class Elaborator:
         """The items of a loop's body, once for each value."""
         values: Any = ()
         with self.reporting(place):
-            values = self.evaluator.evaluate(statement.values, place.env)
-            if not isinstance(values, list | tuple | range):
-                problem = WrongType("a loop", "runs over a list or a range", describe(values))
-                helps = (Help(f"`1..{values}` counts from 1"),) if isinstance(values, int) else ()
+            found = self.evaluator.evaluate(statement.values, place.env)
+            if not isinstance(found, list | tuple | range):
+                problem = WrongType("a loop", "runs over a list or a range", describe(found))
+                meant = f"1..{statement.values.span.text}"
+                helps = (Help("count from 1", statement.values.span, meant),) if is_number(found) else ()
                 raise Located(problem, statement.values.span, helps=helps)
+            values = found
         with self.nested(statement.span):
             for value in values:
                 self.evaluator.step(statement.span)
@@ -481,6 +483,8 @@ class Elaborator:
             value = KindValue(form.name)
         if value is UNKNOWN:
             raise Unknown
+        if isinstance(value, str):
+            value = self._named_by_text(value, form, place)
         if isinstance(value, BlockValue):
             return self._block(value, form, label, item, place)
         if not isinstance(value, KindValue):
@@ -493,6 +497,18 @@ class Elaborator:
             raise self._unknown_layer(form, place)
         self._require_tensor(form.span)
         return self._layer(cls, form, label, item, place)
+
+    def _named_by_text(self, text: str, form: tree.LayerCall, place: Place) -> Any:
+        """The layer or block that a text names: `--set activation=relu` and Python's `activation="relu"`."""
+        if kind_named(form.name) is not None:
+            return text
+        try:
+            found = place.env.find(text)
+        except KeyError:
+            found = None
+        if isinstance(found, BlockValue):
+            return found
+        return text if kind_named(text) is None else KindValue(text)
 
     def _unknown_layer(self, form: tree.LayerCall, place: Place) -> Located:
         blocks = {name for name in place.env.names() if isinstance(place.env.find(name), BlockValue)}

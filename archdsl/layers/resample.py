@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Sequence
-from math import floor
+from math import ceil, floor
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from archdsl.diagnostics.problem import Refused
 from archdsl.diagnostics.shapes import ArgumentConflict, NoOutput, NotDivisible, WrongArgumentForShape
 from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed
+from archdsl.layers.pad import onnx_crop, onnx_spatial_pad
 from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Window
 
@@ -85,14 +86,9 @@ class Upsample(Layer):
         return None if placed_by_size else self._factors(x)
 
     def _placing_factors(self, x: Shape, y: Shape) -> tuple[float, ...] | None:
-        """The factors as PyTorch interpolates with them: an axis that keeps its size is copied, whatever its factor.
-
-        Cubic interpolation copies only where both axes keep theirs.
-        """
+        """The factors as PyTorch uses them: linear modes copy an axis that keeps its size, whatever its factor."""
         factors = self._own_factors(x)
-        if factors is None or x == y:
-            return None
-        if self.mode == "bicubic":
+        if factors is None or self.mode == "bicubic":
             return factors
         return tuple(1.0 if n == out else f for n, out, f in zip(x.spatial, y.spatial, factors, strict=True))
 
@@ -147,8 +143,26 @@ def _resize(g: OnnxBuilder, x: Shape, y: Shape, factors: Sequence[float] | None,
             return g.node("Resize", g.input, "", "", g.ints(y.spatial), axes=list(range(2, 2 + x.rank)), **attributes)
         # Sizes would have to name the batch's too, which is open; factors do not.
         factors = [output / size for size, output in pairs]
+    if x == y and max(factors) > 1:
+        return _resize_in_place(g, x, factors, **attributes)
     scales = [_scale(size, output, factor) for (size, output), factor in zip(pairs, factors, strict=True)]
     return g.node("Resize", g.input, "", g.floats([1.0, 1.0, *scales]), **attributes)
+
+
+def _resize_in_place(g: OnnxBuilder, x: Shape, factors: Sequence[float], **attributes: Any) -> str:
+    """A Resize by factors a little over 1 that keeps all sizes, which ONNX Runtime would take for a copy.
+
+    The last cells are repeated until one axis grows; what grew is cut off again.
+    """
+    widest = factors.index(max(factors))
+    sizes = list(x.spatial)
+    sizes[widest] = ceil(1 / (factors[widest] - 1)) + 1
+    more = [(0, size - own) for size, own in zip(sizes, x.spatial, strict=True)]
+    outputs = [floor(size * factor) for size, factor in zip(sizes, factors, strict=True)]
+    scales = [_scale(size, output, factor) for size, output, factor in zip(sizes, outputs, factors, strict=True)]
+    value = onnx_spatial_pad(g, g.input, more, "replicate")
+    value = g.node("Resize", value, "", g.floats([1.0, 1.0, *scales]), **attributes)
+    return onnx_crop(g, value, [0] * x.rank, x.spatial, outputs)
 
 
 def _middle(i: int, step: float, *, fused: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +25,29 @@ def check(path: Path, network: Network) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=True)
         model = onnx.load(str(path), load_external_data=False)
-        inferred = onnx.shape_inference.infer_shapes(_without_shapes(model), strict_mode=True, data_prop=True)
+        expected = {value.name: _sizes(value) for value in (*model.graph.value_info, *model.graph.output)}
+        _forget_shapes(model)
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise _failed(OnnxRefused("onnx.checker", str(error).strip()), network) from error
     found = {value.name: _sizes(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
-    for value in (*model.graph.value_info, *model.graph.output):
-        expected, sizes = _sizes(value), found.get(value.name, [])
-        if sizes and (len(sizes) != len(expected) or not all(map(_agree, sizes, expected))):
-            raise _failed(WrongOutputShape(value.name, _text(sizes), _text(expected)), network)
+    for name, sizes in expected.items():
+        known = found.get(name)
+        if known and (len(known) != len(sizes) or not all(map(_agree, known, sizes))):
+            raise _failed(WrongOutputShape(name, _text(known), _text(sizes)), network)
 
 
-def _without_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without the shapes it declares for its values and without its large weights (inputs stand for them)."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.graph.value_info[:], bare.graph.initializer[:]
-    for output in bare.graph.output:
+def _forget_shapes(model: onnx.ModelProto) -> None:
+    """Leave only the shapes of the inputs; inputs stand for the large weights too, whose values do not matter."""
+    del model.graph.value_info[:]
+    for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
+    small = [array for array in model.graph.initializer if prod(array.dims) <= 64]
     for array in model.graph.initializer:
-        if array.data_location != onnx.TensorProto.EXTERNAL and len(array.raw_data) <= 1024:
-            bare.graph.initializer.append(array)
-        else:
-            bare.graph.input.append(onnx.helper.make_tensor_value_info(array.name, array.data_type, array.dims))
-    return bare
+        if prod(array.dims) > 64:
+            model.graph.input.append(onnx.helper.make_tensor_value_info(array.name, array.data_type, array.dims))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(small)
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int | str | None]:

@@ -123,7 +123,9 @@ def _arguments(arguments: Sequence[tree.Argument]) -> str:
 
 
 def _listed(arguments: Iterable[tree.Argument]) -> str:
-    return ", ".join(f"{one.name}={expression_text(one.value)}" if one.name else expression_text(one.value) for one in arguments)
+    return ", ".join(
+        f"{one.name}={expression_text(one.value)}" if one.name else expression_text(one.value) for one in arguments
+    )
 
 
 def expression_text(expression: tree.Expr) -> str:
@@ -140,7 +142,9 @@ def expression_text(expression: tree.Expr) -> str:
         case tree.ListDisplay():
             return f"[{', '.join(map(expression_text, expression.items))}]"
         case tree.DictDisplay():
-            return "{" + ", ".join(f"{spec_text(key)}: {expression_text(value)}" for key, value in expression.pairs) + "}"
+            return (
+                "{" + ", ".join(f"{spec_text(key)}: {expression_text(value)}" for key, value in expression.pairs) + "}"
+            )
         case tree.Unary():
             return f"{expression.op}{' ' * (expression.op == 'not')}{_operand(expression.operand)}"
         case tree.Binary():

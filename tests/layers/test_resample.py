@@ -100,6 +100,9 @@ def test_interpolation_agrees_in_onnx_runtime(mode: UpsampleMode, align_corners:
     for recompute in (None, True):
         layer = Upsample(scale_factor=1.7, mode=mode, align_corners=align_corners, recompute_scale_factor=recompute)
         require_same_numbers(layer, x, opset=opset)
+    # Factors that leave a size as it is: the linear modes copy that axis, the cubic one does not.
+    for factor in (1.05, (1.0, 1.1, 1.6)[3 - rank :], (1.04, 1.0, 1.02)[:rank]):
+        require_same_numbers(Upsample(scale_factor=factor, mode=mode, align_corners=align_corners), x, opset=opset)
 
 
 @pytest.mark.parametrize(("size", "factor", "output"), [(25, 1.16, 28), (45, 1.4, 62), (100, 0.29, 28)])

@@ -437,9 +437,11 @@ def _(draw: Draw, x: Tensor) -> Args:
 def _pad_channels(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     more = args["out_channels"] - x.shape[1]
     before = args.get("before", more // 2)
+    step = args.get("stride", 1)
     if more < 0 or before > more:
         raise Refusal("fewer channels")
-    step = args.get("stride", 1)
+    if step > 1 and _rank(x) < 1:
+        raise Refusal("no spatial axis")
     index = (slice(None), slice(None), *(slice(None, None, step),) * _rank(x))
     pads = (0, 0) * _rank(x) + (before, more - before)
     return lambda tensor: F.pad(tensor[index], pads)

@@ -1,0 +1,215 @@
+"""The summary: what is printed adds up, fits, and agrees with counts from elsewhere."""
+
+import csv
+import json
+import re
+from io import StringIO
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+import archdsl
+from archdsl import summary, tables
+from archdsl.network import Network
+
+#: Parameters by torchvision (AlexNet, GoogLeNet with both heads, ResNet, DenseNet, VGG) or counted by hand.
+PARAMS = {
+    "alexnet": 61_100_840,
+    "googlenet": 13_004_888,
+    "resnet18": 11_689_512,
+    "densenet121": 7_978_856,
+    "vgg11": 132_863_336,
+    "cifar_cnn": 5_852_170,
+    "lenet": 61_706,
+    "mlp_cat_dog": 1_574_402,
+}
+
+#: Two inputs, a shared layer, a frozen one, an auxiliary head, names of every length.
+EVERYTHING = """
+block unit(n) {
+  residual { conv1: conv(n, 3, padding=1, bias=false); bn1: batchnorm; relu } shortcut { downsample: conv(n, 1) }
+}
+model everything(classes = 10) {
+  input(3x32x48)
+  stem: conv(8, 3, padding=1)
+  a_rather_long_label_for_one_stage: { unit(16); unit(16) }
+  aux { head: { adaptive_avgpool(1); flatten; linear(classes) } }
+  adaptive_avgpool(1); flatten
+  linear(classes)
+}
+"""
+
+
+def table(network: Network, width: int, *, depth: int | None = None) -> str:
+    out = StringIO()
+    tables.draw_summary(network, file=out, width=width, depth=depth)
+    return out.getvalue()
+
+
+def cells(text: str) -> list[dict[str, str]]:
+    """The rows of a drawn table as dictionaries by the titles, cut where the rule below them says."""
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("─"))
+    bounds = [match.span() for match in re.finditer("─+", lines[at])]
+    end = lines.index("", at)
+    titles = [lines[at - 1][a:b].strip() for a, b in bounds]
+    return [dict(zip(titles, (line[a:b].strip() for a, b in bounds), strict=True)) for line in lines[at + 1 : end]]
+
+
+def integer(cell: str) -> int:
+    return int(cell.replace(",", "")) if cell.strip("(shared)") else 0
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("depth", [None, 1, 2])
+@pytest.mark.parametrize("name", PARAMS)
+def test_the_rows_add_up_to_the_known_count(name: str, depth: int | None, width: int) -> None:
+    text = table(archdsl.load(name), width, depth=depth)
+    assert sum(integer(row["params"]) for row in cells(text)) == PARAMS[name]
+    assert re.search(rf"^Parameters +{PARAMS[name]:,} ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", PARAMS)
+def test_nothing_is_cut_and_nothing_is_unknown(name: str, width: int) -> None:
+    network = archdsl.load(name)
+    text = table(network, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "?" not in text
+    assert "..." not in text
+    shown = cells(text)
+    assert {layer.kind for layer in network.layers} <= {row["kind"] for row in shown}
+    assert {str(layer.output) for layer in network.layers} <= {row["output"] for row in shown}
+
+
+@pytest.mark.parametrize("name", ["alexnet", "cifar_cnn", "resnet18", "densenet121"])
+def test_the_usual_columns_fit_80(name: str) -> None:
+    usual = {"layer", "kind", "output", "params", "MACs", "memory", "field"}
+    assert usual <= set(cells(table(archdsl.load(name), 80))[0])
+
+
+def test_flops_are_shown_where_there_is_room() -> None:
+    assert "FLOPs" not in cells(table(archdsl.load("alexnet"), 80))[0]
+    assert cells(table(archdsl.load("alexnet"), 120))[1]["FLOPs"] == "140.6 M"  # 2 * 64*55*55 * 3*11*11
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", ["alexnet", "googlenet"])
+def test_tables(name: str, width: int, snapshot: SnapshotAssertion) -> None:
+    assert table(archdsl.load(name), width) == snapshot
+
+
+@pytest.mark.parametrize("width", [30, 45, 60])
+def test_narrow_terminals_fold_names_and_keep_every_character(width: int) -> None:
+    network = archdsl.load(EVERYTHING)
+    text = table(network, width)
+    rows = cells(text)
+    assert "a_rather_long_label_for_one_stage" in "".join(row["layer"] for row in rows)
+    total = sum(integer(row["params"]) for row in rows if row["params"])
+    assert total == network.params
+
+
+def test_the_known_size_with_buffers() -> None:
+    assert "22.33 MB with buffers" in table(archdsl.load("cifar_cnn"), 80)
+
+
+def test_auxiliary_heads_count_parameters_only() -> None:
+    """Per head of GoogLeNet, by hand: conv 1x1 + its norm, two linear layers."""
+    rows = {row["layer"]: row for row in cells(table(archdsl.load("googlenet"), 80, depth=1))}
+    assert integer(rows["aux1 *"]["params"]) == 512 * 128 + 2 * 128 + (2048 + 1) * 1024 + (1024 + 1) * 1000
+    network = archdsl.load("googlenet")
+    without = archdsl.load("googlenet", aux_logits=False)
+    assert (network.macs, network.activation_bytes) == (without.macs, without.activation_bytes)
+    assert "* in training only" in table(network, 80)
+    assert "*" not in table(without, 80)
+
+
+def test_a_scope_is_the_sum_of_its_layers() -> None:
+    network = archdsl.load("resnet18")
+    whole = summary.rows(network)
+    for depth in (1, 2):
+        for row in summary.rows(network, depth):
+            inside = [r for r in whole if not r.header and f"{r.name}.".startswith(f"{row.name}.")]
+            if not row.header:
+                assert row.params == sum(r.params for r in inside)
+                assert row.macs == sum(r.macs for r in inside)
+                assert row.activation_bytes == sum(r.activation_bytes for r in inside)
+
+
+def test_shared_layers_say_so() -> None:
+    from dataclasses import replace
+
+    from archdsl.graph import LayerNode
+
+    network = archdsl.load("model m { input(8x4x4); conv(8, 3, padding=1); relu }")
+    conv = network.root.body[0]
+    assert isinstance(conv, LayerNode)
+    twice = replace(network, root=replace(network.root, body=(conv, replace(conv, shared=True))))
+    assert [row["params"] for row in cells(table(twice, 80))] == ["584", "(shared)"]
+    assert json.loads(summary.to_json(twice))["layers"][1]["shared"] is True
+
+
+def test_columns_that_were_asked_for_stay() -> None:
+    out = StringIO()
+    tables.draw_summary(archdsl.load("lenet"), file=out, width=40, columns=["name", "line", "input", "trainable"])
+    assert list(cells(out.getvalue())[0]) == ["layer", "line", "input", "trainable"]
+
+
+def test_json_is_the_contract() -> None:
+    found = json.loads(summary.to_json(archdsl.load("cifar_cnn")))
+    assert list(found) == [
+        "model", "input", "output", "params", "trainable_params", "macs", "flops", "param_bytes", "buffer_bytes",
+        "activation_bytes", "layers",
+    ]  # fmt: skip
+    assert (found["model"], found["input"], found["output"]) == ("cifar_cnn", [3, 32, 32], [10])
+    assert found["params"] == found["trainable_params"] == 5_852_170
+    assert found["param_bytes"] == 4 * 5_852_170
+    # running mean and variance of 32, 128 and 256 channels in float32, and a 64-bit counter each
+    assert found["buffer_bytes"] == 2 * 4 * (32 + 128 + 256) + 3 * 8
+    assert found["flops"] == 2 * found["macs"]
+    assert [list(layer) for layer in found["layers"]] == [
+        ["name", "kind", "input", "output", "params", "macs", "receptive_field", "line"]
+    ] * len(found["layers"])
+    first = found["layers"][0]
+    assert (first["kind"], first["input"], first["output"]) == ("conv", [3, 32, 32], [32, 32, 32])
+    assert (first["params"], first["macs"]) == (32 * 3 * 9 + 32, 32 * 32 * 32 * 3 * 9)
+    assert first["receptive_field"] == [3, 3]
+    line = open(archdsl.load("cifar_cnn").path, encoding="utf-8").read().splitlines()[first["line"] - 1]  # noqa: PTH123
+    assert "conv(32" in line
+
+
+def test_json_of_several_outputs() -> None:
+    found = json.loads(summary.to_json(archdsl.load("googlenet")))
+    assert found["outputs"] == {"out": [1000], "aux1": [1000], "aux2": [1000]}
+    assert sum(layer.get("aux", False) for layer in found["layers"]) > 0
+    assert sum(layer["params"] for layer in found["layers"]) == 13_004_888
+
+
+@pytest.mark.parametrize("depth", [None, 1])
+def test_csv_adds_up(depth: int | None) -> None:
+    rows = list(csv.DictReader(StringIO(summary.to_csv(archdsl.load("alexnet"), depth))))
+    assert sum(int(row["params"]) for row in rows) == 61_100_840
+    assert rows[0]["input"] == "3x224x224"
+    assert rows[-1]["output"] == "1000"
+
+
+def test_markdown_has_full_names_and_the_totals() -> None:
+    text = summary.to_markdown(archdsl.load("alexnet"))
+    assert "| `features.0` | conv | 64x55x55 | 23,296 | 70.28 M | 756.2 KB | 11 |" in text
+    assert "- Parameters: 61,100,840 (all trainable)" in text
+    assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1.00 K"), (714_188_480, "714.2 M"), (999_999, "1.00 M"), (4_089_184_256, "4.09 G")],
+)
+def test_humanised(number: int, text: str) -> None:
+    assert summary.humanised(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(40, "40 B"), (1023, "1023 B"), (1024, "1.00 KB"), (2**20 - 1, "1.00 MB"), (802_816, "784.0 KB")]
+)
+def test_memory(number: int, text: str) -> None:
+    assert summary.memory(number) == text
