@@ -154,10 +154,7 @@ def _module(network: Network, weights: str | None) -> nn.Module:
 
 def onnx_text(network: Network) -> str:
     """The ONNX graph with fresh weights, as the onnx package prints it."""
-    from onnx.printer import to_text
-
-    from archdsl.onnx import emit
+    from archdsl.onnx import text
 
     weights = {name: tensor.numpy() for name, tensor in network.build(seed=0).state_dict().items()}
-    text: str = to_text(emit(network, weights))
-    return text
+    return text(network, weights)

@@ -87,7 +87,7 @@ class TooManyArguments(Problem):
     """More arguments by position than there are parameters."""
 
     code = "E206"
-    text = "{what} takes at most {most} arguments by position, {given} are given"
+    text = "{what} takes {most} arguments by position at most, {given} are given"
     explanation = """
 Input channels and features are never written: they follow from the tensor that arrives. `conv(64, 3)` has
 64 output channels and a 3x3 kernel.
@@ -98,6 +98,9 @@ Input channels and features are never written: they follow from the tensor that 
     what: str
     most: int
     given: int
+
+    def __str__(self) -> str:
+        return super().__str__().replace(" 1 arguments", " 1 argument").replace(" 0 arguments", " no arguments")
 
 
 class BadArgument(Problem):

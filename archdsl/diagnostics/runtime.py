@@ -181,17 +181,3 @@ ONNX infers the shape of every output anew from the file. A disagreement is a de
     output: str
     found: str
     expected: str
-
-
-class NoOnnxForm(Problem):
-    """A layer cannot be written in ONNX's operators with these arguments."""
-
-    code = "E713"
-    text = "{kind} has no ONNX form: {reason}"
-    explanation = """
-ONNX's operators do not cover every layer with every argument, and a kind that another project adds may have
-no ONNX form at all. The network can be trained all the same; for the export use another layer or argument.
-"""
-
-    kind: str
-    reason: str

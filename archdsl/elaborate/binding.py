@@ -119,7 +119,8 @@ def _bad_argument(what: str, error: ValidationError, bound: dict[str, Given], sp
     value = bound[name].value
     reasons = list(dict.fromkeys(_reason(entry) for entry in entries if entry["loc"][0] == name))
     ranges = [_reason(e) for e in entries if e["loc"][0] == name and not e["type"].endswith("_type")]
-    expected = ranges[0] if ranges else " or ".join(reasons)
+    first, *others = ranges[:1] or reasons
+    expected = " or ".join([first, *(reason.removeprefix("must be ") for reason in others)])
     place = bound[name].span
     helps: tuple[Help, ...] = ()
     if isinstance(value, float) and any("int" in entry["type"] for entry in entries):

@@ -354,7 +354,7 @@ class Elaborator:
         given = self.arguments(form.arguments, place)
         match form.name:
             case "input":
-                return self._input(form, given, place)
+                return self._input(form, given, place, tapped=item.tap is not None)
             case "use":
                 bound = assign("`use`", ["tap"], ["tap"], given, form.span)
                 tap = self._tap(bound["tap"], place)
@@ -362,10 +362,13 @@ class Elaborator:
                 self.x = tap.shape
                 return Use(name=place.scope.path, label=None, input=before, output=tap.shape, span=form.span, tap=tap)
             case _:
+                if item.tap is not None:
+                    raise Located(Misplaced("`output` makes no tensor that could be kept"), item.tap.span)
                 self._output(form, given, place)
                 return None
 
-    def _input(self, form: tree.LayerCall, given: list[Given], place: Place) -> AnyNode | None:
+    def _input(self, form: tree.LayerCall, given: list[Given], place: Place, *, tapped: bool) -> AnyNode | None:
+        """The model's input; where it is kept under a name, that of an empty group."""
         if place.chain or self.depth > 1 or self.evaluator.has_tensor:
             raise Located(Misplaced("`input` is the first statement of a model, once"), form.span)
         sizes: Any = [one.value for one in given]
@@ -384,7 +387,9 @@ class Elaborator:
             raise Located(Misplaced(f"an input has at most three spatial axes, {shape} has {shape.rank}"), form.span)
         self.x = self.input = shape
         self._check_size("the input", shape, form.span)
-        return None
+        if not tapped:
+            return None
+        return Group(name="", label=None, input=shape, output=shape, span=form.span, body=())
 
     def _known(self) -> Shape:
         if self.x is None:
@@ -490,7 +495,9 @@ class Elaborator:
         if not isinstance(value, KindValue):
             if kind_named(form.name) is None:
                 problem: Problem = WrongType(f"`{form.name}`", "should be a layer or a block", describe(value))
-                raise Located(problem, form.name_span)
+                meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
+                helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
+                raise Located(problem, form.name_span, helps=helps)
             value = KindValue(form.name)
         cls = kind_named(value.kind)
         if cls is None:
@@ -512,8 +519,11 @@ class Elaborator:
 
     def _unknown_layer(self, form: tree.LayerCall, place: Place) -> Located:
         blocks = {name for name in place.env.names() if isinstance(place.env.find(name), BlockValue)}
-        meant = suggestion(form.name, [*blocks, *all_kinds(), *STATEMENTS])
-        helps = (Help(f"did you mean `{meant}`?", form.name_span, meant),) if meant else ()
+        meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
+        if meant:
+            helps = (Help(f"did you mean `{meant}`?", form.name_span, meant),)
+        else:
+            helps = (Help("`archdsl layers` lists the layers"),)
         return Located(UnknownLayer(form.name), form.name_span, helps=helps)
 
     def _layer(
@@ -530,9 +540,15 @@ class Elaborator:
         if cls.takes_taps:
             operands = tuple(self._tap(one, place) for one in rest if one.name is None)
             rest = [one for one in rest if one.name is not None]
-        layer = make(what, cls, rest, form.span)
-        x = self._known()
-        y = self._shape(layer, x, operands, form, rest)
+        x = self.x
+        _refuse_channels_as_eps(cls, rest)
+        try:
+            layer = make(what, cls, rest, form.span)
+            x = self._known()
+            y = self._shape(layer, x, operands, form, rest)
+        except Located as error:
+            error.helps = (*_helps_for_habits(cls.kind, rest, x, self.input), *error.helps)
+            raise
         self._check_size(f"the output of {what}", y, form.span)
         weights = layer.weights(x)
         for key, tensor in weights.items():
@@ -853,6 +869,26 @@ class Elaborator:
         self._new_output(name, form.kind_span)
         body = self._inner(form.body, replace(place, aux=True), x)
         return None if body is None else Aux(**head, output=x, body=body, output_name=name)
+
+
+def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start: Shape | None) -> tuple[Help, ...]:
+    """What is behind a wrong call of a layer where it is written as in another library."""
+    positional = [one for one in given if one.name is None]
+    needed = {"conv": 3, "conv_transpose": 3, "linear": 2}.get(kind, MAX_LENGTH)
+    if x and len(positional) >= needed and (kind == "linear" or positional[0].value == x.channels):
+        first = Span(positional[0].span.source, positional[0].span.start, positional[1].span.start)
+        return (Help("what goes in is inferred and not written", first, ""),)
+    if start is not None and start.rank == 2 and start[2] in (1, 3) and start[0] > start[2]:
+        return (Help(f"channels come first: `input({start[2]}x{start[0]}x{start[1]})`"),)
+    return ()
+
+
+def _refuse_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
+    """`batchnorm(64)` means PyTorch's BatchNorm2d(64), whose 64 is inferred here, and not eps=64."""
+    for name, one in zip(cls.model_fields, (one for one in given if one.name is None), strict=False):
+        if name == "eps" and isinstance(one.value, int) and one.value > 1:
+            expected = "comes first here, since the number of channels is inferred"
+            raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
 
 
 def _last_span(group: Group) -> Span | None:

@@ -37,10 +37,11 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-#: The figures of the current tensor: the axis they read, the numbers of spatial axes that have it, what they need.
+#: The figures of the current tensor: the axis they read, the numbers of spatial axes that
+#: have it (none for any), what they need.
 FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
-    "channels": (0, (0, 1, 2, 3), ""),
-    "features": (0, (0, 1, 2, 3), ""),
+    "channels": (0, (), ""),
+    "features": (0, (), ""),
     "length": (1, (1,), "needs a sequence (CxL)"),
     "depth": (1, (3,), "needs a volume (CxDxHxW)"),
     "height": (-2, (2, 3), "needs an image (CxHxW)"),
@@ -110,6 +111,10 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "zip": _zip,
     "enumerate": _enumerate,
 }
+#: Words for values.
+WORDS = ("true", "false", "none")
+#: Texts that arguments take, often written without their quotes.
+TEXTS = frozenset({"same", "valid", "zeros", "reflect", "replicate", "circular", "constant", "nearest", "bilinear"})
 #: Functions that take lists; the others take numbers.
 OF_LISTS = frozenset({"min", "max", "sum", "len", "zip", "enumerate"})
 
@@ -204,9 +209,17 @@ class Evaluator:
             return self._figure(expression)
         if constructs:
             return Construct(expression.name, span=expression.span)
-        meant = suggestion(expression.name, {*env.names(), *FIGURES, "shape"})
-        helps = (Help(f"did you mean `{meant}`?", expression.span, meant),) if meant else ()
-        raise Located(UnknownName(expression.name), expression.span, helps=helps)
+        raise Located(UnknownName(expression.name), expression.span, helps=self._helps(expression, env))
+
+    def _helps(self, expression: tree.Name, env: Environment) -> tuple[Help, ...]:
+        """What an unknown name may have been meant for."""
+        name = expression.name
+        meant = suggestion(name, [*WORDS, *sorted(env.names()), *(FIGURES if self.has_tensor else ()), "shape"])
+        if meant:
+            return (Help(f"did you mean `{meant}`?", expression.span, meant),)
+        if name in TEXTS:
+            return (Help("a text stands in quotes", expression.span, f'"{name}"'),)
+        return (Help(f"a value gets its name with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
 
     def _figure(self, expression: tree.Name) -> Any:
         if self.current is None:
@@ -214,7 +227,7 @@ class Evaluator:
         if expression.name == "shape":
             return tuple(self.current)
         axis, ranks, needs = FIGURES[expression.name]
-        if self.current.rank not in ranks:
+        if ranks and self.current.rank not in ranks:
             raise Located(NoSuchAxis(expression.name, needs, str(self.current)), expression.span)
         return self.current[axis]
 
@@ -260,7 +273,7 @@ class Evaluator:
             try:
                 return ARITHMETIC[op](left, right)
             except ZeroDivisionError:
-                raise Located(ArithmeticFault("division by zero"), expression.span, label="this is 0") from None
+                raise Located(ArithmeticFault("division by zero"), expression.right.span, label="this is 0") from None
             except OverflowError:
                 raise Located(TooLarge("the result"), expression.span) from None
         if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):

@@ -9,6 +9,6 @@ except ImportError as error:
     raise SpecError([Diagnostic(MissingPackage("the ONNX export", "onnx", "onnx"))]) from error
 
 from archdsl.onnx.emit import OPSETS, emit, node_count, output_names
-from archdsl.onnx.export import DATA_LIMIT, export, write
+from archdsl.onnx.export import DATA_LIMIT, export, text, write
 
-__all__ = ["DATA_LIMIT", "OPSETS", "emit", "export", "node_count", "output_names", "write"]
+__all__ = ["DATA_LIMIT", "OPSETS", "emit", "export", "node_count", "output_names", "text", "write"]

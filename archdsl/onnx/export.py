@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
+from onnx.printer import to_text
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.runtime import CannotWrite
@@ -89,3 +90,9 @@ def _replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         problem = CannotWrite(str(path), error.strerror or str(error))
         raise SpecError([Diagnostic(problem, path=str(path))]) from error
+
+
+def text(network: Network, weights: Mapping[str, Array]) -> str:
+    """The ONNX graph as the onnx package prints it, for reading."""
+    printed: str = to_text(emit(network, weights))
+    return printed

@@ -12,19 +12,20 @@ from typing import Any
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from archdsl.diagnostics import Diagnostic, Help, Note, SpecError
+from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.syntax import UnexpectedCharacter, UnexpectedEnd, UnexpectedText
 from archdsl.limits import MAX_ERRORS
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.builder import Builder
-from archdsl.syntax.separators import Separators, TooDeepAt
+from archdsl.syntax.mistakes import PAIRS, after_token, at_character, open_brackets, unclosed
+from archdsl.syntax.separators import RefusedAt, Separators
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 
 #: What people call the tokens.
 WORDS = {
-    "_SEP": "a new line or `;`",
+    "_SEP": "a new line",
     "NAME": "a name",
     "LABEL": "a label",
     "INT": "a number",
@@ -96,8 +97,10 @@ def _run(source: Source, start: int, end: int, rule: str) -> Any:
     _forward.current = Builder(source, start, lambda inner, a, b: _run(inner, a, b, "expr"))
     try:
         return _parser().parse(source.text[start:end], start=rule)
-    except TooDeepAt as error:
-        raise SpecError([Diagnostic(error.problem, Span(source, start + error.start, start + error.end))]) from None
+    except RefusedAt as error:
+        span = Span(source, start + error.start, start + error.end)
+        helps = () if error.help is None else (Help(f"did you mean `{error.help}`?", span, error.help),)
+        raise SpecError([Diagnostic(error.problem, span, helps=helps)]) from None
     except UnexpectedInput as error:
         raise SpecError([_explain(error, source, start, end)]) from None
     finally:
@@ -156,25 +159,29 @@ def _explain(error: UnexpectedInput, source: Source, start: int, end: int) -> Di
     """Lark's exception as a diagnostic."""
     if isinstance(error, UnexpectedCharacters):
         place = start + (error.pos_in_stream or 0)
-        character = source.text[place]
-        helps = (Help('a text begins and ends with `"` on the same line'),) if character in "\"'" else ()
-        return Diagnostic(UnexpectedCharacter(f"`{character}`"), Span(source, place, place + 1), helps=helps)
+        problem = UnexpectedCharacter(f"`{source.text[place]}`")
+        return Diagnostic(problem, Span(source, place, place + 1), helps=tuple(at_character(source, place)))
     assert isinstance(error, UnexpectedToken)
-    expected = _expectation(set(error.accepts or error.expected))
+    accepted = set(error.accepts or error.expected)
     if error.token.type == "$END":
-        opened = _unclosed(source, start, end)
-        notes = (Note("opened here and never closed", opened),) if opened else ()
-        return Diagnostic(UnexpectedEnd(expected), Span(source, max(end - 1, 0), end), notes=notes)
+        opened = open_brackets(source, start, end)
+        expected = f"`{PAIRS[opened[-1].text]}`" if opened else _expectation(accepted)
+        return Diagnostic(
+            UnexpectedEnd(expected), Span(source, max(end - 1, 0), end), notes=unclosed(source, start, end)
+        )
     place = start + (error.token.start_pos or 0)
-    span = Span(source, place, max(place + 1, start + (error.token.end_pos or 0)))
-    found = "the end of the line" if error.token.type == "_SEP" else f"`{error.token}`"
-    if error.token.type == "_SEP":
-        span = Span(source, place, place + 1)
-    return Diagnostic(UnexpectedText(expected, found), span, label=f"expected {expected}")
+    line_end = error.token.type == "_SEP"
+    span = Span(source, place, place + 1 if line_end else max(place + 1, start + (error.token.end_pos or 0)))
+    found = "`;`" if span.text == ";" else "the end of the line" if line_end else f"`{error.token}`"
+    expected = _expectation(accepted)
+    helps = tuple(after_token(source, span, error.token.type, accepted))
+    return Diagnostic(UnexpectedText(expected, found), span, label=f"expected {expected}", helps=helps)
 
 
 def _expectation(types: set[str]) -> str:
     """What could have stood there, in words and as few of them as possible."""
+    types = set(types)
+    words = []
     if types >= VALUES:
         types -= VALUES | {"MINUS", "PLUS", "NOT"}
         words = ["a value"]
@@ -183,21 +190,13 @@ def _expectation(types: set[str]) -> str:
         words = ["a statement"]
     elif types >= {"BLOCK", "MODEL", "TRAIN"}:
         types -= {"INLINE", "BLOCK", "MODEL", "TRAIN", "IMPORT", "FROM", "LET", "_SEP"}
-        words = ["`model`, `block`, `train`, `let` or an import"]
-    else:
-        words = []
+        words = ["`model`", "`block`", "`train`", "`let`", "an import"]
     if len(types) > len(OPERATORS & types):
         types -= OPERATORS
+    # What may also follow says little where the end of the statement or of the argument is what is missing.
+    if "_SEP" in types:
+        types -= {"ARROW", "ELSE", "SHORTCUT", "LPAR", "LSQB", "EQUAL"}
+    elif len(types) > len(types & {"LPAR", "LSQB"}):
+        types -= {"LPAR", "LSQB"}
     words += sorted({WORDS.get(kind) or f"`{SIGNS.get(kind, kind.lower())}`" for kind in types})
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
-
-
-def _unclosed(source: Source, start: int, end: int) -> Span | None:
-    """The innermost bracket that is still open at the end."""
-    opened: list[int] = []
-    for match in re.finditer(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])', source.text[start:end]):
-        if match[1]:
-            opened.append(start + match.start())
-        elif match[2] and opened:
-            opened.pop()
-    return Span(source, opened[-1], opened[-1] + 1) if opened else None

@@ -1,4 +1,8 @@
-"""The syntax tree: what was written, with its places, before anything is known about it."""
+"""The syntax tree: what was written, with its places, before anything is known about it.
+
+Nodes are compared by identity and have no repr (`archdsl show --stage tree` prints them): the methods that
+`dataclass` would write for thirty classes are a twentieth of a cold start.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from archdsl.source import Source, Span
 # Expressions
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Literal:
     """A number, string, `true`, `false`, `none` or a size such as `3x224x224` (a tuple of integers)."""
 
@@ -17,7 +21,7 @@ class Literal:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Name:
     """A name that stands for a value."""
 
@@ -25,7 +29,7 @@ class Name:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TupleDisplay:
     """`(a, b)`."""
 
@@ -33,7 +37,7 @@ class TupleDisplay:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ListDisplay:
     """`[a, b]`."""
 
@@ -41,7 +45,7 @@ class ListDisplay:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DictDisplay:
     """`{a: 1, "b": 2}`; the keys are texts."""
 
@@ -49,7 +53,7 @@ class DictDisplay:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Unary:
     """`-a`, `+a`, `not a`."""
 
@@ -58,7 +62,7 @@ class Unary:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Binary:
     """Arithmetic, comparison, membership, `and` and `or`."""
 
@@ -68,7 +72,7 @@ class Binary:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Conditional:
     """`then if test else otherwise`."""
 
@@ -78,7 +82,7 @@ class Conditional:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RangeDisplay:
     """`first..last`, both included."""
 
@@ -87,7 +91,7 @@ class RangeDisplay:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Index:
     """`value[index]`."""
 
@@ -96,7 +100,7 @@ class Index:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Slice:
     """`value[start:stop:step]`."""
 
@@ -107,7 +111,7 @@ class Slice:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Argument:
     """One argument of a call; `name` is None for one by position."""
 
@@ -116,7 +120,7 @@ class Argument:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Call:
     """`name(arguments)`: a function, an initializer, an optimizer, ..."""
 
@@ -144,7 +148,7 @@ Expr = (
 # Statements
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Label:
     """`name:` before an item: texts and expressions in turn (`denselayer{i}`)."""
 
@@ -152,7 +156,7 @@ class Label:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TapTarget:
     """`-> name` or `-> name[index]` behind an item."""
 
@@ -161,7 +165,7 @@ class TapTarget:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Body:
     """`{ statements }`."""
 
@@ -169,7 +173,7 @@ class Body:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LayerCall:
     """A layer, a block call, or one of the statements that look like one (`input`, `use`, `output`, `reuse`)."""
 
@@ -179,7 +183,7 @@ class LayerCall:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GroupForm:
     """A plain `{ }`."""
 
@@ -187,7 +191,7 @@ class GroupForm:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ResidualForm:
     """`residual when condition { } shortcut { }`."""
 
@@ -197,7 +201,7 @@ class ResidualForm:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CombinatorForm:
     """`inception`, `sum`, `dense`, `scale`, `split(k)` or `aux` with its body."""
 
@@ -211,7 +215,7 @@ class CombinatorForm:
 Form = LayerCall | GroupForm | ResidualForm | CombinatorForm
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Item:
     """Something that takes the current tensor and leaves the next, with its label and tap."""
 
@@ -221,7 +225,7 @@ class Item:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Let:
     """`let a, b = value`."""
 
@@ -230,7 +234,7 @@ class Let:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Setting:
     """`name = value` in a body or in `train { }`."""
 
@@ -240,7 +244,7 @@ class Setting:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class For:
     """`for a, b in values { }`."""
 
@@ -250,7 +254,7 @@ class For:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class If:
     """`if test { } else ...`; `otherwise` is a body, another `if`, or None."""
 
@@ -265,7 +269,7 @@ Statement = Item | Let | Setting | For | If
 # Top level
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Param:
     """A parameter of a block or model; without a default it must be given."""
 
@@ -274,7 +278,7 @@ class Param:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Import:
     """`import "file"` (`names` is None) or `from "file" import names`."""
 
@@ -284,7 +288,7 @@ class Import:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BlockDef:
     """`block name(params) { }`; an `inline` one opens no scope when it is called without a label."""
 
@@ -295,7 +299,7 @@ class BlockDef:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ModelDef:
     """`model name(params) { }`."""
 
@@ -305,7 +309,7 @@ class ModelDef:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VariantDef:
     """`model name(params) = base(arguments)`: what `base` takes and is not given here stays open."""
 
@@ -315,7 +319,7 @@ class VariantDef:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TrainDef:
     """`train { }` for the file's default model, or `train a, b { }`."""
 
@@ -327,7 +331,7 @@ class TrainDef:
 TopLevel = Import | BlockDef | ModelDef | VariantDef | TrainDef | Let
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class File:
     """A whole `.arch` file. `comments` are the spans of its comments in order."""
 

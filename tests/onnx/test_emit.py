@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from archdsl.diagnostics import SpecError
+from archdsl.layers.activation import ReLU
 from archdsl.onnx import emit, node_count
 from tests.onnx.cases import Weights, arrays, batch, model_of, network, ops, random_weights, run
 
@@ -369,6 +370,27 @@ def test_wrong_opset(opset: int) -> None:
 def test_the_opset_is_the_one_asked_for() -> None:
     model = emit(network("relu"), {}, opset=17)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+
+
+def test_an_operator_that_is_too_new_is_refused_at_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReLU, "onnx", lambda self, x, y, g: g.node("Mish", g.input))
+    net = network("conv(4, 3); relu")
+    weights = arrays(random_weights(net))
+    assert ops(emit(net, weights, opset=18)) == ["Conv", "Mish"]
+    with pytest.raises(SpecError) as raised:
+        emit(net, weights, opset=17)
+    [diagnostic] = raised.value.diagnostics
+    assert diagnostic.code == "E706"
+    assert "Mish is in ONNX since opset 18" in diagnostic.message
+    assert diagnostic.span is not None
+    assert diagnostic.span.text == "relu"
+
+
+def test_whole_numbers_are_floats_where_the_operator_wants_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReLU, "onnx", lambda self, x, y, g: g.node("Elu", g.input, alpha=2))
+    net = network("relu")
+    x = batch(net)
+    torch.testing.assert_close(run(model_of(net, {}), x)["output"], F.elu(x, alpha=2.0))
 
 
 def test_weights_that_do_not_fit_are_all_named() -> None:

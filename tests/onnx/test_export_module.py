@@ -75,3 +75,10 @@ def test_the_onnx_back_end_does_not_import_torch() -> None:
         "emit(archdsl.load('model m { input(3x4x4); relu }'), {})\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_onnx_the_message_says_what_to_install() -> None:
+    code = "import sys; sys.modules['onnx'] = None\nimport archdsl.onnx"
+    found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert 'error[E701]: the ONNX export needs the package onnx: pip install "archdsl[onnx]"' in found.stderr

@@ -1,0 +1,164 @@
+"""Habits from other languages: what was probably meant where the text stops making sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+
+from archdsl.diagnostics import Help, Note
+from archdsl.source import Source, Span
+
+PAIRS = {"(": ")", "[": "]", "{": "}"}
+VALUES = frozenset(
+    {"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE", "MINUS"}
+)
+STATEMENTS = frozenset(
+    {"NAME", "LABEL", "RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX", "LET", "FOR", "IF"}
+)
+#: Words that begin a statement elsewhere, and what is written here.
+WORDS = {
+    "def": "a block is written `block name(n) { ... }`, outside of models",
+    "class": "a block is written `block name(n) { ... }`, outside of models",
+    "return": "the last tensor of a body is its result: nothing is returned",
+    "while": "a loop runs over a range or list: `for i in 1..n { ... }`",
+    "block": "blocks are defined outside of models",
+    "model": "models are defined beside each other",
+    "train": "`train { }` stands outside of models",
+    "import": "imports stand at the beginning of the file",
+    "var": "a value gets its name with `let`",
+    "const": "a value gets its name with `let`",
+}
+#: Characters of other languages and of word processors, and what is written here.
+CHARACTERS = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not ", "×": "x", "−": "-", "–": "-"}
+QUOTES = "'“”„‘’"
+
+
+def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> Iterator[Help]:
+    """What would mend an unexpected token of this kind, where the parser accepts others."""
+    before = source.text[: span.start]
+    end = len(before.rstrip(" \t"))
+    gap = Span(source, end, span.start)
+    word = span.text
+    previous = re.search(r"([A-Za-z_]\w*)[ \t]*$", before)
+    if word == "elif":
+        yield Help("`else if`", span, "else if")
+    elif previous and previous[1] in WORDS and "_SEP" in accepted:
+        yield Help(WORDS[previous[1]])
+    elif re.search(r"\bdense[ \t]*\([^()]*\)[ \t]*$", before):
+        yield Help("a fully connected layer is called `linear`; `dense { }` is a combinator")
+    elif word == "=" and "LBRACE" in accepted:
+        yield Help("`==` compares", span, "==")
+    elif word == ":" and "LBRACE" in accepted:
+        yield Help("a body stands between `{` and `}`")
+    elif word == ":" and "EQUAL" in accepted:
+        in_call = "RPAR" in accepted
+        rest = re.match(r":=?[ \t]*", source.text[span.start :])
+        whole = Span(source, end, span.start + (rest.end() if rest else 1))
+        yield Help("a value is given with `=`", whole, "=" if in_call else " = ")
+    elif "MODEL" in accepted and kind in STATEMENTS:
+        yield Help("layers stand in a model or block: `model name { ... }`")
+    elif '"' not in word and accepted == {"STRING"}:
+        yield Help("files are named in quotes, with their ending", span, f'"{word}.arch"')
+    elif word in PAIRS.values():
+        yield from _closing(source, span)
+    elif kind == "_SEP" and "LBRACE" in accepted and source.text[span.end :].lstrip().startswith("{"):
+        yield Help("`{` stands on the line of what it belongs to")
+    elif "_SEP" in accepted:
+        yield from _in_body(span, gap, kind, bool(previous))
+    elif "COMMA" in accepted and kind in VALUES:
+        yield from _in_call(span, gap, bool(previous) and "EQUAL" in accepted)
+
+
+def _in_body(span: Span, gap: Span, kind: str, after_name: bool) -> Iterator[Help]:
+    word = span.text
+    following = span.source.text[span.end :].lstrip(" \t")
+    if word.startswith("/"):
+        yield Help("comments begin with `#`", span, "#")
+    elif word == "+":
+        yield Help("paths are added by `residual { ... }` (the input too) or `sum { ... }`")
+    elif after_name and kind in {"INT", "FLOAT", "SIZE", "STRING"}:
+        yield Help("arguments stand in parentheses", Span(span.source, gap.start, span.end), f"({word})")
+    elif after_name and kind in {"NAME", "LABEL"} and following.startswith(":"):
+        yield Help("a label is one word of letters, digits, `_` and `-`", gap, "_")
+    elif kind in STATEMENTS:
+        yield Help("statements stand on lines of their own, or are separated by `;`", gap, "; ")
+
+
+def _in_call(span: Span, gap: Span, after_name: bool) -> Iterator[Help]:
+    glued = gap.start == span.start
+    if after_name and not glued:
+        yield Help("an argument by name is given with `=`", gap, "=")
+    elif glued and re.match(r"[xX]\d*$", span.text):
+        yield Help("a size is written with a small `x` between the numbers: `3x3`")
+    elif not glued:
+        yield Help("arguments and elements are separated by commas", gap, ", ")
+
+
+def _closing(source: Source, span: Span) -> Iterator[Help]:
+    opened = open_brackets(source, 0, span.start)
+    if not opened or (opened[-1].text == "{" and span.text != "}"):
+        yield Help(f"nothing is open here that `{span.text}` could close")
+    elif PAIRS[opened[-1].text] != span.text:
+        needed = PAIRS[opened[-1].text]
+        yield Help(f"the `{opened[-1].text}` of line {opened[-1].line} is still open: it needs `{needed}` first")
+
+
+def at_character(source: Source, place: int) -> Iterator[Help]:
+    """What would mend a character that begins nothing in the language."""
+    line_end = source.text.find("\n", place)
+    line = source.text[place : line_end if line_end >= 0 else len(source.text)]
+    doubled = line[:2] if line[:2] in CHARACTERS else line[0]
+    if doubled in CHARACTERS:
+        span = Span(source, place, place + len(doubled))
+        yield Help(f"here it is written `{CHARACTERS[doubled].strip()}`", span, CHARACTERS[doubled])
+    elif line[0] in QUOTES and (match := re.match(rf'[{QUOTES}]([^{QUOTES}"]*)[{QUOTES}]', line)):
+        span = Span(source, place, place + match.end())
+        yield Help('texts stand in `"`', span, f'"{match[1]}"')
+    elif line[0] in QUOTES + '"':
+        yield Help('a text begins and ends with `"` on the same line')
+    elif line[0] == "." and re.search(r"[A-Za-z_]\w*$", source.text[:place]):
+        yield Help("names have no dots: `conv`, not `nn.Conv2d`; `archdsl layers` lists the layers")
+    elif line[0] == "\\":
+        yield Help("lines go on inside brackets and behind operators by themselves")
+    elif line[0].isalpha():
+        yield Help("names are made of the letters a-z and A-Z, digits and `_`")
+
+
+def open_brackets(source: Source, start: int, end: int) -> list[Span]:
+    """The brackets that are open at `end`, the innermost last."""
+    opened: list[Span] = []
+    for match in re.finditer(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])', source.text[start:end]):
+        if match[1]:
+            opened.append(Span(source, start + match.start(), start + match.end()))
+        elif match[2] and opened:
+            opened.pop()
+    return opened
+
+
+def unclosed(source: Source, start: int, end: int) -> tuple[Note, ...]:
+    """Where the bracket is that was probably forgotten to close, for a text that ends too early.
+
+    A `}` that begins its line is indented as the line with its `{`, so that one indented otherwise shows it.
+    """
+    opened: list[int] = []
+    for match in re.finditer(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])', source.text[start:end]):
+        if match[1]:
+            opened.append(start + match.start())
+        elif match[2] and opened:
+            place = opened.pop()
+            if _indent(source, place, place) != _indent(source, start + match.start(), place):
+                note = "this is probably not closed: the `}` that would close it is indented as another's"
+                return (Note(note, Span(source, place, place + 1)),)
+    if not opened:
+        return ()
+    return (Note("opened here and never closed", Span(source, opened[-1], opened[-1] + 1)),)
+
+
+def _indent(source: Source, offset: int, otherwise: int) -> str:
+    """The blanks that begin the line of a bracket; those of `otherwise` for one that does not begin its line."""
+    start = source.text.rfind("\n", 0, offset) + 1
+    blanks = re.match(r"[ \t]*", source.text[start:])
+    assert blanks is not None
+    if offset != otherwise and start + blanks.end() != offset:
+        return _indent(source, otherwise, otherwise)
+    return blanks[0]

@@ -1,0 +1,163 @@
+"""Parse, expand and check, warm, against PyTorch's shape propagation on the meta device.
+
+    python benchmarks/check.py [--rounds 15]
+
+`archdsl` goes from the text to the checked graph: every shape known, every name bound (`load_module` and
+`elaborate`); the second row of each network adds every figure of the table (parameters, multiply-adds, memory,
+receptive field), which PyTorch's side does not work out. PyTorch makes the module on the meta device and sends
+one picture through it, so that no number is ever computed; "forward" leaves the making out, as if the module
+had been there already. All in one process, in turns; medians. Ratios are PyTorch's time over ours.
+
+The specs of 250 to 4,000 layers are written out line by line, without loops or blocks, so that no work can be
+shared between layers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import torch
+import torchvision
+from torch import nn
+
+from archdsl.elaborate import elaborate, load_module
+from archdsl.network import Network
+from archdsl.source import Source
+from archdsl.zoo import specs_folder
+
+SIZES = (250, 500, 1000, 2000, 4000)
+ROW = "| {:<22} | {:>9} | {:>9} | {:>9} | {:>16} | {:>11} |"
+
+
+@dataclass
+class Timed:
+    """A piece of work and how long each of its rounds took, in seconds."""
+
+    work: Callable[[], object]
+    seconds: list[float] = field(default_factory=list)
+
+    def run(self) -> None:
+        start = time.perf_counter()
+        self.work()
+        self.seconds.append(time.perf_counter() - start)
+
+    @property
+    def median(self) -> float:
+        return median(self.seconds)
+
+
+def interleaved(rounds: int, *pieces: Timed) -> None:
+    """Run the pieces in turns, after one round each that does not count."""
+    for piece in pieces:
+        piece.work()
+    for number in range(rounds):
+        for piece in pieces if number % 2 else pieces[::-1]:
+            piece.run()
+
+
+def checked(text: str, path: Path, model: str) -> Network:
+    """From the text to the checked graph; nothing is kept from one call to the next but the parser's table."""
+    return elaborate(load_module(Source(str(path), text), path), model)
+
+
+def with_figures(network: Network) -> int:
+    """Every figure of the table."""
+    return network.params + network.macs + network.activation_bytes
+
+
+def width(index: int) -> int:
+    return 16 + index % 7
+
+
+def long_text(layers: int) -> str:
+    """A spec of so many layers, convolutions and rectifiers in turn, one a line."""
+    lines = (f"  conv({width(i)}, 3, padding=1)" if i % 2 == 0 else "  relu" for i in range(layers))
+    return "\n".join(["model long {", "  input(3x32x32)", *lines, "}", ""])
+
+
+def long_module(layers: int) -> nn.Sequential:
+    """The same network as one would write it by hand."""
+    modules: list[nn.Module] = []
+    channels = 3
+    for i in range(layers):
+        if i % 2 == 0:
+            modules.append(nn.Conv2d(channels, width(i), 3, padding=1))
+            channels = width(i)
+        else:
+            modules.append(nn.ReLU())
+    return nn.Sequential(*modules)
+
+
+def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.device("meta"):
+        return make().eval()
+
+
+def forward(module: nn.Module, shape: tuple[int, ...]) -> torch.Size:
+    with torch.no_grad():
+        result: torch.Tensor = module(torch.empty(1, *shape, device="meta"))
+    return result.shape
+
+
+def compare(name: str, text: str, path: Path, model: str, make: Callable[[], nn.Module], rounds: int) -> None:
+    """Print the two rows of one network."""
+    network, module = checked(text, path, model), on_meta(make)
+    shape = tuple(network.input_shape)
+    if tuple(forward(module, shape))[1:] != tuple(network.output_shape) or network.params != sum(
+        p.numel() for p in module.parameters()
+    ):
+        raise SystemExit(f"{name}: the two sides are not the same network")
+    check = Timed(lambda: checked(text, path, model))
+    figures = Timed(lambda: with_figures(checked(text, path, model)))
+    run = Timed(lambda: forward(module, shape))
+    both = Timed(lambda: forward(on_meta(make), shape))
+    interleaved(rounds, check, figures, run, both)
+    for what, ours in ((name, check), (f"{name}, all figures", figures)):
+        print(
+            ROW.format(
+                what,
+                *(f"{piece.median * 1e3:.1f} ms" for piece in (ours, run, both)),
+                f"{run.median / ours.median:.1f}",
+                f"{both.median / ours.median:.1f}",
+            )
+        )
+
+
+def linearity(rounds: int) -> None:
+    """Print the time per layer of ever longer specs."""
+    pieces = {}
+    for size in SIZES:
+        text = long_text(size)
+        if len(checked(text, Path("long.arch"), "long").layers) != size:
+            raise SystemExit(f"the spec of {size} layers has another number of layers")
+        pieces[size] = Timed(lambda text=text: checked(text, Path("long.arch"), "long"))  # type: ignore[misc]
+    interleaved(rounds, *pieces.values())
+    print("| layers | time | per layer |\n|---:|---:|---:|")
+    for size, piece in pieces.items():
+        print(f"| {size:,} | {piece.median * 1e3:.1f} ms | {piece.median / size * 1e6:.1f} µs |")
+    first, last = pieces[SIZES[0]].median / SIZES[0], pieces[SIZES[-1]].median / SIZES[-1]
+    print(f"\nA layer of the longest spec takes {last / first:.2f} times as long as one of the shortest.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    path = specs_folder() / "resnet.arch"
+
+    print(f"{rounds} rounds, medians\n")
+    print(ROW.format("network", "archdsl", "forward", "with build", "ratio to forward", "with build"))
+    print("|:---|---:|---:|---:|---:|---:|")
+    compare("resnet152", path.read_text("utf-8"), path, "resnet152", torchvision.models.resnet152, rounds)
+    compare("1,000 layers", long_text(1000), Path("long.arch"), "long", lambda: long_module(1000), rounds)
+    print()
+    linearity(rounds)
+
+
+if __name__ == "__main__":
+    main()
