@@ -13,7 +13,7 @@ MAX_NESTING = 100
 #: Layers after expansion.
 MAX_LAYERS = 20_000
 #: Statements and expressions evaluated for one model.
-MAX_STEPS = 1_000_000
+MAX_STEPS = 300_000
 #: Values of one loop, range, list or text.
 MAX_LENGTH = 10_000
 #: The magnitude of an integer.

@@ -26,7 +26,7 @@ class Recursive(Problem):
     """A block reaches itself."""
 
     code = "E502"
-    text = "block `{name}` calls itself{through}, so that its expansion would never end"
+    text = "`{name}` calls itself{through}, so that its expansion would never end"
     explanation = """
 A spec always ends: blocks cannot reach themselves, directly or through others. Repetition is written
 with `for`.

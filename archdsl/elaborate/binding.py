@@ -83,6 +83,13 @@ def _fields(cls: type[BaseModel]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return names, tuple(name for name in names if cls.model_fields[name].is_required())
 
 
+@cache
+def _holds_tuple(cls: type[BaseModel]) -> bool:
+    """Whether the class has one field, which may be a tuple."""
+    fields = list(cls.model_fields.values())
+    return len(fields) == 1 and "tuple" in str(fields[0].annotation)
+
+
 def tuples(value: Any) -> Any:
     """A list as the tuple that PyTorch's arguments take, inside others too."""
     return tuple(tuples(item) for item in value) if isinstance(value, list | tuple | range) else value
@@ -97,7 +104,7 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
         Located: an argument that is unknown, repeated, missing, surplus, of the wrong type or out of range.
     """
     names, required = _fields(cls)
-    if len(names) == 1 and len(given) > 1 and all(one.name is None for one in given):
+    if len(given) > 1 and _holds_tuple(cls) and all(one.name is None for one in given):
         whole = Span(span.source, given[0].span.start, given[-1].span.end)
         given = [Given(None, tuple(one.value for one in given), whole)]
     bound = assign(what, names, required, given, span)

@@ -233,6 +233,7 @@ class Elaborator:
         before = self.x
         with self.reporting(place):
             if statement.name != "init":
+                place.env.values.setdefault(statement.name, UNKNOWN)
                 helps = (Help(f"to name a value: `let {statement.span.text}`"),)
                 raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
             value = self.evaluator.evaluate(statement.value, place.env, constructs=True)

@@ -251,7 +251,9 @@ class LocalResponseNorm(Layer):
         return x
 
     def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.LocalResponseNorm", (self.size,), changed(self, "alpha", "beta", "k"))
+        # PyTorch's views a volume, which fails behind a permutation.
+        cls = "modules.LocalResponseNorm" if x.rank > 2 else "nn.LocalResponseNorm"
+        return TorchForm(cls, (self.size,), changed(self, "alpha", "beta", "k"))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         # ONNX puts the odd neighbour of an even size on the other side than PyTorch does.

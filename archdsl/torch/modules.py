@@ -102,6 +102,13 @@ class StochasticDepth(nn.Module):
         return f"p={self.p}, mode={self.mode!r}"
 
 
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """nn.LocalResponseNorm that also takes a volume whose memory is not contiguous."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous())
+
+
 class Concat(nn.Module):
     """The input and the operands joined along `dim` (1: channels), `torch.cat`."""
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from archdsl.diagnostics import SpecError
 from archdsl.layers.activation import ReLU
+from archdsl.layers.conv import Conv
 from archdsl.onnx import emit, node_count
 from tests.onnx.cases import Weights, arrays, batch, model_of, network, ops, random_weights, run
 
@@ -329,6 +330,17 @@ def test_batchnorm_folding(case: str) -> None:
     for model in (folded, plain):
         torch.testing.assert_close(run(model, x)["output"], truth(x, weights), rtol=1e-4, atol=1e-4)
     assert all(torch.equal(weights[key], before[key]) for key in before)
+
+
+def test_a_bias_that_two_convolutions_share_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    bias = [0.5, -1.0, 2.0, 0.0]
+    monkeypatch.setattr(Conv, "onnx", lambda self, x, y, g: g.node("Conv", g.input, g.weight("weight"), g.floats(bias)))
+    net = network("a: conv(4, 3, bias=false); n: batchnorm; b: conv(4, 3, bias=false); m: batchnorm")
+    weights = random_weights(net)
+    both = weights | {"a.bias": torch.tensor(bias), "b.bias": torch.tensor(bias)}
+    x = batch(net)
+    truth = norm(conv(norm(conv(x, both, "a", 0), both, "n"), both, "b", 0), both, "m")
+    torch.testing.assert_close(run(model_of(net, weights), x)["output"], truth, rtol=1e-4, atol=1e-4)
 
 
 def test_a_tap_that_is_returned_is_not_folded_away() -> None:

@@ -24,6 +24,13 @@ Args = dict[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
+class Contiguous(nn.Module):
+    """A copy in the order of the axes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.contiguous()
+
+
 class Refusal(Exception):
     """PyTorch refuses what was drawn."""
 
@@ -255,7 +262,12 @@ def _(draw: Draw, x: Tensor) -> Args:
     return args
 
 
-@kind("local_response_norm", lambda args, x: nn.LocalResponseNorm(**args))
+def _local_response_norm(args: Args, x: Tensor) -> nn.Module:
+    """PyTorch's views a volume; a permuted one has to be copied for it."""
+    return nn.Sequential(Contiguous(), nn.LocalResponseNorm(**args))
+
+
+@kind("local_response_norm", _local_response_norm)
 def _(draw: Draw, x: Tensor) -> Args:
     args: Args = {"size": draw(st.integers(1, 5))}
     _maybe(draw, args, "alpha", st.sampled_from([1e-4, 0.5]))
