@@ -50,7 +50,7 @@ def test_marks_stand_under_their_text(text: str, column: int) -> None:
 
 
 def test_marks_of_wide_characters_are_twice_as_long() -> None:
-    _, marks = underlined(render_text([Diagnostic(PROBLEM, span("日本語\""))]))
+    _, marks = underlined(render_text([Diagnostic(PROBLEM, span('日本語"'))]))
     assert marks == " " * 3 + "^" * 7
 
 

@@ -47,7 +47,7 @@ def train(
     """Train by the recipe in the file, or by the default one."""
     if out is not None and resume is not None:
         raise typer.BadParameter("a resumed run stays in its folder: give either --out or --resume")
-    network = network_of(spec, model, parameters, input, option="--param")
+    network = network_of(spec, model, parameters, input, option="--param", run=resume)
     from archdsl.cli.values import recipe_overrides
 
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
@@ -71,7 +71,7 @@ def eval(
     format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
 ) -> None:
     """Accuracy, figures per class, confusion matrix."""
-    network = network_of(spec, model, parameters, input, option="--param")
+    network = network_of(spec, model, parameters, input, option="--param", run=weights)
     from archdsl.cli.values import recipe_overrides
 
     overrides = recipe_overrides(entries, {"dataset": dataset, "root": root, "batch": batch})
@@ -112,7 +112,7 @@ def export(
     no_fold: Annotated[bool, typer.Option("--no-fold", help="Keep batch norm apart from its convolution.")] = False,
     normalize: Annotated[
         str | None,
-        typer.Option(metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or one per channel."),
+        typer.Option(metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or `run`'s."),
     ] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="The largest difference from torch allowed.")] = 1e-4,
 ) -> None:
@@ -120,8 +120,8 @@ def export(
 
     The file is checked and run in ONNX Runtime before it is kept.
     """
-    network = network_of(spec, model, settings, input)
-    statistics = None if normalize is None else mean_and_std(normalize)
+    network = network_of(spec, model, settings, input, run=weights)
+    statistics = None if normalize is None else mean_and_std(normalize, weights)
     from archdsl import export_onnx
 
     module = _module(network, weights)
@@ -133,12 +133,17 @@ def export(
     print(f"largest difference from torch in ONNX Runtime: {difference:.3g}")
 
 
-def mean_and_std(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples."""
+def mean_and_std(text: str, run: str | None = None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples; `run` is what the run in the folder was trained with."""
+    if text == "run" and run is not None and Path(run).is_dir():
+        from archdsl.train.run import RunFolder
+
+        info = RunFolder(Path(run)).read_info()
+        return info.mean, info.std
     try:
         mean, std = (tuple(map(float, part.split(","))) for part in text.split(";"))
     except ValueError:
-        message = f"{text!r} is not MEAN;STD, each a number or one number for each channel, with commas"
+        message = f"{text!r} is not MEAN;STD (numbers, one for each channel), nor `run` with the folder of a run"
         raise typer.BadParameter(message, param_hint="--normalize") from None
     return mean, std
 

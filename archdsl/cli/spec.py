@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from archdsl.elaborate.files import Module
     from archdsl.network import Network
@@ -13,14 +15,30 @@ if TYPE_CHECKING:
 
 
 def network_of(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, option: str = "--set"
+    spec: str,
+    model: str | None,
+    settings: Sequence[str] | None,
+    input: str | None,
+    *,
+    option: str = "--set",
+    run: str | None = None,
 ) -> Network:
-    """The checked network that the options of a command ask for; `option` is the one that gave the settings."""
-    return network_and_file(spec, model, settings, input, option=option)[0]
+    """The checked network that the options of a command ask for.
+
+    `option` is the one that gave the settings. `run` may be the folder of a run: its model, settings and
+    input are then those that hold unless something else is asked for.
+    """
+    return network_and_file(spec, model, settings, input, option=option, run=run)[0]
 
 
 def network_and_file(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, option: str = "--set"
+    spec: str,
+    model: str | None,
+    settings: Sequence[str] | None,
+    input: str | None,
+    *,
+    option: str = "--set",
+    run: str | None = None,
 ) -> tuple[Network, Module]:
     """The network, and the file it is in."""
     from archdsl.cli.options import sizes
@@ -34,6 +52,14 @@ def network_and_file(
         from archdsl.cli.values import model_settings
 
         values = model_settings(settings, option, module.globals)
+    if run is not None and (Path(run) / "run.json").is_file():
+        from archdsl.train.run import RunFolder
+
+        info = RunFolder(Path(run)).read_info()
+        if (model or named or info.model) != info.model:
+            message = f"the weights in {run} are those of the model {info.model}, not of {model or named}"
+            raise typer.BadParameter(message, param_hint="--model")
+        model, shape, values = info.model, shape or info.input, info.settings | values
     return elaborate(module, model or named, input=shape, settings=values), module
 
 

@@ -15,7 +15,7 @@ from archdsl.diagnostics.limits import Recursive
 from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.elaborator import Elaborator, Place
-from archdsl.elaborate.environment import BlockValue, Environment, ModelValue
+from archdsl.elaborate.environment import BlockValue, Environment, KindValue, ModelValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
 from archdsl.elaborate.names import Scope, suggestion
@@ -251,14 +251,16 @@ def _named(bound: Mapping[str, Given]) -> Iterator[Given]:
 
 
 def _plain(value: Any) -> Any:
-    """A parameter's value as plain data."""
+    """A parameter's value as plain data, which can be given as a setting again: a layer or block by its name."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple | range):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    return str(value)
+    if isinstance(value, KindValue):
+        return value.kind
+    return value.name if isinstance(value, BlockValue) else str(value)
 
 
 def _constructs(value: Any) -> Any:

@@ -7,6 +7,7 @@ parser are laid out, so that numbers, sizes and texts stay as they are written.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -562,6 +563,10 @@ class _Column:
     anchor: tuple[int, str]
     members: list[tuple[Line, Atom]]
 
+    def order(self) -> tuple[int, bool]:
+        """Columns are set from left to right; a number ends before a word begins."""
+        return self.anchor[0], self.members[0][1].kind not in NUMBERS
+
     def takes(self, line: Line, atom: Atom) -> bool:
         """Whether the atom, at the same place of a later line, belongs to the column: one of the two is spaced out."""
         last_line, last = self.members[-1]
@@ -572,7 +577,8 @@ class _Column:
 def _align(lines: Sequence[Line]) -> None:
     """Keep columns: an atom with more space before it than it needs that lines up with one in a line nearby.
 
-    Words line up where they begin, numbers where they end, in lines of one indentation without a blank one.
+    Words line up where they begin, numbers where they end, in lines of one indentation without a blank one;
+    numbers in the rows of a table only, which have the same tokens in the same order.
     """
     columns: list[_Column] = []
     indent = 0
@@ -580,26 +586,31 @@ def _align(lines: Sequence[Line]) -> None:
     for line in lines:
         if not line.atoms or line.indent != indent:
             latest, indent = {}, line.indent
+        table = " ".join(atom.kind for atom in line.atoms)
         for atom in line.atoms[1:]:
-            if atom.line == 0 or (atom.gap == 0 and atom.kind not in NUMBERS):
+            if not _can_align(atom):
                 continue
-            column = latest.get(_anchor(atom))
+            anchor = _anchor(atom, table)
+            column = latest.get(anchor)
             if column is None or not column.takes(line, atom):
-                column = _Column(_anchor(atom), [])
-                latest[_anchor(atom)] = column
+                column = latest[anchor] = _Column(anchor, [])
                 columns.append(column)
             column.members.append((line, atom))
-    for column in sorted((one for one in columns if len(one.members) > 1), key=lambda one: one.anchor):
+    for column in sorted((one for one in columns if len(one.members) > 1), key=_Column.order):
         target = max(_position(line, atom) for line, atom in column.members)
         for line, atom in column.members:
             atom.gap += target - _position(line, atom)
 
 
-def _anchor(atom: Atom) -> tuple[int, str]:
-    """Where in its source line an atom lines up, and with what."""
+def _can_align(atom: Atom) -> bool:
+    return atom.line > 0 and atom.kind not in CLOSING and (atom.gap > 0 or atom.kind in NUMBERS)
+
+
+def _anchor(atom: Atom, table: str) -> tuple[int, str]:
+    """Where in its source line an atom lines up, and with what: words, the same sign, comments, or numbers."""
     if atom.kind in NUMBERS:
-        return atom.column + len(atom.text), "a number"
-    return atom.column, "comment" if atom.kind == "COMMENT" else "word"
+        return atom.column + len(atom.text), table
+    return atom.column, "word" if re.match(r"\w", atom.text) else atom.text[0]
 
 
 def _position(line: Line, atom: Atom) -> int:

@@ -64,9 +64,7 @@ class _Call:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self, values: Mapping[str, str]) -> str:
-        parts = [
-            text if i < self.positional else f"{name}={text}" for i, (name, text) in enumerate(values.items())
-        ]
+        parts = [text if i < self.positional else f"{name}={text}" for i, (name, text) in enumerate(values.items())]
         return f"{self.cls}({', '.join(parts)})"
 
 
@@ -232,7 +230,9 @@ def _init_lines(node: LayerNode) -> tuple[str, ...]:
     """The statements behind a layer's construction, with `layer` for the module."""
     lines = []
     for name, initializer in node.init.items():
-        arguments = "".join(f", {key}={value!r}" for key, value in initializer.model_dump(exclude_defaults=True).items())
+        arguments = "".join(
+            f", {key}={value!r}" for key, value in initializer.model_dump(exclude_defaults=True).items()
+        )
         if initializer.kind != "default":
             lines.append(f"nn.init.{initializer.kind}_(layer.{name}{arguments})")
     return (*lines, *(() if node.trainable else ("layer.requires_grad_(False)",)))

@@ -202,14 +202,22 @@ def test_markdown_has_full_names_and_the_totals() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (999, "999"), (1000, "1.00 K"), (714_188_480, "714.2 M"), (999_999, "1.00 M"), (4_089_184_256, "4.09 G")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.00 K"),
+        (714_188_480, "714.2 M"),
+        (999_999, "1.00 M"),
+        (4_089_184_256, "4.09 G"),
+    ],
 )
 def test_humanised(number: int, text: str) -> None:
     assert summary.humanised(number) == text
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(40, "40 B"), (1023, "1023 B"), (1024, "1.00 KB"), (2**20 - 1, "1.00 MB"), (802_816, "784.0 KB")]
+    ("number", "text"),
+    [(40, "40 B"), (1023, "1023 B"), (1024, "1.00 KB"), (2**20 - 1, "1.00 MB"), (802_816, "784.0 KB")],
 )
 def test_memory(number: int, text: str) -> None:
     assert summary.memory(number) == text

@@ -65,7 +65,7 @@ def _sizes(draw: Draw, x: Tensor, low: int, high: int) -> Any:
         return draw(numbers)
     if choice < 19:
         return tuple(draw(numbers) for _ in range(rank))
-    return tuple(draw(numbers) for _ in range(rank + draw(st.sampled_from([-1, 1]))) )
+    return tuple(draw(numbers) for _ in range(rank + draw(st.sampled_from([-1, 1]))))
 
 
 def _maybe(draw: Draw, args: Args, name: str, strategy: st.SearchStrategy[Any], chance: int = 3) -> None:
@@ -594,7 +594,19 @@ class Machine:
         self.budget -= 1
         forms = ["layer"] * 10
         if depth < 3:
-            forms += ["group", "residual", "residual", "inception", "sum", "dense", "scale", "split", "tap", "for", "if"]
+            forms += [
+                "group",
+                "residual",
+                "residual",
+                "inception",
+                "sum",
+                "dense",
+                "scale",
+                "split",
+                "tap",
+                "for",
+                "if",
+            ]
         form = self.draw(st.sampled_from(forms))
         result: Tensor = getattr(self, form)(x, depth)
         return result

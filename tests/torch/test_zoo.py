@@ -37,6 +37,15 @@ def twin(name: str, **options: Any) -> nn.Module:
     return module
 
 
+def settle(module: nn.Module) -> None:
+    """Give batch norms running figures as after training: fresh ones would hide a mistake in folding them."""
+    for key, buffer in module.named_buffers():
+        if key.endswith("running_var"):
+            buffer.uniform_(0.5, 2)
+        elif key.endswith("running_mean"):
+            buffer.normal_(std=0.2)
+
+
 def shapes(state: dict[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
     return {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in state.items()}
 
@@ -60,6 +69,7 @@ def test_keys_and_shapes(name: str) -> None:
 )
 def test_weights_outputs_and_onnx(name: str, tmp_path: Path) -> None:
     theirs = twin(name).eval()
+    settle(theirs)
     with torch.device("meta"):
         ours = zoo.build(name).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
@@ -67,14 +77,14 @@ def test_weights_outputs_and_onnx(name: str, tmp_path: Path) -> None:
     x = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         expected = theirs(x)
-        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-5)
+        scale = max(1.0, expected.abs().max().item())
+        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-5 * scale)
     path = tmp_path / "model.onnx"
     archdsl.export_onnx(ours, path)
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"input": x.numpy()})
-    scale = max(1.0, expected.abs().max().item())
     assert (torch.from_numpy(found) - expected).abs().max().item() <= 1e-5 * scale
 
 

@@ -1,0 +1,30 @@
+"""Syntax trees as plain data without places, so that two texts can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from archdsl.source import Source, Span
+from archdsl.syntax import comments, parse
+
+
+def plain(node: Any) -> Any:
+    """A tree as nested tuples, with the names of its classes and without spans."""
+    if isinstance(node, list | tuple):
+        return tuple(plain(item) for item in node)
+    if not is_dataclass(node):
+        return type(node).__name__, node
+    values = ((one.name, getattr(node, one.name)) for one in fields(node))
+    kept = ((name, plain(value)) for name, value in values if not isinstance(value, Span | Source))
+    return type(node).__name__, *kept
+
+
+def items(text: str) -> Any:
+    """The top level of a text as plain data."""
+    return plain(parse(Source("<test>", text)).items)
+
+
+def comment_texts(text: str) -> list[str]:
+    """The comments of a text in order."""
+    return [span.text.rstrip() for span in comments(Source("<test>", text))]
