@@ -72,7 +72,16 @@ def test_every_command_is_in_the_tour() -> None:
     assert tour == set(COMMANDS)
 
 
-def test_every_link_leads_somewhere() -> None:
-    links = re.findall(r"\]\(((?!https?:)[^)#]+)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), ROOT / "benchmarks" / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(((?!https?:)[^)#\s]+)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages == set(re.findall(r"\]\((\w+\.md)\)", index))

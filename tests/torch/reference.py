@@ -254,7 +254,14 @@ def _(draw: Draw, x: Tensor) -> Args:
     return args
 
 
-@kind("instancenorm", lambda args, x: _nd("InstanceNorm", x)(x.shape[1], **args))
+def _instancenorm(args: Args, x: Tensor) -> nn.Module:
+    """A spec is for training too, where PyTorch also refuses a single cell with running figures."""
+    make = _nd("InstanceNorm", x)
+    make(x.shape[1], **args).train()(x)
+    return make(x.shape[1], **args)
+
+
+@kind("instancenorm", _instancenorm)
 def _(draw: Draw, x: Tensor) -> Args:
     args: Args = {}
     _maybe(draw, args, "affine", st.booleans())
@@ -437,7 +444,7 @@ def _crop(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     if _rank(x) < 1 or len(sizes) != _rank(x) or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True)):
         raise Refusal("does not fit")
     starts = [(m - n) // 2 for n, m in zip(sizes, x.shape[2:], strict=True)]
-    index = (..., *(slice(a, a + n) for a, n in zip(starts, sizes, strict=True)))
+    index = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])
     return lambda tensor: tensor[index]
 
 

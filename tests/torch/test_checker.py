@@ -16,7 +16,11 @@ from tests.torch.reference import Program, specs
 
 #: The longer run is `pytest -m slow tests/torch/test_checker.py`.
 CASES = int(os.environ.get("ARCHDSL_CASES", "10000"))
-QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+
+
+def cases(count: int) -> settings:
+    """That many random cases, however long each takes."""
+    return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
 def compare(program: Program) -> None:
@@ -47,14 +51,14 @@ def compare(program: Program) -> None:
     assert network.flops * len(program.x) == counter.get_total_flops()
 
 
-@settings(max_examples=300, **QUIET)
+@cases(300)
 @given(specs())
 def test_random_specs(program: Program) -> None:
     compare(program)
 
 
 @pytest.mark.slow
-@settings(max_examples=CASES, **QUIET)
+@cases(CASES)
 @given(specs(budget=10))
 def test_many_random_specs(program: Program) -> None:
     compare(program)

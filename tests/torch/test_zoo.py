@@ -151,7 +151,9 @@ def test_builder_arguments_are_parameters(name: str, options: dict[str, Any], se
         rates = [options["drop_rate"]] * 58
     assert [module.p for module in ours.modules() if isinstance(module, nn.Dropout)] == rates
     if settings.get("zero_init_residual"):
-        assert all(not block.bn3.weight.any() for block in ours.layer1)
+        last = [tensor for key, tensor in ours.named_parameters() if key.endswith("bn3.weight")]
+        assert len(last) == 16
+        assert not any(tensor.any() for tensor in last)
 
 
 @pytest.mark.parametrize("size", [64, 96, 256])

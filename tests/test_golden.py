@@ -1,0 +1,98 @@
+"""Specs with their expectations: `accept/` builds, `refuse/CODE/` does not and says why.
+
+ARCHDSL_UPDATE=1 writes the messages of `refuse/` anew; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import archdsl
+from archdsl.diagnostics import CODES, Diagnostic, SpecError, load_all
+from archdsl.diagnostics.render import render_text
+from archdsl.elaborate import check_source, elaborate, load_module, read
+from archdsl.source import Source
+
+HERE = Path(__file__).parent
+ACCEPT = sorted((HERE / "accept").rglob("*.arch"))
+REFUSE = sorted((HERE / "refuse").glob("E*/*.arch"))
+
+load_all()
+#: Codes that no text of a spec gives: they come from paths, options, data, weights and machines.
+WITHOUT_SPEC = {
+    "E003", "E005", "E007", "E009",
+    *(code for code in CODES if "E611" <= code < "E640" or code.startswith("E7")),
+}  # fmt: skip
+
+
+def expectations(path: Path) -> dict[str, str]:
+    """The `key: value` pairs of the first comment."""
+    line = path.read_text().partition("\n")[0]
+    return dict(re.findall(r"(\w+): ([^,]+(?:, (?!\w+: )[^,]+)*)", line.removeprefix("# ")))
+
+
+def errors_of(source: Source, path: Path | None = None) -> tuple[Diagnostic, ...]:
+    """What `check` says, and what a command that needs a model says of a text that `check` accepts."""
+    found, _ = check_source(source, path)
+    if found:
+        return tuple(found)
+    try:
+        elaborate(load_module(source, path))
+    except SpecError as error:
+        return error.diagnostics
+    return ()
+
+
+@pytest.mark.parametrize("path", ACCEPT, ids=lambda path: path.stem)
+def test_accepted(path: Path) -> None:
+    expected = expectations(path)
+    network = archdsl.load(path, model=expected.get("model"))
+    assert network.params == int(expected["params"])
+    assert str(network.output_shape) == expected["output"]
+    if "keys" in expected:
+        assert list(network.state) == expected["keys"].split()
+    if "outputs" in expected:
+        outputs = sorted(f"{name} {shape}" for name, shape in network.output_shapes.items())
+        assert outputs == sorted(expected["outputs"].split(", "))
+    assert check_source(read(path), path)[0] == []
+
+
+@pytest.mark.parametrize("path", REFUSE, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_refused(path: Path) -> None:
+    shown = f"{path.stem}.arch"
+    source = Source(shown, read(path).text)
+    found = errors_of(source, path)
+    assert {one.code for one in found} == {path.parent.name}
+    report = render_text(found) + "\n"
+    expected = path.with_suffix(".txt")
+    if os.environ.get("ARCHDSL_UPDATE") == "1":
+        expected.write_text(report)
+    assert report == expected.read_text()
+
+
+def test_every_code_of_specs_has_a_refused_one() -> None:
+    assert {path.parent.name for path in REFUSE} == set(CODES) - WITHOUT_SPEC
+
+
+def test_every_message_belongs_to_a_spec() -> None:
+    assert {path.with_suffix(".arch") for path in (HERE / "refuse").glob("E*/*.txt")} == set(REFUSE)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_explanation(code: str) -> None:
+    problem = CODES[code]
+    assert problem.explanation.strip()
+    assert bool(problem.wrong) == bool(problem.right)
+    if problem.wrong:
+        assert [one.code for one in errors_of(Source("wrong.arch", problem.wrong))] == [code]
+        assert errors_of(Source("right.arch", problem.right)) == ()
+
+
+def test_codes_of_specs_have_examples() -> None:
+    from_other_files = {"E002", "E004", "E006"}
+    without = {code for code, problem in CODES.items() if not problem.wrong}
+    assert without <= WITHOUT_SPEC | from_other_files
