@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, assert_never
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from archdsl.diagnostics import Frame
 from archdsl.graph import (
@@ -22,6 +22,7 @@ from archdsl.graph import (
     Tap,
     Use,
     layer_nodes,
+    walk,
 )
 from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import BYTES, Shape, Tensor
@@ -102,8 +103,6 @@ class Network:
     @cached_property
     def aux(self) -> tuple[Aux, ...]:
         """The auxiliary heads, in execution order."""
-        from archdsl.graph import walk
-
         return tuple(node for node in walk(self.root) if isinstance(node, Aux))
 
     @cached_property
@@ -159,74 +158,94 @@ class Network:
 
 
 def _rows(root: Group) -> Iterator[LayerInfo]:
-    fields: dict[int, ReceptiveField] = {}
-    rows: list[LayerInfo] = []
-    _visit(root, ReceptiveField.of_input(root.input), fields, rows, aux=False)
-    return iter(rows)
+    rows = _Rows()
+    rows.visit(root, ReceptiveField.of_input(root.input), aux=False)
+    return iter(rows.rows)
 
 
-def _visit(
-    node: AnyNode, field: ReceptiveField, taps: dict[int, ReceptiveField], rows: list[LayerInfo], *, aux: bool
-) -> ReceptiveField:
-    """Append the rows of a node; returns the receptive field behind it."""
+class _Figures(NamedTuple):
+    """What a layer on an input amounts to, wherever it stands."""
 
-    def visit(inner: AnyNode, before: ReceptiveField) -> ReceptiveField:
-        return _visit(inner, before, taps, rows, aux=aux)
-
-    match node:
-        case LayerNode():
-            after = node.layer.receptive_field(field, node.input, node.output)
-            for tap in node.operands:
-                after = after.join(taps[tap.id])
-            rows.append(_row(node, after, aux=aux))
-        case Use():
-            after = taps[node.tap.id]
-        case Group():
-            after = field
-            for inner in node.body:
-                after = visit(inner, after)
-        case Residual():
-            after = visit(node.body, field)
-            after = after.join(field if node.shortcut is None else visit(node.shortcut, field))
-        case Inception() | Sum() | Split():
-            ends = [visit(branch, field) for branch in node.branches]
-            after = ends[0]
-            for end in ends[1:]:
-                after = after.join(end)
-        case Dense():
-            after = field
-            for item in node.items:
-                after = after.join(visit(item, after))
-        case Scale():
-            after = field.join(visit(node.body, field))
-        case Aux():
-            _visit(node.body, field, taps, rows, aux=True)
-            after = field
-        case _:
-            assert_never(node)
-    for tap in node.taps:
-        taps[tap.id] = after
-    return after
+    params: int
+    macs: int
+    param_bytes: int
+    buffer_bytes: int
 
 
-def _row(node: LayerNode, field: ReceptiveField, *, aux: bool) -> LayerInfo:
-    weights = {} if node.shared else node.weights
-    buffers = {} if node.shared else node.buffers
-    params = sum(tensor.numel for tensor in weights.values())
-    return LayerInfo(
-        name=node.name,
-        kind=node.kind,
-        input=node.input,
-        output=node.output,
-        params=params,
-        trainable_params=params if node.trainable else 0,
+class _Rows:
+    """One walk that makes the rows, with the receptive field behind each node."""
+
+    def __init__(self) -> None:
+        self.rows: list[LayerInfo] = []
+        self._taps: dict[int, ReceptiveField] = {}
+        #: Repeated layers are the same object on the same shape.
+        self._figures: dict[tuple[int, Shape], _Figures] = {}
+
+    def visit(self, node: AnyNode, before: ReceptiveField, *, aux: bool) -> ReceptiveField:
+        """Append the rows of a node; returns the receptive field behind it."""
+        match node:
+            case LayerNode():
+                after = node.layer.receptive_field(before, node.input, node.output)
+                for tap in node.operands:
+                    after = after.join(self._taps[tap.id])
+                self.rows.append(self._row(node, after, aux=aux))
+            case Use():
+                after = self._taps[node.tap.id]
+            case Group():
+                after = before
+                for inner in node.body:
+                    after = self.visit(inner, after, aux=aux)
+            case Residual():
+                after = self.visit(node.body, before, aux=aux)
+                after = after.join(before if node.shortcut is None else self.visit(node.shortcut, before, aux=aux))
+            case Inception() | Sum() | Split():
+                first, *others = [self.visit(branch, before, aux=aux) for branch in node.branches]
+                after = reduce(ReceptiveField.join, others, first)
+            case Dense():
+                after = before
+                for item in node.items:
+                    after = after.join(self.visit(item, after, aux=aux))
+            case Scale():
+                after = before.join(self.visit(node.body, before, aux=aux))
+            case Aux():
+                self.visit(node.body, before, aux=True)
+                after = before
+            case _:
+                assert_never(node)
+        for tap in node.taps:
+            self._taps[tap.id] = after
+        return after
+
+    def _row(self, node: LayerNode, field: ReceptiveField, *, aux: bool) -> LayerInfo:
+        key = (id(node.layer), node.input)
+        figures = self._figures.get(key) or self._figures.setdefault(key, _figures(node))
+        params, macs, param_bytes, buffer_bytes = figures
+        if node.shared:
+            params = param_bytes = buffer_bytes = 0
+        return LayerInfo(
+            name=node.name,
+            kind=node.kind,
+            input=node.input,
+            output=node.output,
+            params=params,
+            trainable_params=params if node.trainable else 0,
+            macs=macs,
+            param_bytes=param_bytes,
+            buffer_bytes=buffer_bytes,
+            activation_bytes=node.output.numel * BYTES["float32"],
+            receptive_field=field.sizes,
+            span=node.span,
+            chain=node.chain,
+            shared=node.shared,
+            aux=aux,
+        )
+
+
+def _figures(node: LayerNode) -> _Figures:
+    weights, buffers = node.weights.values(), node.buffers.values()
+    return _Figures(
+        params=sum(tensor.numel for tensor in weights),
         macs=node.macs,
-        param_bytes=sum(tensor.nbytes for tensor in weights.values()),
-        buffer_bytes=sum(tensor.nbytes for tensor in buffers.values()),
-        activation_bytes=node.output.numel * BYTES["float32"],
-        receptive_field=field.sizes,
-        span=node.span,
-        chain=node.chain,
-        shared=node.shared,
-        aux=aux,
+        param_bytes=sum(tensor.nbytes for tensor in weights),
+        buffer_bytes=sum(tensor.nbytes for tensor in buffers),
     )

@@ -149,7 +149,7 @@ def _reason(entry: Any) -> str:
         case "tuple_type":
             return "must be one number for each axis"
         case "literal_error":
-            return f"must be {context['expected']}"
+            return f"must be {context['expected']}".replace("'", '"')
         case "greater_than":
             return f"must be greater than {context['gt']}"
         case "greater_than_equal":

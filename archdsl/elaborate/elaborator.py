@@ -28,7 +28,7 @@ from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, assign, make
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
-from archdsl.elaborate.expansions import Expansion, key_of
+from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed
 from archdsl.elaborate.expressions import Evaluator, describe, is_number, unpack
 from archdsl.elaborate.initialisation import Initialisation, for_layer, setting
 from archdsl.elaborate.names import Scope, check_label, suggestion
@@ -75,7 +75,7 @@ class Place:
 
     def with_env(self, env: Environment) -> Place:
         """The same place with other names in sight; labels and reuse are those of the scope."""
-        return replace(self, env=env)
+        return Place(self.scope, env, self.chain, self.aux, self.blocks, self.made)
 
 
 @dataclass(slots=True)
@@ -103,6 +103,7 @@ class Elaborator:
         self.input: Shape | None = None
         self.given_input: tuple[int, ...] | None = None
         self.expansions: dict[Hashable, Expansion] = {}
+        self.layer_nodes: dict[Hashable, LayerNode] = {}
         #: Keys hold the identity of settings: they must not be collected and their identity used again.
         self.kept_settings: list[Initialisation] = []
 
@@ -133,13 +134,16 @@ class Elaborator:
         """Report what goes wrong inside and go on behind it with an unknown shape."""
         try:
             yield
-        except Stop:
-            raise
-        except Located as error:
-            self.x = None
+        except (Located, Unknown) as error:
+            self.failed(error, place)
+
+    def failed(self, error: Located | Unknown, place: Place) -> None:
+        """Go on with an unknown shape behind a mistake; a passed bound ends everything."""
+        if isinstance(error, Stop):
+            raise error
+        self.x = None
+        if isinstance(error, Located):
             self.report(error, place)
-        except Unknown:
-            self.x = None
 
     @contextmanager
     def nested(self, span: Span) -> Iterator[None]:
@@ -281,8 +285,10 @@ class Elaborator:
         """The node of an item; None for one that makes none, and after a mistake."""
         self.evaluator.step(item.span)
         node: AnyNode | None = None
-        with self.reporting(place):
+        try:
             node = self._form(item, place)
+        except (Located, Unknown) as error:
+            self.failed(error, place)
         if item.tap is not None:
             node = self._keep(item.tap, node, place)
         return node
@@ -532,8 +538,22 @@ class Elaborator:
     ) -> LayerNode | None:
         name = place.scope.full(place.scope.take(label, item.span))
         self._count(1, 0, form.span)
+        given = self.arguments(form.arguments, place) if form.arguments else []
+        key = key_of_layer(cls, form, given, self.x, self.initialisation)
+        node = self.layer_nodes.get(key)
+        if node is None:
+            node = self._new_layer(cls, form, given, item, place)
+            if key is not None:
+                self.layer_nodes[key] = node
+                self.kept_settings.append(self.initialisation)
+        self.x = node.output
+        return renamed(node, name, place.chain)
+
+    def _new_layer(
+        self, cls: type[Layer], form: tree.LayerCall, given: list[Given], item: tree.Item, place: Place
+    ) -> LayerNode:
+        """A layer that was not met before, still without its name."""
         what = f"`{cls.kind}`"
-        given = self.arguments(form.arguments, place)
         init = next((one for one in given if one.name == "init"), None)
         trainable = self._trainable(given, what)
         rest = [one for one in given if one.name not in {"init", "trainable"}]
@@ -554,14 +574,12 @@ class Elaborator:
         weights = layer.weights(x)
         for key, tensor in weights.items():
             self._check_size(f"the {key} of {what}", tensor.shape, form.span)
-        self.x = y
         return LayerNode(
-            name=name,
-            label=name.rpartition(".")[2],
+            name="",
+            label=None,
             input=x,
             output=y,
             span=item.span,
-            chain=place.chain,
             layer=layer,
             operands=operands,
             init=for_layer(cls.kind, weights, self.initialisation, init) if weights else {},
@@ -740,7 +758,7 @@ class Elaborator:
             place_of_first = Note(f"{what} is {first}", form.shortcut.span if form.shortcut else None)
             helps: tuple[Help, ...] = ()
             if shortcut is None and len(first) == len(body.output):
-                helps = (Help("give it a path that changes the shape too: `} shortcut { conv(...) }`"),)
+                helps = (_help_with_shortcut(form, first, body.output),)
             problem = ShapesDiffer("residual", f"{what} is {first}", f"the body is {body.output}")
             note = Note(f"the body gives {body.output}", _last_span(body) or form.body.span)
             raise Located(problem, form.span, label="these cannot be added", notes=(place_of_first, note), helps=helps)
@@ -870,6 +888,17 @@ class Elaborator:
         self._new_output(name, form.kind_span)
         body = self._inner(form.body, replace(place, aux=True), x)
         return None if body is None else Aux(**head, output=x, body=body, output_name=name)
+
+
+def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
+    """A path from `x` to `y`: a 1x1 convolution where its stride can do it."""
+    strides = [s for s in range(1, 9) if tuple((n - 1) // s + 1 for n in x.spatial) == tuple(y.spatial)]
+    if not strides or not x.rank:
+        return Help("give it a path that changes the shape too: `} shortcut { ... }`")
+    stride = f", stride={strides[0]}" if strides[0] > 1 else ""
+    end = Span(form.span.source, form.span.end, form.span.end)
+    mend = f" shortcut {{ conv({y.channels}, 1{stride}) }}"
+    return Help("give the input a path to the same shape", end, mend)
 
 
 def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start: Shape | None) -> tuple[Help, ...]:

@@ -1,19 +1,22 @@
-"""Expansions kept for reuse: the same block on the same input with the same arguments expands to the same nodes.
+"""Expansions kept for reuse: the same call on the same input with the same arguments makes the same nodes.
 
-Deep networks repeat one block many times. The first call is expanded; later ones are copies with other names
-and another chain of calls, which costs a tenth.
+Deep networks repeat one block, or one layer in a loop, many times. The first call is worked out; later ones are
+copies with other names and another chain of calls, which costs a tenth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
 from archdsl.diagnostics import Frame
+from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
 from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, LayerNode, Residual, Scale, Split, Sum, Use
+from archdsl.layers.base import Layer
 from archdsl.shapes import Shape
+from archdsl.syntax import tree
 
 NODES: tuple[type[Any], ...] = (LayerNode, Group, Use, Residual, Inception, Sum, Dense, Scale, Split, Aux)
 #: The fields of each class of node that are copied as they are.
@@ -79,6 +82,17 @@ def _moved(node: N, name: Callable[[str], str], chain: Callable[[tuple[Frame, ..
     return cast("N", new)
 
 
+def renamed(node: LayerNode, name: str, chain: tuple[Frame, ...]) -> LayerNode:
+    """A layer under another name, called from elsewhere."""
+    new = object.__new__(LayerNode)
+    for field in _PLAIN[LayerNode]:
+        _set(new, field, getattr(node, field))
+    _set(new, "name", name)
+    _set(new, "label", name.rpartition(".")[2])
+    _set(new, "chain", chain)
+    return new
+
+
 def frozen(value: object) -> Hashable:
     """A value as a key that is equal for equal values; raises TypeError for one that has no such key (a tap)."""
     match value:
@@ -100,3 +114,16 @@ def key_of(block: BlockValue, env: Environment, x: Shape | None, initialisation:
     except TypeError:
         return None
     return (id(block.definition), arguments, x, id(initialisation), aux)
+
+
+def key_of_layer(
+    cls: type[Layer], form: tree.LayerCall, given: Sequence[Given], x: Shape | None, initialisation: object
+) -> Hashable | None:
+    """The key of a layer: the call in the text, its arguments' values and the input. None for one that takes taps."""
+    if cls.takes_taps or x is None:
+        return None
+    try:
+        values = tuple([frozen(one.value) for one in given])
+    except TypeError:
+        return None
+    return (cls, id(form), values, x, id(initialisation))

@@ -420,6 +420,8 @@ def _wrong_type(span: Span, what: str, expected: str, value: object) -> Located:
     helps: tuple[Help, ...] = ()
     if isinstance(value, float) and "whole number" in expected and "/" in span.text:
         helps = (Help("`//` divides to a whole number"),)
+    elif is_number(value) and "`true` or `false`" in expected:
+        helps = (Help("compare it", span, f"{span.text} != 0"),)
     return Located(WrongType(what, expected, describe(value)), span, helps=helps)
 
 

@@ -521,7 +521,7 @@ class _Writer:
         left = sum(isinstance(entry, list) for entry in bracket.entries)
         for entry in bracket.entries:
             if isinstance(entry, Atom):
-                if entry.breaks:
+                if entry.breaks or self.lines[-1].atoms[-1].kind == "COMMENT":
                     self.line(indent)
                 self.put(entry)
                 continue

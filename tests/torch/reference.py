@@ -444,7 +444,7 @@ def _crop(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     if _rank(x) < 1 or len(sizes) != _rank(x) or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True)):
         raise Refusal("does not fit")
     starts = [(m - n) // 2 for n, m in zip(sizes, x.shape[2:], strict=True)]
-    index = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])
+    index: Any = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])
     return lambda tensor: tensor[index]
 
 
