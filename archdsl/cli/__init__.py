@@ -24,20 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
+        return _run(arguments)
     except BrokenPipeError:
         # The reader has gone (`| head`). Python flushes once more at exit, and that must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
-    return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     from archdsl.diagnostics import SpecError
 
     try:
-        return _command(arguments)
+        code = _command(arguments)
+        sys.stdout.flush()
+        return code
     except SpecError as error:
         from archdsl.cli.report import print_errors
 

@@ -7,7 +7,7 @@ from textwrap import indent
 
 import typer
 
-from archdsl.diagnostics import CODES, Problem, load_all
+from archdsl.diagnostics import CODES, Problem, SpecError, load_all
 
 
 def explanation(code: str) -> str:
@@ -31,11 +31,17 @@ def _first_line(problem: type[Problem]) -> str:
 def _message(text: str) -> str:
     """What the checker really says about a text."""
     from archdsl.diagnostics.render import render_text
-    from archdsl.elaborate import check_source
+    from archdsl.elaborate import check_source, elaborate, load_module
     from archdsl.source import Source
     from archdsl.tables import terminal_width
 
-    found, _ = check_source(Source("example.arch", text))
+    source = Source("example.arch", text)
+    found, _ = check_source(source)
+    if not found:  # nothing wrong with the file: then with what a command wants of it
+        try:
+            elaborate(load_module(source))
+        except SpecError as error:
+            found = list(error.diagnostics)
     return render_text(found, width=terminal_width() - 4).rpartition("\n\n")[0] if found else ""
 
 

@@ -112,7 +112,7 @@ def export(
     no_fold: Annotated[bool, typer.Option("--no-fold", help="Keep batch norm apart from its convolution.")] = False,
     normalize: Annotated[
         str | None,
-        typer.Option(metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or `run`'s."),
+        typer.Option(metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or `run` for the run's own."),
     ] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="The largest difference from torch allowed.")] = 1e-4,
 ) -> None:

@@ -18,7 +18,6 @@ from archdsl.limits import MAX_ERRORS
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.builder import Builder
-from archdsl.syntax.mistakes import PAIRS, after_token, at_character, open_brackets, unclosed
 from archdsl.syntax.separators import RefusedAt, Separators
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
@@ -157,6 +156,8 @@ def comments(source: Source) -> list[Span]:
 
 def _explain(error: UnexpectedInput, source: Source, start: int, end: int) -> Diagnostic:
     """Lark's exception as a diagnostic."""
+    from archdsl.syntax.mistakes import PAIRS, after_token, at_character, open_brackets, unclosed
+
     if isinstance(error, UnexpectedCharacters):
         place = start + (error.pos_in_stream or 0)
         problem = UnexpectedCharacter(f"`{source.text[place]}`")

@@ -441,7 +441,7 @@ def _(draw: Draw, x: Tensor) -> Args:
 def _crop(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     size = args["size"]
     sizes = (size,) * _rank(x) if isinstance(size, int) else size
-    if _rank(x) < 1 or len(sizes) != _rank(x) or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True)):
+    if _rank(x) not in (1, 2, 3) or len(sizes) != _rank(x) or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True)):
         raise Refusal("does not fit")
     starts = [(m - n) // 2 for n, m in zip(sizes, x.shape[2:], strict=True)]
     index: Any = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])
@@ -459,7 +459,7 @@ def _pad_channels(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     step = args.get("stride", 1)
     if more < 0 or before > more:
         raise Refusal("fewer channels")
-    if step > 1 and _rank(x) < 1:
+    if _rank(x) > 3 or (step > 1 and _rank(x) < 1):
         raise Refusal("no spatial axis")
     index = (slice(None), slice(None), *(slice(None, None, step),) * _rank(x))
     pads = (0, 0) * _rank(x) + (before, more - before)

@@ -1,0 +1,108 @@
+"""The built module against torchvision's own: forward, and forward with backward, on the CPU.
+
+    python benchmarks/forward.py [--rounds 15] [--batch 8] [NAME ...]
+
+Both have the same weights and get the same batch, in turns within one process; which of the two begins
+alternates. Forward is in eval mode without gradients, forward with backward in training mode with auxiliary
+heads. Medians are printed; the ratio is the median over rounds of ours over torchvision's: at most 1.00 is
+the aim. The last column is the ratio of torchvision's module against a second copy of itself: the noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+import warnings
+from collections.abc import Callable
+from statistics import median
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from archdsl import zoo
+
+NAMES = ("resnet18", "densenet121", "googlenet", "vgg11")
+ROW = "| {:<12} | {:<20} | {:>9} | {:>11} | {:>5} | {:>5} |"
+
+
+def total(output: object) -> Tensor:
+    """A number to differentiate: the sum of all outputs of a module."""
+    if isinstance(output, Tensor):
+        return output.sum()
+    parts = output.values() if isinstance(output, dict) else output
+    return torch.stack([part.sum() for part in parts]).sum()  # type: ignore[attr-defined]
+
+
+def forward(module: nn.Module, x: Tensor) -> Callable[[], object]:
+    """One pass as in use."""
+
+    def work() -> object:
+        module.eval()
+        with torch.inference_mode():
+            return module(x)
+
+    return work
+
+
+def training_step(module: nn.Module, x: Tensor) -> Callable[[], object]:
+    """One pass as in training, without the optimizer."""
+
+    def work() -> None:
+        module.train()
+        module.zero_grad(set_to_none=True)
+        torch.autograd.backward(total(module(x)))
+
+    return work
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(works: list[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """The times of each piece of work, round by round, each round beginning with another."""
+    for work in works:
+        work()
+    times: list[list[float]] = [[] for _ in works]
+    for i in range(rounds):
+        for j in range(len(works)):
+            which = (i + j) % len(works)
+            times[which].append(seconds(works[which]))
+    return times
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the ratios of the rounds, so that a slow minute hits both."""
+    return median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=8)
+    options = parser.parse_args()
+    print(ROW.format("network", "work", "archdsl", "torchvision", "ratio", "noise"))
+    print(ROW.format("---", "---", "--:", "--:", "--:", "--:"))
+    for name in options.names or NAMES:
+        torch.manual_seed(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = torchvision.models.get_model(name, weights=None)
+        ours = zoo.build(name)
+        ours.load_state_dict(theirs.state_dict())
+        modules = [ours, theirs, copy.deepcopy(theirs)]
+        x = torch.randn(options.batch, 3, 224, 224)
+        for label, make in (("forward", forward), ("forward and backward", training_step)):
+            a, b, c = compare([make(module, x) for module in modules], options.rounds)
+            times = [f"{median(figures) * 1e3:.1f} ms" for figures in (a, b)]
+            print(ROW.format(name, label, *times, f"{ratio(a, b):.2f}", f"{ratio(c, b):.2f}"), flush=True)
+    print(f"\nBatch {options.batch}, {options.rounds} rounds, {torch.get_num_threads()} threads.")
+
+
+if __name__ == "__main__":
+    main()

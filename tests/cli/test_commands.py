@@ -1,0 +1,362 @@
+"""The commands from outside: exit codes, help, what is printed where, what is imported."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archdsl
+from archdsl.cli import main
+from archdsl.cli.app import COMMANDS, application
+from archdsl.diagnostics import CODES, load_all
+
+RIGHT = "model right {\n  input(3x8x8)\n  conv(4, 3)\n}\n"
+WRONG = "model wrong {\n  input(3x8x8)\n  conv(4, 9)\n  linear(2, bia=false)\n}\n"
+HEAVY = ("torch", "torchvision", "numpy", "onnx", "onnxruntime")
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def right(tmp_path: Path) -> str:
+    path = tmp_path / "right.arch"
+    path.write_text(RIGHT, encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> str:
+    path = tmp_path / "wrong.arch"
+    path.write_text(WRONG, encoding="utf-8")
+    return str(path)
+
+
+def example_words(example: str) -> list[str]:
+    """An example as the shell hands it over."""
+    name, *rest = shlex.split(example)
+    assert name == "archdsl"
+    return rest
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command: str, capsys: Capture) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"^  Examples?:\n    archdsl {command}\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", [line for _, *lines in COMMANDS.values() for line in lines])
+def test_examples_parse(example: str) -> None:
+    """Every example names options that exist, with values of their types."""
+    words = example_words(example)
+    command = application(words).get_command(None, words[0])  # type: ignore[attr-defined]
+    command.make_context(words[0], words[1:])
+
+
+def test_help_lists_every_command(capsys: Capture) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in COMMANDS)
+    assert "..." not in text.partition("Commands:")[2]  # no summary is cut
+
+
+def test_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"archdsl {archdsl.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["sumary"],
+        ["summary"],
+        ["summary", "alexnet", "--depth", "0"],
+        ["summary", "alexnet", "--format", "xml"],
+        ["summary", "alexnet", "--columns", "colour"],
+        ["summary", "alexnet", "--set", "classes"],
+        ["summary", "alexnet", "--set", "=3"],
+        ["summary", "alexnet", "--input", "3,224,224"],
+        ["summary", "alexnet", "--input", "3x224x"],
+        ["summary", "alexnet", "--nope"],
+        ["layers", "cnv"],
+        ["explain", "E999"],
+        ["zoo", "no such network"],
+        ["export", "alexnet"],
+        ["train", "lenet", "--out", "a", "--resume", "b"],
+        ["export", "lenet", "-o", "x.onnx", "--normalize", "0.5"],
+    ],
+)
+def test_a_wrong_command_line_is_2(arguments: list[str], capsys: Capture) -> None:
+    assert main(arguments) == 2
+    streams = capsys.readouterr()
+    assert "Usage: archdsl" in streams.err + streams.out
+    assert "Traceback" not in streams.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["summary", "no/such.arch"], "E001"),
+        (["summary", "alexnett"], "E001"),
+        (["summary", "specs"], "E002"),
+        (["check", "no/such.arch"], "E001"),
+        (["show", "no/such.arch", "--stage", "tree"], "E001"),
+        (["summary", "alexnet", "--model", "nope"], "E009"),
+        (["summary", "alexnet", "--set", "clases=3"], "E203"),
+        (["summary", "alexnet", "--set", "classes=1 +"], "E103"),
+        (["summary", "alexnet", "--set", "classes=1/0"], "E302"),
+        (["summary", "alexnet", "--input", "3x8x8"], "E402"),
+        (["train", "lenet", "--set", "epoch=3"], "E601"),
+        (["train", "lenet", "--set", "optimizer.lr=-1"], "E603"),
+    ],
+)
+def test_a_wrong_spec_or_input_is_1(arguments: list[str], code: str, capsys: Capture) -> None:
+    assert main(arguments) == 1
+    streams = capsys.readouterr()
+    assert f"error[{code}]" in streams.err + streams.out
+    assert "Traceback" not in streams.err
+
+
+def test_settings_are_expressions_of_the_language(capsys: Capture) -> None:
+    """Layer figures by hand: lenet with rectifiers, max pooling and 2 + 3 classes."""
+    settings = ["--set", "classes=2 + 3", "--set", "activation=relu", "--set", "pool=maxpool"]
+    assert main(["summary", "lenet", *settings, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["output"] == [5]
+    assert {"relu", "maxpool"} <= {layer["kind"] for layer in found["layers"]}
+    assert found["params"] == 61_706 - 5 * 85
+
+
+def test_input_size(capsys: Capture) -> None:
+    assert main(["summary", "specs/cifar_cnn.arch", "--input", "1x32x32", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["params"] == 5_852_170 - 2 * 9 * 32
+
+
+def test_others_of_the_file_are_named(capsys: Capture) -> None:
+    main(["summary", "vgg16", "--depth", "1"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Other models in this file (--model NAME): vgg11," in text
+    assert "vgg16," not in text.partition("Other models")[2]
+
+
+def test_check_counts_what_it_looked_at(tmp_path: Path, right: str, capsys: Capture) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "two.arch").write_text(RIGHT + RIGHT.replace("right", "left"), encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("not a spec", encoding="utf-8")
+    assert main(["check", str(tmp_path), right]) == 0
+    assert capsys.readouterr().out == "checked 2 files with 3 models: no errors\n"
+
+
+def test_check_reports_all_errors_of_all_files(tmp_path: Path, right: str, wrong: str, capsys: Capture) -> None:
+    (tmp_path / "worse.arch").write_text("model m { input(3x8x8); cnv(3, 3) }", encoding="utf-8")
+    assert main(["check", str(tmp_path), "--format", "concise"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.sub(r"^.*/(\w+\.arch):(\d+):.*? (E\d+) .*", r"\1 \2 \3", line) for line in lines] == [
+        "worse.arch 1 E201",
+        "wrong.arch 3 E402",
+        "wrong.arch 4 E203",
+    ]
+
+
+def test_check_says_an_imported_error_once(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "lib.arch").write_text("block b { cnv(3 3) }", encoding="utf-8")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.arch").write_text('import "lib.arch"\nmodel m { input(3x8x8); b }', encoding="utf-8")
+    assert main(["check", str(tmp_path), "--format", "concise"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_check_for_tools(wrong: str, right: str, capsys: Capture) -> None:
+    assert main(["check", wrong, "--format", "json"]) == 1
+    assert [found["code"] for found in json.loads(capsys.readouterr().out)] == ["E402", "E203"]
+    assert main(["check", right, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["check", wrong, "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=")
+
+
+def test_check_of_an_empty_folder(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["check", str(tmp_path)]) == 2
+    assert "no .arch file" in capsys.readouterr().err
+
+
+def test_no_colour_codes_outside_a_terminal(wrong: str, capsys: Capture) -> None:
+    main(["check", wrong])
+    main(["summary", "lenet"])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_explain_shows_what_the_failing_example_really_says(capsys: Capture) -> None:
+    assert main(["explain", "e402"]) == 0
+    text = capsys.readouterr().out
+    assert "error[E402]" in text
+    assert "out = floor(" in text
+    assert text.rstrip().endswith(CODES["E402"].right)
+
+
+def test_every_code_can_be_explained(capsys: Capture) -> None:
+    load_all()
+    for code, problem in sorted(CODES.items()):
+        assert main(["explain", code]) == 0
+        text = capsys.readouterr().out
+        assert text.startswith(f"{code}: ")
+        if problem.wrong:
+            assert f"error[{code}]" in text
+
+
+def test_layers(capsys: Capture) -> None:
+    assert main(["layers", "conv"]) == 0
+    text = capsys.readouterr().out
+    for argument in ("out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode"):
+        assert re.search(rf"^  {argument} ", text, re.MULTILINE)
+    assert main(["layers", "--format", "json"]) == 0
+    kinds = json.loads(capsys.readouterr().out)
+    assert main(["layers"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n{kind['kind']} " in listed for kind in kinds)
+
+
+def test_zoo(capsys: Capture) -> None:
+    assert main(["zoo", "resnet", "--format", "json"]) == 0
+    found = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert found["resnet18"]["params"] == 11_689_512
+    assert found["resnet18"]["input"] == [3, 224, 224]
+    assert main(["zoo", "alexnet"]) == 0
+    text = capsys.readouterr().out
+    assert "61,100,840" in text
+    assert "One weird trick" in text
+
+
+def test_fmt(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "a.arch"
+    path.write_text("model m{\ninput(3x8x8)\n# kept\nconv( 4,3 )\n}", encoding="utf-8")
+    before = path.read_text(encoding="utf-8")
+    assert main(["fmt", "--check", str(path)]) == 1
+    assert path.read_text(encoding="utf-8") == before
+    assert main(["fmt", str(path)]) == 0
+    after = path.read_text(encoding="utf-8")
+    assert "conv(4, 3)" in after
+    assert "# kept" in after
+    capsys.readouterr()
+    assert main(["fmt", "--check", str(path)]) == 0
+    assert capsys.readouterr().out == "1 file in form already\n"
+
+
+def test_fmt_leaves_a_broken_file_alone(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "broken.arch"
+    path.write_text("model m {", encoding="utf-8")
+    assert main(["fmt", str(path)]) == 1
+    assert path.read_text(encoding="utf-8") == "model m {"
+    assert "broken.arch:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("tree", ["model lenet", "conv(6, "]),
+        ("graph", ["model lenet(", "features: group", "conv(out_channels=6", "1x28x28 -> 6x28x28"]),
+    ],
+)
+def test_show(stage: str, words: list[str], capsys: Capture) -> None:
+    assert main(["show", "lenet", "--stage", stage]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in words)
+
+
+def test_show_graph_names_taps_and_shortcuts(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "m.arch"
+    path.write_text(
+        "model m { input(4x8x8) -> x; residual { conv(4, 3, padding=1) } shortcut { conv(4, 1) }; concat(x) }",
+        encoding="utf-8",
+    )
+    assert main(["show", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert " -> x " in text
+    assert "concat(x)" in text
+    assert "4x8x8 -> 8x8x8" in text
+    assert text.index("body") < text.index("shortcut")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "archdsl", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["summary", "specs/alexnet.arch"],
+        ["summary", "alexnet", "--format", "json"],
+        ["check", "specs/lenet.arch"],
+        ["layers"],
+        ["explain", "E402"],
+        ["zoo", "lenet"],
+        ["fmt", "--check", "specs/lenet.arch"],
+        ["show", "lenet"],
+        ["--help"],
+    ],
+)
+def test_the_front_end_stays_light(arguments: list[str]) -> None:
+    """Neither the heavy packages nor, outside a terminal, Rich."""
+    code = (
+        "import sys; from archdsl.cli import main; code = main(sys.argv[1:]); "
+        "print(code, *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    status, *modules = done.stderr.split()
+    assert status == "0"
+    assert not {*HEAVY, "rich"} & set(modules)
+
+
+def test_a_missing_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from archdsl.cli import main\n"
+        "sys.exit(main(['export', 'lenet', '-o', 'x.onnx']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'pip install "archdsl[torch]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_is_no_error() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m archdsl summary resnet152 | head -1"],  # longer than a pipe's buffer
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("resnet152(")
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "archdsl", "summary", "lenet"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archdsl.loading.find", interrupted)
+    assert main(["summary", "lenet"]) == 130
+
+
+def test_output_in_a_narrow_encoding() -> None:
+    done = run("summary", "lenet", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "61,706" in done.stdout

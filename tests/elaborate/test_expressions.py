@@ -1,0 +1,174 @@
+"""Expressions, compared with Python's own, whose arithmetic they share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archdsl.elaborate.environment import Environment
+from archdsl.elaborate.errors import Located
+from archdsl.elaborate.expressions import Evaluator
+from archdsl.shapes import Shape
+from archdsl.source import Source
+from archdsl.syntax import parse_expression
+
+
+def value(text: str, **names: Any) -> Any:
+    env = Environment()
+    env.values |= names
+    return Evaluator().evaluate(parse_expression(Source("test", text)), env)
+
+
+def code(text: str, **names: Any) -> str:
+    with pytest.raises(Located) as raised:
+        value(text, **names)
+    return raised.value.problem.code
+
+
+NUMBERS = st.one_of(
+    st.integers(0, 20).map(str), st.sampled_from(["a", "b", "0.5", "1e-3"]), st.integers(-3, -1).map("({})".format)
+)
+ARITHMETIC = st.recursive(
+    NUMBERS,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "//", "%"]), inner).map(" ".join),
+        inner.map("({})".format),
+        inner.map("-{}".format),
+        st.tuples(inner, inner).map(lambda two: f"max({two[0]}, {two[1]})"),
+        st.tuples(inner, inner, inner).map(lambda three: f"({three[0]} if {three[1]} < {three[2]} else {three[1]})"),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ARITHMETIC)
+def test_arithmetic_is_pythons(text: str) -> None:
+    try:
+        expected = eval(text, {}, {"a": 3, "b": 2.5, "max": max})
+    except ZeroDivisionError:
+        assert code(text, a=3, b=2.5) == "E302"
+        return
+    found = value(text, a=3, b=2.5)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ARITHMETIC, ARITHMETIC, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), st.sampled_from(["and", "or"]))
+def test_conditions_are_pythons(left: str, right: str, compare: str, join: str) -> None:
+    text = f"not ({left} {compare} {right}) {join} a == 3"
+    try:
+        expected = eval(text, {}, {"a": 3, "b": 2.5, "max": max})
+    except ZeroDivisionError:
+        return
+    assert value(text, a=3, b=2.5) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1..4", [1, 2, 3, 4]),
+        ("2..1", []),
+        ("0..n-1", [0, 1, 2]),
+        ("3x224x224", (3, 224, 224)),
+        ("(1,)", (1,)),
+        ("[1, 2][-1]", 2),
+        ("[1, 2, 3, 4][1:3]", [2, 3]),
+        ("[1, 2, 3, 4][::2]", [1, 3]),
+        ("[64] * 2 + [128]", [64, 64, 128]),
+        ('{a: 1, "b c": 2}["b c"]', 2),
+        ('"a" + "b"', "ab"),
+        ('"same" in ["same", "valid"]', True),
+        ("4 not in 1..3", True),
+        ("2 ** 3 ** 2", 512),
+        ("-2 ** 2", -4),
+        ("7 // 2 * 2 + 7 % 2", 7),
+        ("len([1, 2]) + sum([1, 2]) + min(3, 1) + max([4, 2])", 10),
+        ("list" if False else "range(2, 8, 3)[1]", 5),
+        ("[ceil(1.2), floor(1.8), round(2.5), abs(-3)]", [2, 1, 2, 3]),
+        ("sqrt(9)", 3.0),
+        ("zip([1, 2], [3, 4])", [(1, 3), (2, 4)]),
+        ("enumerate([5, 6], 1)", [(1, 5), (2, 6)]),
+        ("1 if true else 1 // 0", 1),
+        ("false and 1 // 0 == 0", False),
+        ("none == none", True),
+        (r'"a\"b\\c\n"', 'a"b\\c\n'),
+    ],
+)
+def test_value(text: str, expected: Any) -> None:
+    found = value(text, n=3)
+    assert (list(found) if isinstance(found, range) else found) == expected
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(32 * 0.35, 16), (96 * 0.75, 72), (12, 16), (3, 8), (20, 24)])
+def test_divisible_follows_mobilenet(channels: float, expected: int) -> None:
+    """Rounded to a multiple of 8, half up, and up where more than 10 % would be lost."""
+    assert value("divisible(n)", n=channels) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 + true", "E301"),
+        ("1 and true", "E301"),
+        ("not 1", "E301"),
+        ('1 < "a"', "E301"),
+        ("1..2.5", "E301"),
+        ("[1][0.5]", "E301"),
+        ("len(3)", "E301"),
+        ("min([])", "E302"),
+        ("sqrt(-1)", "E302"),
+        ("(-8) ** 0.5", "E302"),
+        ("zip([1], [])", "E302"),
+        ("[1][1]", "E303"),
+        ('{a: 1}["b"]', "E202"),
+        ("unknown", "E202"),
+        ("unknown(1)", "E202"),
+        ("len()", "E302"),
+        ("abs(1, 2)", "E206"),
+        ("10 ** 18 * 100", "E505"),
+        ("2.0 ** 10000", "E505"),
+    ],
+)
+def test_refusal(text: str, expected: str) -> None:
+    assert code(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((784,), {"channels": 784, "features": 784}),
+        ((2, 10), {"channels": 2, "length": 10}),
+        ((3, 8, 9), {"channels": 3, "height": 8, "width": 9}),
+        ((3, 7, 8, 9), {"depth": 7, "height": 8, "width": 9}),
+    ],
+)
+def test_figures_of_the_current_tensor(shape: tuple[int, ...], expected: dict[str, int]) -> None:
+    evaluator = Evaluator()
+    evaluator.has_tensor, evaluator.current = True, Shape(shape)
+    for name in ("channels", "features", "length", "depth", "height", "width"):
+        expression = parse_expression(Source("test", name))
+        if name in expected or name in {"channels", "features"}:
+            assert evaluator.evaluate(expression, Environment()) == expected.get(name, shape[0])
+        else:
+            with pytest.raises(Located, match="current tensor"):
+                evaluator.evaluate(expression, Environment())
+    assert evaluator.evaluate(parse_expression(Source("test", "shape")), Environment()) == shape
+
+
+def test_a_name_of_the_spec_goes_before_a_figure() -> None:
+    evaluator = Evaluator()
+    evaluator.has_tensor, evaluator.current = True, Shape((3, 8, 8))
+    env = Environment()
+    env.values["width"] = 5
+    assert evaluator.evaluate(parse_expression(Source("test", "width")), env) == 5
+
+
+def test_no_number_is_infinite() -> None:
+    assert code("1e308 * 10") == "E505"
+    assert math.isfinite(value("1e308"))

@@ -1,0 +1,80 @@
+"""The examples of docs/language.md, and what it says about names and limits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import archdsl
+from archdsl import limits
+from archdsl.elaborate import check_source
+from archdsl.source import Source
+from archdsl.syntax import format_text
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "language.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+EXAMPLES: list[tuple[str, str]] = re.findall(r"^```(arch|arch-fragment)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def whole(kind: str, text: str) -> str:
+    return text if kind == "arch" else f"model m {{\n  input(3x32x32)\n{text}}}\n"
+
+
+def example(model: str) -> str:
+    return next(text for _, text in EXAMPLES if f"model {model}" in text)
+
+
+@pytest.mark.parametrize(("kind", "text"), EXAMPLES, ids=lambda one: one.partition("\n")[0][:30])
+def test_example_checks(kind: str, text: str) -> None:
+    assert check_source(Source("language.md", whole(kind, text)))[0] == []
+
+
+@pytest.mark.parametrize("text", [text for kind, text in EXAMPLES if kind == "arch"], ids=lambda one: one[:30])
+def test_example_has_the_one_form(text: str) -> None:
+    assert format_text(text) == text
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) > 12
+
+
+def test_names_are_those_of_the_comments() -> None:
+    keys = set(archdsl.load(example("names"), model="names").state)
+    listed = re.findall(r"\b[\w-]+(?:\.[\w-]+)*\.(?:weight|bias)\b", example("names"))
+    assert len(listed) >= 10
+    assert set(listed) <= keys
+
+
+def test_outputs_are_those_of_the_text() -> None:
+    network = archdsl.load(example("two_outputs"))
+    assert set(network.output_shapes) == {"out", "features", "second", "aux1"}
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        limits.MAX_FILE_BYTES, limits.MAX_FILES, limits.MAX_BRACKETS, limits.MAX_EXPRESSION_DEPTH, limits.MAX_NESTING,
+        limits.MAX_LAYERS, limits.MAX_STEPS, limits.MAX_LENGTH,
+    ],
+)  # fmt: skip
+def test_limits_are_those_of_the_page(bound: int) -> None:
+    section = TEXT.partition("## Limits")[2].partition("\n## ")[0]
+    assert f"| {bound:,} |" in section
+
+
+def test_links_inside_the_page_lead_somewhere() -> None:
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)", TEXT, re.MULTILINE)
+    }
+    links = set(re.findall(r"\]\(#([^)]*)\)", TEXT))
+    assert links <= headings
+
+
+def test_keywords_are_all_listed() -> None:
+    grammar = (Path(archdsl.__file__).parent / "syntax" / "grammar.lark").read_text()
+    keywords = set(re.findall(r'^[A-Z]+: "([a-z]+)"$', grammar, re.MULTILINE))
+    section = TEXT.partition("- Keywords")[2].partition("\n- ")[0]
+    assert set(re.findall(r"`([a-z]+)`", section)) == keywords

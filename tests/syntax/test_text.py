@@ -1,0 +1,57 @@
+"""The dump of a tree."""
+
+from __future__ import annotations
+
+from archdsl.source import Source
+from archdsl.syntax import parse, tree_text
+
+TEXT = """\
+import "a.arch"
+from "b.arch" import x, y
+inline block b(n, k = 1 + 2 * 3) {
+  let a, c = (n, k)
+  x{n}: conv(n, 3x3, bias=false) -> t[n - 1]
+  if a == c { relu } else if not true { tanh } else { }
+  for i in 1..n { stem: { relu } }
+  residual when a > 1 { relu } shortcut { tanh }
+  split(2) { relu; relu }
+  init = {conv: zeros}
+}
+model m { input(3); b(1) }
+model v(n = 2) = m()
+train m { lr = 1e-3 }
+"""
+
+DUMP = """\
+ 1  import "a.arch"
+ 2  import "b.arch" x, y
+ 3  inline block b(n, k = 1 + (2 * 3))
+ 4    let a, c = (n, k)
+ 5    x{n}: conv(n, 3x3, bias=false) -> t[n - 1]
+ 6    if a == c
+ 6      relu
+ 6    else
+ 6      if not true
+ 6        tanh
+ 6      else
+ 7    for i in 1..n
+ 7      stem: group
+ 7        relu
+ 8    residual when a > 1
+ 8      relu
+ 8    shortcut
+ 8      tanh
+ 9    split(2)
+ 9      relu
+ 9      relu
+10    set init = {"conv": zeros}
+12  model m
+12    input(3)
+12    b(1)
+13  variant v(n = 2) of m()
+14  train m
+14    set lr = 0.001"""
+
+
+def test_dump() -> None:
+    assert tree_text(parse(Source("test.arch", TEXT))) == DUMP

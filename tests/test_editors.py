@@ -1,0 +1,80 @@
+"""The editors' files know the words of the grammar."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import archdsl
+
+ROOT = Path(__file__).parent.parent
+EDITORS = ROOT / "editors"
+GRAMMAR = (Path(archdsl.__file__).parent / "syntax" / "grammar.lark").read_text()
+KEYWORDS = set(re.findall(r'^[A-Z]+: "([a-z]+)"$', GRAMMAR, re.MULTILINE))
+
+
+def patterns(node: Any) -> list[str]:
+    """Every regular expression of a TextMate grammar."""
+    if isinstance(node, dict):
+        own = [node[key] for key in ("match", "begin", "end") if key in node]
+        return own + [one for value in node.values() for one in patterns(value)]
+    return [one for value in node for one in patterns(value)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("path", sorted(EDITORS.rglob("*.json")), ids=lambda path: path.name)
+def test_json_can_be_read(path: Path) -> None:
+    assert json.loads(path.read_text())
+
+
+def test_the_extension_names_files_that_are_there() -> None:
+    package = json.loads((EDITORS / "vscode" / "package.json").read_text())["contributes"]
+    for one in (package["languages"][0]["configuration"], package["grammars"][0]["path"]):
+        assert (EDITORS / "vscode" / one).is_file()
+
+
+def test_textmate_knows_every_keyword() -> None:
+    grammar = json.loads((EDITORS / "vscode" / "syntaxes" / "arch.tmLanguage.json").read_text())
+    words = patterns(grammar["repository"]["keyword"])
+    assert all(any(re.fullmatch(pattern, word) for pattern in words) for word in KEYWORDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("number", "3x224x224", "3x224x224"),
+        ("number", "5e-4", "5e-4"),
+        ("number", "0.5", "0.5"),
+        ("number", "64", "64"),
+        ("tap", "relu -> t", "-> t"),
+        ("definition", "inline block b(n)", "inline block b"),
+        ("argument", "stride=2", "stride="),
+        ("argument", "a == 2", None),
+    ],
+)
+def test_textmate_finds(name: str, text: str, found: str | None) -> None:
+    grammar = json.loads((EDITORS / "vscode" / "syntaxes" / "arch.tmLanguage.json").read_text())
+    matches = [re.search(pattern, text) for pattern in patterns(grammar["repository"][name])]
+    assert next((match[0] for match in matches if match), None) == found
+
+
+def test_vim_knows_every_keyword() -> None:
+    text = (EDITORS / "vim" / "syntax" / "arch.vim").read_text()
+    words = {word for line in re.findall(r"^syntax keyword \w+ (.*)$", text, re.MULTILINE) for word in line.split()}
+    assert words >= KEYWORDS
+
+
+def test_the_problem_matcher_reads_the_concise_form() -> None:
+    from archdsl.diagnostics.render import render_concise
+    from archdsl.elaborate import check_source
+    from archdsl.source import Source
+
+    package = json.loads((EDITORS / "vscode" / "package.json").read_text())["contributes"]
+    pattern = package["problemMatchers"][0]["pattern"]["regexp"]
+    line = render_concise(check_source(Source("a/b.arch", "model m {\n  input(3)\n  cnov\n}"))[0])
+    match = re.fullmatch(pattern, line)
+    assert match is not None
+    assert match.groups()[:4] == ("a/b.arch", "3", "3", "E201")
