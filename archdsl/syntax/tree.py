@@ -321,7 +321,7 @@ class VariantDef:
 
 @dataclass(slots=True, eq=False, repr=False)
 class TrainDef:
-    """`train { }` for the file's default model, or `train a, b { }`."""
+    """`train a, b { }`, or `train { }` for every model that no other names."""
 
     models: list[Name]
     entries: list[Setting]

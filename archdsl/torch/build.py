@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from torch import nn
 
@@ -69,7 +69,7 @@ class GeneratedModule(nn.Module):
 
     _definition: ClassVar[_Definition]
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., nn.Module], tuple[str, bool, str], dict[str, Any]]:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., nn.Module], tuple[Any, ...], dict[str, Any]]:
         return _empty, tuple(self._definition), self.__dict__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
@@ -78,7 +78,7 @@ class GeneratedModule(nn.Module):
             memo[id(network)] = network  # frozen, so that copies can share it
         twin = _empty(*self._definition)
         memo[id(self)] = twin
-        twin.__setstate__(copy.deepcopy(self.__dict__, memo))
+        cast("Any", twin).__setstate__(copy.deepcopy(self.__dict__, memo))
         return twin
 
 

@@ -441,7 +441,11 @@ def _(draw: Draw, x: Tensor) -> Args:
 def _crop(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     size = args["size"]
     sizes = (size,) * _rank(x) if isinstance(size, int) else size
-    if _rank(x) not in (1, 2, 3) or len(sizes) != _rank(x) or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True)):
+    if (
+        _rank(x) not in (1, 2, 3)
+        or len(sizes) != _rank(x)
+        or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True))
+    ):
         raise Refusal("does not fit")
     starts = [(m - n) // 2 for n, m in zip(sizes, x.shape[2:], strict=True)]
     index: Any = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])

@@ -136,7 +136,8 @@ def test_a_frozen_part_keeps_its_head_still() -> None:
 
 def test_named_outputs() -> None:
     module = module_of(
-        "model m { input(4x6x6); s: { conv(4, 1) -> low; batchnorm; relu }; tanh -> high; sigmoid; output(low, top=high) }"
+        "model m { input(4x6x6); s: { conv(4, 1) -> low; batchnorm; relu }\n"
+        "tanh -> high; sigmoid; output(low, top=high) }"
     )
     x = torch.randn(3, 4, 6, 6)
     for _ in range(2):
