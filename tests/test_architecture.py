@@ -51,7 +51,7 @@ EDGES = {
 #: What functions import when they are called: the price is paid by who needs it, and cycles are cut here.
 LAZY_EDGES = {
     "elaborate": "values recipe",
-    "network": "graph torch",
+    "network": "torch",
     "zoo": "cards elaborate loading",
     "torch": "onnx",
     "train": "torch",

@@ -18,8 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A short command makes many objects and hardly any garbage; by default a tenth of its time would go to
     # looking for some.
     gc.set_threshold(100_000, 20, 20)
-    # Nothing here uses pydantic's plugins; to look for them is to read the metadata of every installed package.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Pydantic would read the metadata of every installed package to look for plugins, for 10 ms.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -60,14 +60,14 @@ def _whole_text(module: Module, loader: Loader) -> str:
     return "\n\n".join([*parts, text.lstrip("\n")])
 
 
-def models_in(module: Module) -> list[str]:
-    """The models of a file that can be built without settings, in the order of the text."""
-    return [name for name, model in module.models.items() if not _open_params(model, module)]
+def models_in(module: Module, given: Collection[str] = ()) -> list[str]:
+    """The models of a file that can be built with the `given` settings alone, in the order of the text."""
+    return [name for name, model in module.models.items() if set(_open_params(model, module)) <= set(given)]
 
 
-def default_model(module: Module) -> str | None:
+def default_model(module: Module, given: Collection[str] = ()) -> str | None:
     """The model a command works on unless told otherwise: the one named as the file, else the first."""
-    names = models_in(module)
+    names = models_in(module) or models_in(module, given)
     stem = Path(module.source.path).stem
     return stem if stem in names else next(iter(names), None)
 
@@ -137,7 +137,7 @@ def elaborate(
     Raises:
         SpecError: there is no such model, a setting it does not have, or anything wrong in it.
     """
-    chosen = name or default_model(module)
+    chosen = name or default_model(module, settings or ())
     if chosen is None:
         params = {model: _open_params(value, module) for model, value in module.models.items()}
         more = "".join(f"; `{model}` needs {', '.join(names)}" for model, names in params.items())

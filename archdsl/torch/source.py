@@ -43,7 +43,8 @@ def _imports(tree: Scope) -> str:
 
 def _main(network: Network, model: str) -> str:
     sizes = ", ".join(map(str, (2, *network.input_shape)))
-    return f'if __name__ == "__main__":\n    model = {model}().eval()\n    print(model)\n    print(model(torch.zeros({sizes})))\n'
+    lines = [f"model = {model}().eval()", "print(model)", f"print(model(torch.zeros({sizes})))"]
+    return "\n    ".join(['if __name__ == "__main__":', *lines]) + "\n"
 
 
 def _leaves(scope: Scope) -> Iterator[Leaf]:

@@ -114,7 +114,7 @@ def test_combinators(name: str) -> None:
 
 def test_aux_heads_run_in_training_only() -> None:
     module = module_of(
-        "block head(n) { aux { h: { adaptive_avgpool(1); flatten; linear(n) } } }"
+        "block head(n) { aux { h: { adaptive_avgpool(1); flatten; linear(n) } } }\n"
         "model m { input(4x6x6); tanh; first: aux { flatten; linear(2) }; inner: head(3); relu; flatten; linear(5) }"
     )
     x = torch.randn(3, 4, 6, 6)
@@ -159,7 +159,7 @@ block basic(planes, stride = 1) {
   }
   relu
 }
-model m(planes, stride) { input(8x9x9); block: basic(planes, stride) }
+model m(planes = 8, stride = 1) { input(8x9x9); block: basic(planes, stride) }
 """
 
 
