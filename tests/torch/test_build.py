@@ -137,7 +137,7 @@ def test_it_compiles_without_a_graph_break(module: Any, x: Tensor, backend: str,
     torch.compiler.reset()
     module.head[2].p = 0.0
     module.train(training)
-    compiled = torch.compile(module, fullgraph=True, backend=backend)
+    compiled: Any = torch.compile(module, fullgraph=True, backend=backend)
     twin = copy.deepcopy(module)
     torch.testing.assert_close(compiled(x), twin(x), rtol=1e-4, atol=1e-5)
 
