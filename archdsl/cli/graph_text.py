@@ -14,10 +14,10 @@ from archdsl.values import spec_text
 def graph_text(network: Network) -> str:
     """One line for each node: label, what it is, its shapes, taps, and its place in the text."""
     root = network.root
-    lines = [(_model(network), f"{root.input} -> {root.output}  {_place(root)}")]
-    lines += [line for node in root.body for line in _lines(node, 1)]
-    wide = max(len(text) for text, _ in lines)
-    return "\n".join(f"{text:<{wide}}  {rest}".rstrip() for text, rest in lines)
+    lines = [line for node in root.body for line in _lines(node, 1)]
+    wide = max((len(text) for text, _ in lines), default=0)
+    head = f"{_model(network)}  {root.input} -> {root.output}  {_place(root)}"
+    return "\n".join([head, *(f"{text:<{wide}}  {rest}".rstrip() for text, rest in lines)])
 
 
 def _model(network: Network) -> str:

@@ -762,7 +762,8 @@ class Elaborator:
             problem = ShapesDiffer("residual", f"{what} is {first}", f"the body is {body.output}")
             note = Note(f"the body gives {body.output}", _last_span(body) or form.body.span)
             raise Located(problem, form.span, label="these cannot be added", notes=(place_of_first, note), helps=helps)
-        if shortcut is not None and not shortcut.body:
+        if shortcut is not None and all(isinstance(one, Group) and not one.taps for one in walk(shortcut)):
+            # Nothing in it: the identity.
             shortcut = None
         return Residual(**head, output=output, body=body, shortcut=shortcut)
 
