@@ -19,7 +19,7 @@ from archdsl.torch import build, load_weights, save_weights
 SPEC = "model m(width = 4) { input(3x8x8); conv: conv(width, 3); bn: batchnorm; flatten; fc: linear(2) }"
 
 
-def module_of(seed: int, **settings: int) -> nn.Module:
+def module_of(seed: int, **settings: Any) -> nn.Module:
     return build(archdsl.load(SPEC, **settings), seed=seed)
 
 
@@ -87,7 +87,7 @@ def codes(error: archdsl.SpecError) -> list[str]:
 def test_another_width_is_named(tmp_path: Path) -> None:
     save_weights(module_of(1, width=5), tmp_path / "m.safetensors")
     module, untouched = module_of(2), module_of(2)
-    with pytest.raises(archdsl.SpecError, match="conv.weight as 5x3x3x3, but the model has 4x3x3x3") as caught:
+    with pytest.raises(archdsl.SpecError, match=r"conv\.weight as 5x3x3x3, but the model has 4x3x3x3") as caught:
         load_weights(module, tmp_path / "m.safetensors")
     assert set(codes(caught.value)) == {"E703"}
     assert same(module, untouched)
