@@ -1,6 +1,6 @@
 """The built module against torchvision's own: forward, and forward with backward, on the CPU.
 
-    python benchmarks/forward.py [--rounds 15] [--batch 8] [NAME ...]
+    python benchmarks/forward.py [--rounds 9] [--batch 4] [NAME ...]
 
 Both have the same weights and get the same batch, in turns within one process; which of the two begins
 alternates. Forward is in eval mode without gradients, forward with backward in training mode with auxiliary
@@ -83,8 +83,8 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batch", type=int, default=4)
     options = parser.parse_args()
     print(ROW.format("network", "work", "archdsl", "torchvision", "ratio", "noise"))
     print(ROW.format("---", "---", "--:", "--:", "--:", "--:"))

@@ -1,6 +1,6 @@
 """ONNX export against `torch.onnx.export(dynamo=True)`: time, nodes, and the speed of the files in ONNX Runtime.
 
-    python benchmarks/onnx_export.py [--rounds 5] [--batch 8] [NAME ...]
+    python benchmarks/onnx_export.py [--rounds 3] [--batch 8] [NAME ...]
 
 Both sides export the same weights to a file with a dynamic batch axis, in turns within one process; medians
 are printed, ratios are torch's figure over ours. `archdsl` writes the file, `archdsl, compared` also checks
@@ -129,7 +129,7 @@ def measure(name: str, folder: Path, rounds: int, batch: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", default=["resnet50", "densenet121"])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
     arguments = parser.parse_args()
     versions = f"torch {torch.__version__}, onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}"

@@ -29,13 +29,14 @@ def source(network: Network, *, inplace: bool = True) -> str:
     model = printer.call(tree).cls
     classes = "\n\n".join(printer.texts)
     settings = ", ".join(f"{name}={value!r}" for name, value in network.settings.items())
-    title = f'"""The network {network.name}({settings}) in PyTorch, written by archdsl."""'.replace("\\", "/")
-    return f"{title}\n\n{_imports(tree)}\n\n{classes}\n\n{_main(network, model)}"
+    title = f"The network {network.name}{f'({settings})' if settings else ''} in PyTorch, written by archdsl."
+    return f"# {' '.join(title.split())}\n\n{_imports(tree, classes)}\n\n{classes}\n\n{_main(network, model)}"
 
 
-def _imports(tree: Scope) -> str:
+def _imports(tree: Scope, classes: str) -> str:
     where = {leaf.form.cls.rpartition(".")[0] for leaf in _leaves(tree)} - {"nn"}
-    lines = ["import collections\n", "import torch", "from torch import nn"]
+    lines = ["import collections\n"] if "collections.OrderedDict" in classes else []
+    lines += ["import torch", "from torch import nn"]
     if "modules" in where:
         lines.append("\nfrom archdsl.torch import modules")
     return "\n".join([*lines, *(f"import {name}" for name in sorted(where - {"modules"}))]) + "\n"
@@ -166,7 +167,10 @@ class _Parameters:
 
     def abstract(self, path: Path, calls: Sequence[_Call]) -> str:
         """The text of one constructor call that suits every instance."""
-        names = dict.fromkeys(name for call in calls for name in call.arguments)
+        order = {name: i for i, name in enumerate(calls[0].defaults)}
+        names = list(dict.fromkeys(name for call in calls for name in call.arguments))
+        split = calls[0].positional
+        names[split:] = sorted(names[split:], key=lambda name: order.get(name, -1))  # as the constructor has them
         rows = {name: [call.arguments.get(name, call.defaults.get(name)) for call in calls] for name in names}
         return calls[0].text({name: self._expression(path, name, row) for name, row in rows.items()})
 

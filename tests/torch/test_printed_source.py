@@ -22,7 +22,7 @@ SPECS = {name: case(body) for name, (body, _) in SEMANTICS.items()} | {
         "model m { input(4x6x6); 7: unit(3); u: unit(5); tanh -> top; output(top) }"
     ),
     "the same class with other numbers": (
-        "block unit(out, k, s, b) { conv: conv(out, k, stride=s, padding=k//2, bias=b); batchnorm; relu; n: groupnorm(out) }\n"
+        "block unit(out, k, s, b) { conv: conv(out, k, stride=s, padding=k//2, bias=b); batchnorm; n: groupnorm(4) }\n"
         "block pair(out, k) { unit(out, k, 1, true); unit(out, 1, 2, false) }\n"
         "model m { input(4x6x6); pair(4, 3); pair(8, 5); pair(8, 3); tail: { x: relu; y-z: tanh; class: { sigmoid } } }"
     ),
