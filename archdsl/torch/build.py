@@ -34,7 +34,7 @@ def build(network: Network, *, seed: int | None = None, inplace: bool = True) ->
     tree = scopes(network, inplace=inplace)
     with seeded(seed):
         module = _instantiate(tree)
-    module.__dict__["_archdsl_network"] = network
+    module.__dict__["__archdsl_network__"] = network
     return module
 
 
@@ -44,7 +44,7 @@ def network_of(module: nn.Module) -> Network:
     Raises:
         SpecError: the module is not what `build` returned, but a part of it, a wrapper, or from elsewhere.
     """
-    network = module.__dict__.get("_archdsl_network")
+    network = module.__dict__.get("__archdsl_network__")
     if not isinstance(network, Network):
         raise SpecError([Diagnostic(NotBuiltFromSpec(type(module).__name__))])
     return network
@@ -65,18 +65,21 @@ class _Definition(NamedTuple):
 
 
 class GeneratedModule(nn.Module):
-    """Base of the classes written for a network: they pickle by their source, not by their name."""
+    """Base of the classes written for a network: they pickle by their source, not by their name.
 
-    _definition: ClassVar[_Definition]
+    What it adds begins with two underscores, as no label of a spec can.
+    """
+
+    __definition__: ClassVar[_Definition]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., nn.Module], tuple[Any, ...], dict[str, Any]]:
-        return _empty, tuple(self._definition), self.__dict__
+        return _empty, tuple(self.__definition__), self.__dict__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
-        network = self.__dict__.get("_archdsl_network")
+        network = self.__dict__.get("__archdsl_network__")
         if network is not None:
             memo[id(network)] = network  # frozen, so that copies can share it
-        twin = _empty(*self._definition)
+        twin = _empty(*self.__definition__)
         memo[id(self)] = twin
         cast("Any", twin).__setstate__(copy.deepcopy(self.__dict__, memo))
         return twin
@@ -102,7 +105,7 @@ def _class(definition: _Definition) -> type[nn.Module]:
     sys.modules[module.__name__] = module
     exec(compile(text, module.__file__, "exec", dont_inherit=True), module.__dict__)
     cls: type[nn.Module] = getattr(module, definition.name)
-    cls._definition = definition  # type: ignore[attr-defined]
+    cls.__definition__ = definition  # type: ignore[attr-defined]
     return cls
 
 
