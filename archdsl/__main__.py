@@ -1,7 +1,5 @@
 """`python -m archdsl`: the command line."""
 
-import sys
+from archdsl.cli import run
 
-from archdsl.cli import main
-
-sys.exit(main())
+run()

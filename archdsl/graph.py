@@ -8,10 +8,11 @@ name is its state_dict prefix); one without is transparent: its children belong 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.diagnostics import Frame
+from archdsl.record import Record
 from archdsl.shapes import Shape, Tensor
 from archdsl.source import Span
 
@@ -29,8 +30,7 @@ class Tap:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Record, kw_only=True):
     """What all nodes have.
 
     name    the state_dict prefix of the node, or of the scope around a transparent one ("" is the model)
@@ -46,9 +46,14 @@ class Node:
     chain: tuple[Frame, ...] = ()
     taps: tuple[Tap, ...] = ()
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, one) == getattr(other, one) for one in self._fields)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerNode(Node):
+    def __hash__(self) -> int:
+        return hash((type(self), self.name, self.span))
+
+
+class LayerNode(Node, kw_only=True):
     """A layer. `operands` are the taps it takes besides the current tensor.
 
     A `shared` layer runs the module of an earlier layer of the same name again, on the same weights.
@@ -56,7 +61,7 @@ class LayerNode(Node):
 
     layer: Layer
     operands: tuple[Tap, ...] = ()
-    init: Mapping[str, Initializer] = field(default_factory=dict)
+    init: Mapping[str, Initializer] = {}
     trainable: bool = True
     shared: bool = False
 
@@ -77,8 +82,7 @@ class LayerNode(Node):
         return self.layer.macs(self.input, self.output)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group(Node):
+class Group(Node, kw_only=True):
     """`{ }`, a block call or the model itself: one node after the other. `block` is the block's name, if it is one."""
 
     body: tuple[AnyNode, ...]
@@ -86,58 +90,50 @@ class Group(Node):
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use(Node):
+class Use(Node, kw_only=True):
     """`use(tap)`: the current tensor is dropped, the tap's takes its place. Never labelled."""
 
     tap: Tap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residual(Node):
+class Residual(Node, kw_only=True):
     """`residual { }`: shortcut(x) + body(x). `shortcut` is None for the identity."""
 
     body: Group
     shortcut: Group | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inception(Node):
+class Inception(Node, kw_only=True):
     """`inception { }`: every branch on x, concatenated on channels."""
 
     branches: tuple[AnyNode, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sum(Node):
+class Sum(Node, kw_only=True):
     """`sum { }`: every branch on x, added."""
 
     branches: tuple[AnyNode, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dense(Node):
+class Dense(Node, kw_only=True):
     """`dense { }`: x becomes [x, f(x)] on channels for each item f in turn."""
 
     items: tuple[AnyNode, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale(Node):
+class Scale(Node, kw_only=True):
     """`scale { }`: x * body(x), broadcast."""
 
     body: Group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split(Node):
+class Split(Node, kw_only=True):
     """`split(k) { }`: x cut into as many equal parts on channels as there are branches, each its own, concatenated."""
 
     branches: tuple[AnyNode, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aux(Node):
+class Aux(Node, kw_only=True):
     """`aux { }`: x goes on unchanged; in training the body is one more output of the model, called `output_name`."""
 
     body: Group

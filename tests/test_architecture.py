@@ -23,6 +23,7 @@ PACKAGE = Path(archdsl.__file__).parent
 EDGES = {
     "version": "",
     "limits": "",
+    "record": "",
     "source": "",
     "shapes": "",
     "diagnostics": "source limits",
@@ -30,10 +31,10 @@ EDGES = {
     "receptive_field": "shapes",
     "layers": "diagnostics values shapes receptive_field",
     "initializers": "diagnostics shapes layers",
-    "syntax": "source limits diagnostics values",
-    "graph": "source diagnostics shapes",
+    "syntax": "source limits diagnostics values record",
+    "graph": "source diagnostics shapes record",
     "network": "source diagnostics shapes receptive_field graph",
-    "elaborate": "source limits diagnostics values shapes initializers layers syntax graph network",
+    "elaborate": "source limits diagnostics values shapes layers syntax graph network record",
     "recipe": "source diagnostics values",
     "zoo": "",
     "cards": "zoo",
@@ -50,7 +51,7 @@ EDGES = {
 
 #: What functions import when they are called: the price is paid by who needs it, and cycles are cut here.
 LAZY_EDGES = {
-    "elaborate": "values recipe",
+    "elaborate": "values initializers recipe",
     "network": "torch",
     "zoo": "cards elaborate loading",
     "torch": "onnx",

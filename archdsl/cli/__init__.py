@@ -6,8 +6,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 #: Exit codes: what was given is wrong; the command line itself is wrong (Typer's own); Ctrl-C.
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
@@ -29,6 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (`| head`). Python flushes once more at exit, and that must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
+
+
+def run() -> NoReturn:
+    """The console script: `main`, and then the end of the process."""
+    code = main()
+    if "torch" in sys.modules:
+        # Its libraries have threads and temporary files to put away.
+        sys.exit(code)
+    # Everything is written. Taking the interpreter apart would be a tenth of a short command's time.
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

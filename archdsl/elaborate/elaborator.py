@@ -7,9 +7,10 @@ from it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Refused
@@ -50,6 +51,7 @@ from archdsl.graph import (
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
 from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
+from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -71,7 +73,7 @@ class Place:
 
     def inside(self, scope: Scope) -> Place:
         """The same place in an inner scope."""
-        return replace(self, scope=scope, made={})
+        return dataclasses.replace(self, scope=scope, made={})
 
     def with_env(self, env: Environment) -> Place:
         """The same place with other names in sight; labels and reuse are those of the scope."""
@@ -424,7 +426,7 @@ class Elaborator:
             tap = self._tap(one, place)
             name = one.name or tap.name
             self._new_output(name, one.span)
-            self.outputs.append(replace(tap, name=name))
+            self.outputs.append(dataclasses.replace(tap, name=name))
 
     def _new_output(self, name: str, span: Span) -> None:
         if name == "out":
@@ -887,7 +889,7 @@ class Elaborator:
             raise Located(Misplaced("`aux` inside `aux`"), form.kind_span)
         name = head["label"] or f"aux{sum(isinstance(key, str) for key in self.aux_names) + 1}"
         self._new_output(name, form.kind_span)
-        body = self._inner(form.body, replace(place, aux=True), x)
+        body = self._inner(form.body, dataclasses.replace(place, aux=True), x)
         return None if body is None else Aux(**head, output=x, body=body, output_name=name)
 
 

@@ -7,29 +7,19 @@ copies with other names and another chain of calls, which costs a tenth.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import TypeVar
 
 from archdsl.diagnostics import Frame
 from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
-from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, LayerNode, Residual, Scale, Split, Sum, Use
+from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, LayerNode, Node, Residual, Scale, Split, Sum
 from archdsl.layers.base import Layer
+from archdsl.record import replace
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 
-NODES: tuple[type[Any], ...] = (LayerNode, Group, Use, Residual, Inception, Sum, Dense, Scale, Split, Aux)
-#: The fields of each class of node that are copied as they are.
-_PLAIN = {
-    cls: tuple(
-        field.name
-        for field in fields(cls)
-        if field.name not in {"name", "chain", "body", "shortcut", "branches", "items"}
-    )
-    for cls in NODES
-}
-_set = object.__setattr__
-N = TypeVar("N")
+N = TypeVar("N", bound=Node)
 
 
 @dataclass(slots=True)
@@ -60,37 +50,31 @@ class Expansion:
 
 
 def _moved(node: N, name: Callable[[str], str], chain: Callable[[tuple[Frame, ...]], tuple[Frame, ...]]) -> N:
-    """A copy of a node under other names. Written out, since dataclasses.replace takes ten times as long."""
-    cls = type(node)
-    new = cast("Any", object.__new__(cls))
-    old = cast("Any", node)
-    for field in _PLAIN[cls]:
-        _set(new, field, getattr(old, field))
-    _set(new, "name", name(old.name))
-    _set(new, "chain", chain(old.chain))
-    match old:
-        case Group(body=children) | Dense(items=children):
-            field = "body" if cls is Group else "items"
-            _set(new, field, tuple([_moved(child, name, chain) for child in children]))
-        case Inception(branches=children) | Sum(branches=children) | Split(branches=children):
-            _set(new, "branches", tuple([_moved(child, name, chain) for child in children]))
+    """A copy of a node and all that is in it under other names."""
+
+    def moved(children: tuple[AnyNode, ...]) -> tuple[AnyNode, ...]:
+        return tuple([_moved(child, name, chain) for child in children])
+
+    new = replace(node, name=name(node.name), chain=chain(node.chain))
+    inside = vars(new)
+    match node:
+        case Group():
+            inside["body"] = moved(node.body)
+        case Dense():
+            inside["items"] = moved(node.items)
+        case Inception() | Sum() | Split():
+            inside["branches"] = moved(node.branches)
         case Residual():
-            _set(new, "body", _moved(old.body, name, chain))
-            _set(new, "shortcut", None if old.shortcut is None else _moved(old.shortcut, name, chain))
+            inside["body"] = _moved(node.body, name, chain)
+            inside["shortcut"] = None if node.shortcut is None else _moved(node.shortcut, name, chain)
         case Scale() | Aux():
-            _set(new, "body", _moved(old.body, name, chain))
-    return cast("N", new)
+            inside["body"] = _moved(node.body, name, chain)
+    return new
 
 
 def renamed(node: LayerNode, name: str, chain: tuple[Frame, ...]) -> LayerNode:
     """A layer under another name, called from elsewhere."""
-    new = object.__new__(LayerNode)
-    for field in _PLAIN[LayerNode]:
-        _set(new, field, getattr(node, field))
-    _set(new, "name", name)
-    _set(new, "label", name.rpartition(".")[2])
-    _set(new, "chain", chain)
-    return new
+    return replace(node, name=name, label=name.rpartition(".")[2], chain=chain)
 
 
 def frozen(value: object) -> Hashable:

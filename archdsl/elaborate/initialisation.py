@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.diagnostics import Help
 from archdsl.diagnostics.names import BadArgument, UnknownName
@@ -11,17 +11,19 @@ from archdsl.elaborate.binding import Given, make
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe
 from archdsl.elaborate.names import suggestion
-from archdsl.initializers import INITIALIZERS, Initializer
 from archdsl.layers import all_kinds
 from archdsl.shapes import Tensor
 from archdsl.source import Span
 from archdsl.values import Construct
 
+if TYPE_CHECKING:
+    from archdsl.initializers import Initializer
+
 #: The names of parameters that a setting can address for layers of every kind.
 PARAMETERS = ("weight", "bias")
 
 #: One `init = ...`: initializers by kind and parameter; the kind "*" stands for all, "" for those with a matrix.
-Rules = Mapping[tuple[str, str], Initializer]
+Rules = Mapping[tuple[str, str], "Initializer"]
 #: The settings in force, the innermost last.
 Initialisation = tuple[Rules, ...]
 
@@ -31,6 +33,8 @@ def initializer(value: Any, span: Span) -> Initializer:
     if not isinstance(value, Construct):
         raise Located(BadArgument("`init`", "init", "must be an initializer", describe(value)), span)
     place = value.span or span
+    from archdsl.initializers import INITIALIZERS
+
     cls = INITIALIZERS.get(value.name)
     if cls is None:
         meant = suggestion(value.name, INITIALIZERS)

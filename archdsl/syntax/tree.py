@@ -1,60 +1,52 @@
 """The syntax tree: what was written, with its places, before anything is known about it.
 
-Nodes are compared by identity and have no repr (`archdsl show --stage tree` prints them): the methods that
-`dataclass` would write for thirty classes are a twentieth of a cold start.
+Nodes are compared by identity; `archdsl show --stage tree` prints them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from archdsl.record import Record
 from archdsl.source import Source, Span
 
 # Expressions
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Literal:
+class Literal(Record):
     """A number, string, `true`, `false`, `none` or a size such as `3x224x224` (a tuple of integers)."""
 
     value: int | float | bool | str | tuple[int, ...] | None
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Name:
+class Name(Record):
     """A name that stands for a value."""
 
     name: str
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class TupleDisplay:
+class TupleDisplay(Record):
     """`(a, b)`."""
 
     items: list[Expr]
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class ListDisplay:
+class ListDisplay(Record):
     """`[a, b]`."""
 
     items: list[Expr]
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class DictDisplay:
+class DictDisplay(Record):
     """`{a: 1, "b": 2}`; the keys are texts."""
 
     pairs: list[tuple[str, Expr]]
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Unary:
+class Unary(Record):
     """`-a`, `+a`, `not a`."""
 
     op: str
@@ -62,8 +54,7 @@ class Unary:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Binary:
+class Binary(Record):
     """Arithmetic, comparison, membership, `and` and `or`."""
 
     op: str
@@ -72,8 +63,7 @@ class Binary:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Conditional:
+class Conditional(Record):
     """`then if test else otherwise`."""
 
     then: Expr
@@ -82,8 +72,7 @@ class Conditional:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class RangeDisplay:
+class RangeDisplay(Record):
     """`first..last`, both included."""
 
     first: Expr
@@ -91,8 +80,7 @@ class RangeDisplay:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Index:
+class Index(Record):
     """`value[index]`."""
 
     value: Expr
@@ -100,8 +88,7 @@ class Index:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Slice:
+class Slice(Record):
     """`value[start:stop:step]`."""
 
     value: Expr
@@ -111,8 +98,7 @@ class Slice:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Argument:
+class Argument(Record):
     """One argument of a call; `name` is None for one by position."""
 
     name: str | None
@@ -120,8 +106,7 @@ class Argument:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Call:
+class Call(Record):
     """`name(arguments)`: a function, an initializer, an optimizer, ..."""
 
     name: str
@@ -148,16 +133,14 @@ Expr = (
 # Statements
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Label:
+class Label(Record):
     """`name:` before an item: texts and expressions in turn (`denselayer{i}`)."""
 
     parts: list[str | Expr]
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class TapTarget:
+class TapTarget(Record):
     """`-> name` or `-> name[index]` behind an item."""
 
     name: str
@@ -165,16 +148,14 @@ class TapTarget:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Body:
+class Body(Record):
     """`{ statements }`."""
 
     statements: list[Statement]
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class LayerCall:
+class LayerCall(Record):
     """A layer, a block call, or one of the statements that look like one (`input`, `use`, `output`, `reuse`)."""
 
     name: str
@@ -183,16 +164,14 @@ class LayerCall:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class GroupForm:
+class GroupForm(Record):
     """A plain `{ }`."""
 
     body: Body
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class ResidualForm:
+class ResidualForm(Record):
     """`residual when condition { } shortcut { }`."""
 
     when: Expr | None
@@ -201,8 +180,7 @@ class ResidualForm:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class CombinatorForm:
+class CombinatorForm(Record):
     """`inception`, `sum`, `dense`, `scale`, `split(k)` or `aux` with its body."""
 
     kind: str
@@ -215,8 +193,7 @@ class CombinatorForm:
 Form = LayerCall | GroupForm | ResidualForm | CombinatorForm
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Item:
+class Item(Record):
     """Something that takes the current tensor and leaves the next, with its label and tap."""
 
     label: Label | None
@@ -225,8 +202,7 @@ class Item:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Let:
+class Let(Record):
     """`let a, b = value`."""
 
     targets: list[Name]
@@ -234,8 +210,7 @@ class Let:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Setting:
+class Setting(Record):
     """`name = value` in a body or in `train { }`."""
 
     name: str
@@ -244,8 +219,7 @@ class Setting:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class For:
+class For(Record):
     """`for a, b in values { }`."""
 
     targets: list[Name]
@@ -254,8 +228,7 @@ class For:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class If:
+class If(Record):
     """`if test { } else ...`; `otherwise` is a body, another `if`, or None."""
 
     test: Expr
@@ -269,8 +242,7 @@ Statement = Item | Let | Setting | For | If
 # Top level
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Param:
+class Param(Record):
     """A parameter of a block or model; without a default it must be given."""
 
     name: str
@@ -278,8 +250,7 @@ class Param:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Import:
+class Import(Record):
     """`import "file"` (`names` is None) or `from "file" import names`."""
 
     path: str
@@ -288,8 +259,7 @@ class Import:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class BlockDef:
+class BlockDef(Record):
     """`block name(params) { }`; an `inline` one opens no scope when it is called without a label."""
 
     name: Name
@@ -299,8 +269,7 @@ class BlockDef:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class ModelDef:
+class ModelDef(Record):
     """`model name(params) { }`."""
 
     name: Name
@@ -309,8 +278,7 @@ class ModelDef:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class VariantDef:
+class VariantDef(Record):
     """`model name(params) = base(arguments)`: what `base` takes and is not given here stays open."""
 
     name: Name
@@ -319,8 +287,7 @@ class VariantDef:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class TrainDef:
+class TrainDef(Record):
     """`train a, b { }`, or `train { }` for every model that no other names."""
 
     models: list[Name]
@@ -331,8 +298,7 @@ class TrainDef:
 TopLevel = Import | BlockDef | ModelDef | VariantDef | TrainDef | Let
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class File:
+class File(Record):
     """A whole `.arch` file. `comments` are the spans of its comments in order."""
 
     source: Source

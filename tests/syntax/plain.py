@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import Any
 
+from archdsl.record import Record
 from archdsl.source import Source, Span
 from archdsl.syntax import comments, parse
 
@@ -13,9 +13,9 @@ def plain(node: Any) -> Any:
     """A tree as nested tuples, with the names of its classes and without spans."""
     if isinstance(node, list | tuple):
         return tuple(plain(item) for item in node)
-    if not is_dataclass(node):
+    if not isinstance(node, Record):
         return type(node).__name__, node
-    values = ((one.name, getattr(node, one.name)) for one in fields(node))
+    values = vars(node).items()
     kept = ((name, plain(value)) for name, value in values if not isinstance(value, Span | Source))
     return type(node).__name__, *kept
 
