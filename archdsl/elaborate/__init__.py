@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,8 @@ def load_module(source: Source, path: Path | None = None) -> Module:
         SpecError: with all errors of syntax, imports and definitions.
     """
     loader = Loader()
-    module = loader.load(source, (path or Path(source.path)).absolute())
+    with _no_collector():
+        module = loader.load(source, (path or Path(source.path)).absolute())
     if loader.diagnostics:
         raise SpecError(loader.diagnostics)
     module.spec = _whole_text(module, loader)
@@ -115,6 +117,18 @@ def _open_params(model: ModelValue, module: Module) -> list[str]:
 
 
 @contextmanager
+def _no_collector() -> Iterator[None]:
+    """No search for garbage: a spec becomes objects that stay, and looking through ever more of them is not linear."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+@contextmanager
 def _deep_recursion() -> Iterator[None]:
     """Room for the nesting that the limits allow: about ten Python frames a level."""
     before = sys.getrecursionlimit()
@@ -150,7 +164,7 @@ def elaborate(
         listed = ", ".join(f"`{one}`" for one in known) or "none"
         problem = UnknownModel(module.source.path, chosen, listed)
         raise SpecError([Diagnostic(problem, path=module.source.path, helps=helps)])
-    with _deep_recursion():
+    with _deep_recursion(), _no_collector():
         return _Run(module, model, input, settings or {}).network()
 
 
