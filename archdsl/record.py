@@ -1,7 +1,8 @@
 """Frozen records that cost nothing to define.
 
 `dataclass(frozen=True)` writes and compiles its methods for every class: half a millisecond each, which for the
-forty kinds of syntax and graph nodes was a tenth of a cold start. Type checkers treat the two alike.
+hundred kinds of syntax nodes, graph nodes and problems was more than a tenth of a cold start. Type checkers treat the
+two alike.
 """
 
 from __future__ import annotations

@@ -15,14 +15,12 @@ there, most of the time goes to reading the text. The specs of 250 to 4,000 laye
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 import torch
 import torchvision
+from timing import Timed, interleaved
 from torch import nn
 
 from archdsl.elaborate import elaborate, load_module
@@ -32,32 +30,6 @@ from archdsl.zoo import specs_folder
 
 SIZES = (250, 500, 1000, 2000, 4000)
 ROW = "| {:<34} | {:>9} | {:>9} | {:>15} | {:>14} | {:>20} |"
-
-
-@dataclass
-class Timed:
-    """A piece of work and how long each of its rounds took, in seconds."""
-
-    work: Callable[[], object]
-    seconds: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        start = time.perf_counter()
-        self.work()
-        self.seconds.append(time.perf_counter() - start)
-
-    @property
-    def median(self) -> float:
-        return median(self.seconds)
-
-
-def interleaved(rounds: int, *pieces: Timed) -> None:
-    """Run the pieces in turns, after one round each that does not count."""
-    for piece in pieces:
-        piece.work()
-    for number in range(rounds):
-        for piece in pieces if number % 2 else pieces[::-1]:
-            piece.run()
 
 
 def checked(text: str, path: Path, model: str) -> Network:

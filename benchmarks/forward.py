@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import copy
-import time
 import warnings
 from collections.abc import Callable
 from statistics import median
 
 import torch
 import torchvision
+from timing import Timed, interleaved
 from torch import Tensor, nn
 
 from archdsl import zoo
@@ -57,27 +57,9 @@ def training_step(module: nn.Module, x: Tensor) -> Callable[[], object]:
     return work
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def compare(works: list[Callable[[], object]], rounds: int) -> list[list[float]]:
-    """The times of each piece of work, round by round, each round beginning with another."""
-    for work in works:
-        work()
-    times: list[list[float]] = [[] for _ in works]
-    for i in range(rounds):
-        for j in range(len(works)):
-            which = (i + j) % len(works)
-            times[which].append(seconds(works[which]))
-    return times
-
-
-def ratio(ours: list[float], theirs: list[float]) -> float:
+def ratio(ours: Timed, theirs: Timed) -> float:
     """The median of the ratios of the rounds, so that a slow minute hits both."""
-    return median(a / b for a, b in zip(ours, theirs, strict=True))
+    return median(a / b for a, b in zip(ours.seconds, theirs.seconds, strict=True))
 
 
 def main() -> None:
@@ -98,8 +80,9 @@ def main() -> None:
         modules = [ours, theirs, copy.deepcopy(theirs)]
         x = torch.randn(options.batch, 3, 224, 224)
         for label, make in (("forward", forward), ("forward and backward", training_step)):
-            a, b, c = compare([make(module, x) for module in modules], options.rounds)
-            times = [f"{median(figures) * 1e3:.1f} ms" for figures in (a, b)]
+            a, b, c = (Timed(make(module, x)) for module in modules)
+            interleaved(options.rounds, a, b, c)
+            times = [f"{piece.median * 1e3:.1f} ms" for piece in (a, b)]
             print(ROW.format(name, label, *times, f"{ratio(a, b):.2f}", f"{ratio(c, b):.2f}"), flush=True)
     print(f"\nBatch {options.batch}, {options.rounds} rounds, {torch.get_num_threads()} threads.")
 

@@ -14,18 +14,15 @@ import contextlib
 import io
 import os
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import onnx
 import onnxruntime
 import torch
 import torchvision
+from timing import Timed, interleaved
 from torch import nn
 
 import archdsl
@@ -35,32 +32,6 @@ from archdsl.torch import network_of
 
 OPSET = 20
 HEADER = "| {:<28} | {:>10} | {:>10} | {:>12} |"
-
-
-@dataclass
-class Timed:
-    """A piece of work and how long each of its rounds took, in seconds."""
-
-    work: Callable[[], object]
-    seconds: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        start = time.perf_counter()
-        self.work()
-        self.seconds.append(time.perf_counter() - start)
-
-    @property
-    def median(self) -> float:
-        return median(self.seconds)
-
-
-def interleaved(rounds: int, *pieces: Timed) -> None:
-    """Run the pieces in turns, after one round each that does not count."""
-    for piece in pieces:
-        piece.work()
-    for number in range(rounds):
-        for piece in pieces if number % 2 else pieces[::-1]:
-            piece.run()
 
 
 def twins(name: str) -> tuple[nn.Module, nn.Module]:

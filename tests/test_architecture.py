@@ -26,7 +26,7 @@ EDGES = {
     "record": "",
     "source": "",
     "shapes": "",
-    "diagnostics": "source limits",
+    "diagnostics": "source limits record",
     "values": "source",
     "receptive_field": "shapes",
     "layers": "diagnostics values shapes receptive_field",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from inspect import get_annotations
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar
+
+from archdsl.record import Record
 
 CODES: dict[str, type[Problem]] = {}
 
 
-@dataclass_transform(frozen_default=True)
-class Problem:
+class Problem(Record):
     """Something wrong, without its place.
 
     A subclass with a `code` is a kind of problem: its annotated fields are the facts, `text` is the
     sentence, a format template over them. `explanation`, `wrong` and `right` are what `archdsl explain`
     shows; both examples are whole specs.
-
-    The fields are bound here rather than by `dataclasses`, whose generated methods would cost a cold
-    start a quarter of a millisecond for each code.
+    Problems with the same facts are equal.
     """
 
     code: ClassVar[str]
@@ -25,12 +23,9 @@ class Problem:
     explanation: ClassVar[str] = ""
     wrong: ClassVar[str] = ""
     right: ClassVar[str] = ""
-    _fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        own = get_annotations(cls)
-        names = (name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
-        cls._fields = (*cls._fields, *names)
+        super().__init_subclass__()
         if "code" in cls.__dict__:
             if cls.code in CODES:
                 raise TypeError(f"{cls.__name__} and {CODES[cls.code].__name__} both have the code {cls.code}")
@@ -40,10 +35,7 @@ class Problem:
         facts = dict(zip(self._fields, args, strict=False)) | kwargs
         if len(args) > len(self._fields) or (set(facts) ^ set(self._fields)):
             raise TypeError(f"{type(self).__name__} takes {self._fields}, not {args} {kwargs}")
-        self.__dict__.update(facts)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen")
+        super().__init__(**facts)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -53,10 +45,6 @@ class Problem:
 
     def __str__(self) -> str:
         return self.text.format(**vars(self))
-
-    def __repr__(self) -> str:
-        facts = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({facts})"
 
 
 class Refused(Exception):

@@ -264,8 +264,7 @@ class Elaborator:
                 try:
                     inner.env.values |= unpack(statement.targets, value, statement.values.span)
                 except Located as error:
-                    self.x = None
-                    self.report(error, place)
+                    self.failed(error, place)
                     return
                 yield from self.items(statement.body, inner)
 
