@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveFloat
 
@@ -18,6 +18,7 @@ from archdsl.zoo import cards_folder
 
 #: In percent.
 Percent = Annotated[FiniteFloat, Field(ge=0, le=100)]
+Task = Literal["classification", "segmentation", "video", "generation", "audio"]
 
 
 class _Table(BaseModel):
@@ -27,11 +28,16 @@ class _Table(BaseModel):
 
 
 class Result(_Table):
-    """An accuracy that was published, in percent. `weights` is torchvision's name for the weights that reach it."""
+    """An accuracy that was published, in percent. `weights` is torchvision's name for the weights that reach it.
+
+    miou, pixel_accuracy  for segmentation: mean intersection over union, and share of pixels that are right
+    """
 
     dataset: str
     top1: Percent | None = None
     top5: Percent | None = None
+    miou: Percent | None = None
+    pixel_accuracy: Percent | None = None
     weights: str = ""
     source: str
 
@@ -44,6 +50,9 @@ class ModelCard(_Table):
     derivation   the sum behind `params`, where it was worked out by hand
     gmacs        10^9 multiply-adds of one forward pass at the default input
     torchvision  the name of torchvision's own, whose weights load unchanged
+    timm         the name of timm's own, which has as many parameters
+    task         what it is for: torchvision keeps its builders by task
+    note         what a reader has to know about the figures: why a library's differ, why its weights do not load
     source       where the figures come from
     paper, authors, year, url  where this network has another paper than its family
     """
@@ -53,6 +62,9 @@ class ModelCard(_Table):
     derivation: str = ""
     gmacs: PositiveFloat | None = None
     torchvision: str = ""
+    timm: str = ""
+    task: Task = "classification"
+    note: str = ""
     source: str
     paper: str = ""
     authors: str = ""

@@ -81,6 +81,12 @@ class LayerNode(Node, kw_only=True):
     def macs(self) -> int:
         return self.layer.macs(self.input, self.output)
 
+    def key(self, name: str) -> str:
+        """The state_dict's key of the layer's weight or buffer `name`."""
+        if self.layer.is_parameter:
+            return self.name
+        return f"{self.name}.{name}" if self.name else name
+
 
 class Group(Node, kw_only=True):
     """`{ }`, a block call or the model itself: one node after the other. `block` is the block's name, if it is one."""

@@ -25,7 +25,7 @@ from archdsl.graph import (
     walk,
 )
 from archdsl.receptive_field import ReceptiveField
-from archdsl.shapes import BYTES, Shape, Tensor
+from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.source import Span
 
 if TYPE_CHECKING:
@@ -146,9 +146,8 @@ class Network:
         """The entries of the state_dict by their keys: parameters and buffers, in PyTorch's order of layers."""
         entries: dict[str, Tensor] = {}
         for node in layer_nodes(self.root):
-            prefix = f"{node.name}." if node.name else ""
-            entries |= {prefix + name: tensor for name, tensor in (node.weights | node.buffers).items()}
-        return entries
+            entries |= {node.key(name): tensor for name, tensor in (node.weights | node.buffers).items()}
+        return in_module_order(entries)
 
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The network as a torch.nn.Module, freshly initialised (from `seed`, where one is given)."""

@@ -77,4 +77,11 @@ class ReceptiveField:
         """Behind an addition, product or concatenation of two tensors: the larger on each axis."""
         size = tuple(map(max, self.size, other.size))
         jump = tuple(map(max, self.jump, other.jump))
-        return replace(self, size=size, jump=jump)
+        extent = tuple(map(max, self.extent, other.extent))
+        axes = tuple(one | another for one, another in zip(self.axes, other.axes, strict=True))
+        return replace(self, size=size, jump=jump, extent=extent, axes=axes)
+
+    def nothing(self, rank: int) -> ReceptiveField:
+        """That of a tensor with `rank` axes that does not depend on the input."""
+        none = (0,) * len(self.size)
+        return ReceptiveField(none, self.jump, (1,) * len(self.extent), (frozenset(),) * rank)

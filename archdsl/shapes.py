@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
@@ -99,3 +100,17 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
     if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
         return None
     return Shape(map(max, a, b))
+
+
+def in_module_order(entries: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries as a state_dict has them: a module's own before those of the modules inside it."""
+    own = {key: tensor for key, tensor in entries.items() if "." not in key}
+    inner: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in entries.items():
+        if key not in own:
+            child, _, rest = key.partition(".")
+            inner.setdefault(child, {})[rest] = tensor
+    if not inner:
+        return own
+    parts = {child: in_module_order(inside) for child, inside in inner.items()}
+    return own | {f"{child}.{key}": tensor for child, inside in parts.items() for key, tensor in inside.items()}

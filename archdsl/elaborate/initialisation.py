@@ -83,11 +83,13 @@ def for_layer(
 ) -> dict[str, Initializer]:
     """The initializer of each weight of a layer; those that PyTorch's default is for are left out.
 
-    `own` is the layer's argument `init`: an initializer for its `weight`, or a dictionary by parameter.
+    `own` is the layer's argument `init`: an initializer for its `weight` (or its only parameter, whatever that
+    is called), or a dictionary by parameter.
     """
     chosen: dict[str, Initializer] = {}
     if own is not None and own.value is not None:
-        by_name = own.value if isinstance(own.value, dict) else {"weight": own.value}
+        main = next(iter(weights)) if len(weights) == 1 else "weight"
+        by_name = own.value if isinstance(own.value, dict) else {main: own.value}
         for name, value in by_name.items():
             if name not in weights:
                 known = ", ".join(f"`{one}`" for one in weights) or "none"

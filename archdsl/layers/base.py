@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from archdsl.diagnostics.problem import Refused
 from archdsl.diagnostics.shapes import WrongArgumentForShape, WrongRank
 from archdsl.receptive_field import ReceptiveField
-from archdsl.shapes import Shape, Tensor, Window
+from archdsl.shapes import Shape, Tensor, Window, in_module_order
 
 #: An integer, or one integer for each spatial axis.
 Positive = Annotated[int, Field(gt=0)]
@@ -95,6 +95,8 @@ class Layer(BaseModel):
     saves_output: ClassVar[bool] = False
     #: True where PyTorch's twin has `inplace`, and the builder may switch it on where nobody can tell.
     can_run_inplace: ClassVar[bool] = False
+    #: True where the one weight is a parameter of the scope itself, called by the layer's label.
+    is_parameter: ClassVar[bool] = False
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -122,6 +124,10 @@ class Layer(BaseModel):
     def buffers(self, x: Shape) -> dict[str, Tensor]:
         """The buffers by their names in the state_dict, in PyTorch's order."""
         return {}
+
+    def state(self, x: Shape) -> dict[str, Tensor]:
+        """Weights and buffers by their names in the state_dict, in its order."""
+        return in_module_order(self.weights(x) | self.buffers(x))
 
     def macs(self, x: Shape, y: Shape) -> int:
         """Multiply-adds for one sample. A multiply-add is one; a bias, a norm, an activation or a pool adds none."""

@@ -19,6 +19,7 @@ from archdsl.shapes import Shape, Tensor
 
 #: What is added to the variance. PyTorch wants more than 0 where it trains a batch norm.
 Epsilon = Annotated[float, Field(ge=0)]
+_Deviation = Annotated[float, Field(gt=0)]
 
 
 def _affine(sizes: Shape, *, affine: bool = True, bias: bool = True) -> dict[str, Tensor]:
@@ -193,6 +194,66 @@ class LayerNorm(Layer):
             return _scale_and_shift(value, sizes, g)
         affine = [g.weight(name) for name in ("weight", "bias") if g.has(name)]
         return g.node("LayerNormalization", g.input, *affine, axis=first, epsilon=self.eps)
+
+
+class ChannelLayerNorm(Layer):
+    """Layer normalisation over the channels of each position, as torchvision's LayerNorm2d.
+
+    (x - E[x]) / sqrt(Var[x] + eps) * weight + bias (Ba, Kiros, Hinton 2016; for maps: Liu and others 2022).
+    Weights 2*channels.
+    """
+
+    kind: ClassVar[str] = "channel_layernorm"
+
+    eps: Epsilon = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        return x
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        return _affine(Shape((x.channels,)), affine=self.elementwise_affine, bias=self.bias)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field.mix(0)
+
+    def torch(self, x: Shape) -> TorchForm:
+        keywords = changed(self, "eps", "elementwise_affine", "bias")
+        return TorchForm("modules.ChannelLayerNorm", (x.channels,), keywords)
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return _scale_and_shift(_normalise(g.input, [1], self.eps, g), _per_channel(x), g)
+
+
+class Normalize(Layer):
+    """(x - mean) / std with fixed numbers, one of each or one for each channel; no parameters.
+
+    It makes the preparation of pictures part of the network, or divides scores by a temperature.
+    """
+
+    kind: ClassVar[str] = "normalize"
+
+    mean: float | tuple[float, ...] = 0.0
+    std: _Deviation | tuple[_Deviation, ...] = 1.0
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if isinstance(values, tuple) and len(values) != x.channels:
+                reason = f"{name} has {len(values)} numbers, but the input {x} has {x.channels} channels"
+                raise Refused(WrongArgumentForShape(self.kind, reason), argument=name)
+        return x
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Normalize", keywords=changed(self, "mean", "std"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        centred = g.node("Sub", g.input, self._operand(self.mean, x, g))
+        return g.node("Div", centred, self._operand(self.std, x, g))
+
+    def _operand(self, values: float | tuple[float, ...], x: Shape, g: OnnxBuilder) -> str:
+        return g.floats(values, _per_channel(x)) if isinstance(values, tuple) else g.scalar(values)
 
 
 class GroupNorm(Layer):

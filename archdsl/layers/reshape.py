@@ -1,11 +1,13 @@
-"""Layers that only arrange: flatten, unflatten, permute, transpose, squeeze, unsqueeze, identity.
+"""Layers that only arrange: flatten, unflatten, permute, transpose, squeeze, unsqueeze, select, narrow, identity.
 
 Axes count as in PyTorch, the batch axis is 0 and stays where it is. Their outputs are views of their
 inputs, hence `saves_output`: to overwrite one is to overwrite the other.
 """
 
 from math import prod
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from archdsl.diagnostics.problem import Refused
 from archdsl.diagnostics.shapes import WrongArgumentForShape
@@ -211,3 +213,64 @@ class Unsqueeze(_View):
         if axis < len(x):
             return TorchForm("nn.Unflatten", (axis + 1, (1, x[axis])))
         return TorchForm("nn.Unflatten", (axis, (x[-1], 1)))
+
+
+class Select(_View):
+    """One position of an axis, which goes, `torch.select`; a negative `index` counts from the end."""
+
+    kind: ClassVar[str] = "select"
+
+    dim: int
+    index: int
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        axis = position(self, "dim", self.dim, x)
+        if not -x[axis] <= self.index < x[axis]:
+            reason = f"index {self.index} does not exist: dim={self.dim} of the input {x} has {x[axis]} positions"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="index")
+        if len(x) == 1:
+            reason = f"nothing of the input {x} would be left beside the batch axis"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dim")
+        return Shape((*x[:axis], *x[axis + 1 :]))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        axis = position(self, "dim", self.dim, x)
+        return field.arrange((*field.axes[:axis], *field.axes[axis + 1 :]))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Select", (self.dim, self.index))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        axis = position(self, "dim", self.dim, x) + 1
+        return onnx_reshape(g, g.node("Gather", g.input, g.ints([self.index]), axis=axis), y)
+
+
+class Narrow(_View):
+    """The positions `start` to `start + length` of an axis, `torch.narrow`; a negative `start` counts from the end."""
+
+    kind: ClassVar[str] = "narrow"
+
+    dim: int
+    start: int
+    length: Annotated[int, Field(gt=0)]
+
+    def first(self, x: Shape) -> int:
+        """The first position that stays; refuses those that do not exist."""
+        size = x[position(self, "dim", self.dim, x)]
+        first = self.start + size if self.start < 0 else self.start
+        if not 0 <= first <= size - self.length:
+            reason = f"{self.length} positions from {self.start} on do not exist: dim={self.dim} of {x} has {size}"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="start")
+        return first
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        axis = position(self, "dim", self.dim, x)
+        self.first(x)
+        return Shape((*x[:axis], self.length, *x[axis + 1 :]))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Narrow", (self.dim, self.start, self.length))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        first, axis = self.first(x), position(self, "dim", self.dim, x) + 1
+        return g.node("Slice", g.input, g.ints([first]), g.ints([first + self.length]), g.ints([axis]))

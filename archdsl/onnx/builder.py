@@ -130,7 +130,7 @@ class GraphBuilder:
         self._graph = graph
         self._entries = node.weights | node.buffers
         self._scope = node.name or node.layer.kind
-        self._prefix = f"{node.name}." if node.name else ""
+        self._node = node
 
     def has(self, name: str) -> bool:
         """Whether the layer has this parameter or buffer."""
@@ -138,7 +138,7 @@ class GraphBuilder:
 
     def weight(self, name: str) -> str:
         """The initializer that holds the layer's parameter or buffer `name`."""
-        return self._graph.weight(self._prefix + name)
+        return self._graph.weight(self._node.key(name))
 
     def ints(self, values: Sequence[int]) -> str:
         """An int64 vector constant, shared where the same one is used again."""

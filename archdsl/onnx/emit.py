@@ -27,7 +27,7 @@ from archdsl.graph import (
 )
 from archdsl.network import Network
 from archdsl.onnx.builder import Array, Names, OnnxGraph, to_proto
-from archdsl.onnx.passes import arrays_of, compute_constants, drop_unused, fold, merge_equal
+from archdsl.onnx.passes import arrays_of, broadcast_parameters, compute_constants, drop_unused, fold, merge_equal
 from archdsl.shapes import Shape
 from archdsl.version import __version__
 
@@ -65,6 +65,7 @@ def emit(
     _name_outputs(graph, outputs, names)
     drop_unused(graph, names)
     arrays = compute_constants(graph, arrays_of(graph, network, weights))
+    arrays = broadcast_parameters(graph, arrays, names)
     if fold_batchnorm:
         arrays = fold(graph, arrays, names)
     return _model(network, graph, merge_equal(graph, arrays), names)

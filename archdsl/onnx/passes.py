@@ -71,6 +71,24 @@ def _rearranged(node: OnnxNode, inputs: list[Array]) -> Array:
     return array.reshape([size or array.shape[axis] for axis, size in enumerate(inputs[1].tolist())])
 
 
+def broadcast_parameters(graph: OnnxGraph, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
+    """Let sums and products read a parameter itself, not its copy for each sample: they repeat it anyway.
+
+    The other operand must have the batch axis already. Returns the arrays left.
+    """
+    copies = {
+        node.outputs[0]: node.inputs[0]
+        for node in graph.nodes
+        if node.op == "Expand" and node.inputs[0] in arrays and node.outputs[0] not in outputs
+    }
+    for node in graph.nodes:
+        batched = [value for value in node.inputs if value not in copies and value not in arrays]
+        if node.op in ("Add", "Mul") and batched:
+            node.inputs = [copies.get(value, value) for value in node.inputs]
+    drop_unused(graph, outputs)
+    return _used(graph, arrays)
+
+
 def _used(graph: OnnxGraph, arrays: Arrays) -> Arrays:
     used = {value for node in graph.nodes for value in node.inputs}
     return {name: array for name, array in arrays.items() if name in used}

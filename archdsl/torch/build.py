@@ -115,7 +115,10 @@ def _instantiate(scope: Scope) -> nn.Module:
         return nn.Sequential(OrderedDict(children))
     module = _class(_Definition(scope.cls, scope.plain, "" if scope.plain else scope.forward))()
     for label, child in children:
-        module.add_module(label, child)
+        if isinstance(child, modules.Parameter):
+            module.register_parameter(label, child.value)
+        else:
+            module.add_module(label, child)
     return module
 
 

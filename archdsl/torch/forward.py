@@ -39,6 +39,11 @@ class Leaf:
     form: TorchForm
     node: LayerNode
 
+    @property
+    def is_parameter(self) -> bool:
+        """Whether the module's one weight is what the scope around holds, under the layer's label."""
+        return self.node.layer.is_parameter
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -228,7 +233,11 @@ class _Writer:
         operands = [self._taps[tap.id] for tap in node.operands]
         self.plain = self.plain and not operands
         label = self._register(node, Leaf(form, node))
-        self._line(f"{target} = {member(label)}({', '.join([x, *operands])})")
+        if node.layer.is_parameter:
+            self.plain = False
+            self._line(f"{target} = {member(label)}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
+        else:
+            self._line(f"{target} = {member(label)}({', '.join([x, *operands])})")
         return target
 
     def _register(self, node: AnyNode, child: Leaf | Scope) -> str:

@@ -1,4 +1,4 @@
-"""The modules that PyTorch has no class for. None has parameters; all work on a batch."""
+"""The modules that PyTorch has no class for. All work on a batch."""
 
 from __future__ import annotations
 
@@ -139,3 +139,73 @@ class Mul(nn.Module):
         for operand in operands:
             x = x * operand
         return x
+
+
+class Select(nn.Module):
+    """One position of an axis, which goes, `torch.select`. `dim` counts the batch axis as 0."""
+
+    def __init__(self, dim: int, index: int) -> None:
+        super().__init__()
+        self.dim, self.index = dim, index
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.select(self.dim, self.index)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, index={self.index}"
+
+
+class Narrow(nn.Module):
+    """The positions `start` to `start + length` of an axis, `torch.narrow`. `dim` counts the batch axis as 0."""
+
+    def __init__(self, dim: int, start: int, length: int) -> None:
+        super().__init__()
+        self.dim, self.start, self.length = dim, start, length
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.narrow(self.dim, self.start, self.length)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, start={self.start}, length={self.length}"
+
+
+class Normalize(nn.Module):
+    """(x - mean) / std with fixed numbers, one of each or one for each channel."""
+
+    def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Not buffers: those would be lost where a module is made on the meta device and its state loaded.
+        return (x - self._operand(self.mean, x)) / self._operand(self.std, x)
+
+    def _operand(self, values: float | Sequence[float], x: Tensor) -> Tensor | float:
+        if isinstance(values, int | float):
+            return values
+        return x.new_tensor(values).reshape(-1, *[1] * (x.dim() - 2))
+
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}"
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """nn.LayerNorm over the channels of each position: axis 1 instead of the last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Parameter(nn.Module):
+    """A learned tensor in place of the input, the same for each sample. Its shape may have a batch axis of 1."""
+
+    def __init__(self, size: Sequence[int], batch_axis: bool = False) -> None:
+        super().__init__()
+        self.size, self.batch_axis = tuple(size), batch_axis
+        self.value = nn.Parameter(torch.zeros((1, *self.size) if batch_axis else self.size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.value.expand(x.shape[0], *self.size)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, batch_axis={self.batch_axis}"

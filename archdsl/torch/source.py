@@ -34,7 +34,7 @@ def source(network: Network, *, inplace: bool = True) -> str:
 
 
 def _imports(tree: Scope, classes: str) -> str:
-    where = {leaf.form.cls.rpartition(".")[0] for leaf in _leaves(tree)} - {"nn"}
+    where = {leaf.form.cls.rpartition(".")[0] for leaf in _leaves(tree) if not leaf.is_parameter} - {"nn"}
     lines = ["import collections\n"] if "collections.OrderedDict" in classes else []
     lines += ["import torch", "from torch import nn"]
     if "modules" in where:
@@ -78,7 +78,10 @@ def _signature(cls: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     return tuple(p.name for p in named), {p.name: p.default for p in named if p.default is not p.empty}
 
 
-def _layer_call(form: TorchForm) -> _Call:
+def _layer_call(leaf: Leaf) -> _Call:
+    form = leaf.form
+    if leaf.is_parameter:
+        return _Call("torch.zeros", {"size": tuple(leaf.node.weights["value"].shape)}, 1)
     names, defaults = _signature(form.cls)
     names += tuple(f"argument{i}" for i in range(len(names), len(form.arguments)))
     arguments = dict(zip(names, form.arguments, strict=False)) | dict(form.keywords)
@@ -129,7 +132,7 @@ class _Printer:
         for label, child in scope.children.items():
             path = (*prefix, label)
             if isinstance(child, Leaf):
-                calls[path] = _layer_call(child.form)
+                calls[path] = _layer_call(child)
             elif child.cls is None:
                 calls |= self._inner_calls(child, path)
             else:
@@ -200,9 +203,17 @@ def _class_text(name: str, scope: Scope, parameters: Sequence[str], texts: Mappi
         return "\n".join([*lines, "        )", *init, ""])
     lines = [f"class {name}(nn.Module):", head, "        super().__init__()"]
     for label, text in children:
-        target = member(label)
-        lines.append(f'        self.add_module("{label}", {text})' if "(" in target else f"        {target} = {text}")
+        lines.append(f"        {_assignment(label, text, scope.children[label])}")
     return "\n".join([*lines, *init, "", scope.forward])
+
+
+def _assignment(label: str, text: str, child: Leaf | Scope) -> str:
+    """The statement that makes a child a member; a label that is no name in Python has to be registered."""
+    direct = isinstance(child, Leaf) and child.is_parameter
+    text = f"nn.Parameter({text})" if direct else text
+    if "(" not in member(label):
+        return f"{member(label)} = {text}"
+    return f'self.{"register_parameter" if direct else "add_module"}("{label}", {text})'
 
 
 def _deeper(child: tuple[str, str]) -> tuple[str, str]:
@@ -239,7 +250,8 @@ def _init_lines(node: LayerNode) -> tuple[str, ...]:
             f", {key}={value!r}" for key, value in initializer.model_dump(exclude_defaults=True).items()
         )
         if initializer.kind != "default":
-            lines.append(f"nn.init.{initializer.kind}_(layer.{name}{arguments})")
+            target = "layer" if node.layer.is_parameter else f"layer.{name}"
+            lines.append(f"nn.init.{initializer.kind}_({target}{arguments})")
     return (*lines, *(() if node.trainable else ("layer.requires_grad_(False)",)))
 
 

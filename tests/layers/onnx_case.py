@@ -22,13 +22,15 @@ def onnx_model(layer: Layer, x: Shape, weights: dict[str, Array], *operands: Sha
     y = layer.shape(x, *operands)
     taps = tuple(Tap(i, f"tap{i}", shape) for i, shape in enumerate(operands))
     span = Span(Source("test.arch", ""), 0, 0)
-    node = LayerNode(name="", label="", input=x, output=y, span=span, layer=layer, operands=taps)
+    name = "layer" if layer.is_parameter else ""
+    node = LayerNode(name=name, label=name, input=x, output=y, span=span, layer=layer, operands=taps)
     graph = OnnxGraph(opset)
     output = graph.layer(node, graph.values.unique("input"), tuple(graph.values.unique(tap.name) for tap in taps))
     if output in ("input", *(tap.name for tap in taps)):
         output = graph.node("Identity", "identity", [output]).outputs[0]
     inputs = [_value("input", x), *(_value(tap.name, tap.shape) for tap in taps)]
-    arrays = {name: weights[key] for key, name in graph.weights.items()} | graph.constants
+    by_key = {node.key(name): array for name, array in weights.items()}
+    arrays = {name: by_key[key] for key, name in graph.weights.items()} | graph.constants
     initializers = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in arrays.items()]
     protos = [to_proto(node) for node in graph.nodes]
     model = onnx.helper.make_model(

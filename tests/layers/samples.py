@@ -117,6 +117,16 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "channel_dropout": [*on(*ALL), *on(*ALL, p=0.1, inplace=True)],
     "alpha_dropout": [*_anywhere(), *_anywhere(p=0.1, inplace=True)],
     "stochastic_depth": [*_anywhere(p=0.1), *_anywhere(p=0.1, mode="batch")],
+    "channel_layernorm": [
+        *_anywhere(),
+        *_anywhere(eps=0.1),
+        *on("4x5x6", bias=False),
+        *on("4x5x6", elementwise_affine=False),
+    ],
+    "normalize": [
+        *_anywhere(mean=0.5, std=2.0),
+        *on("4x5x6", "4", mean=(0.1, 0.2, 0.3, 0.4), std=(1.0, 2.0, 0.5, 9.0)),
+    ],
     "flatten": [
         *_anywhere(),
         *on("4x5x6", start_dim=2),
@@ -138,6 +148,14 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
     "unsqueeze": [*on("4x5", "4", dim=1), *on("4x5", dim=2), *on("4x5", "4", dim=-1)],
     "identity": _anywhere(),
+    "select": [*on("4x5", "4x5x6", dim=1, index=2), *on("4x5x6", dim=-1, index=-2)],
+    "narrow": [*on("4x5", "4x5x6", "4", dim=1, start=1, length=2), *on("4x5x6", dim=-1, start=-3, length=3)],
+    "parameter": [
+        *on("4x5x6", "4x6", size=(4, 5, 6)),
+        *on("4x5x6", size=(4, 1, 1)),
+        *on("4x5", size=(1, 5), batch_axis=True),
+        *on("4", size=4),
+    ],
     "concat": [
         *on("4x5x6 2x5x6", "4 3 2", "4x5 1x5 4x5"),
         *on("4x5x6 4x2x6", dim=2),

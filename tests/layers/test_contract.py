@@ -56,9 +56,9 @@ def test_output_shape_is_torchs(sample: Sample) -> None:
 def test_state_is_the_modules_state_dict(sample: Sample) -> None:
     layer, module = sample.layer, module_of(sample.layer.torch(sample.x))
     weights = [(name, tuple(tensor.shape), f"torch.{tensor.dtype}") for name, tensor in layer.weights(sample.x).items()]
-    buffers = [(name, tuple(tensor.shape), f"torch.{tensor.dtype}") for name, tensor in layer.buffers(sample.x).items()]
+    state = [(name, tuple(tensor.shape), f"torch.{tensor.dtype}") for name, tensor in layer.state(sample.x).items()]
     assert weights == [(name, tuple(value.shape), str(value.dtype)) for name, value in module.named_parameters()]
-    assert weights + buffers == [(name, tuple(v.shape), str(v.dtype)) for name, v in module.state_dict().items()]
+    assert state == [(name, tuple(v.shape), str(v.dtype)) for name, v in module.state_dict().items()]
 
 
 @each_sample
