@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archdsl.train.files import write_atomically
 from archdsl.train.run import EpochMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TRAINING, VALIDATION = "#1f77b4", "#d62728"
 
@@ -14,6 +18,13 @@ TRAINING, VALIDATION = "#1f77b4", "#d62728"
 def draw_curves(history: Sequence[EpochMetrics], title: str, path: Path) -> None:
     """Write the curves as a PNG of 1400 x 525 pixels. The figure needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(curves(history, title))
+    write_atomically(path, lambda beside: canvas.print_figure(beside, format="png"))
+
+
+def curves(history: Sequence[EpochMetrics], title: str) -> Figure:
+    """The curves as a figure of 1400 x 525 pixels."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -29,5 +40,4 @@ def draw_curves(history: Sequence[EpochMetrics], title: str, path: Path) -> None
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    canvas = FigureCanvasAgg(figure)
-    write_atomically(path, lambda beside: canvas.print_figure(beside, format="png"))
+    return figure

@@ -1,0 +1,40 @@
+"""The files that `archdsl show PICTURE` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from archdsl.network import Network
+
+FORMS = (".png", ".svg", ".pdf")
+
+
+def write_network(network: Network, path: str, depth: int) -> None:
+    """The drawing of a network as SVG."""
+    from archdsl.diagnostics import Diagnostic, SpecError
+    from archdsl.diagnostics.runtime import CannotWrite
+    from archdsl.picture import draw_network
+
+    if Path(path).suffix.lower() != ".svg":
+        message = f"the picture of a network is an SVG: {Path(path).with_suffix('.svg')}"
+        raise typer.BadParameter(message, param_hint="-o")
+    try:
+        Path(path).write_text(draw_network(network, depth), encoding="utf-8")
+    except OSError as error:
+        raise SpecError([Diagnostic(CannotWrite(path, error.strerror or str(error)), path=path)]) from None
+
+
+def write_picture(picture: str, network: Network, weights: str | None, path: str, layers: Sequence[str]) -> None:
+    """A picture of a trained network on its run's data, or the recipe's."""
+    if weights is None:
+        raise typer.BadParameter("a picture of what a network has learned needs its weights", param_hint="--weights")
+    if Path(path).suffix.lower() not in FORMS:
+        raise typer.BadParameter(f"{path}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
+    from archdsl.report import draw, save
+    from archdsl.train import trained
+
+    module, setup = trained(network, None, weights)
+    save(draw(picture, module, setup, layers), Path(path))

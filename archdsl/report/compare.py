@@ -1,0 +1,116 @@
+"""Runs side by side: the entries in which they differ, and what they reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl.loading import load
+from archdsl.report.entries import flat
+from archdsl.train.run import EpochMetrics, RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """A run as it is compared. `entries` are its model, settings and recipe as texts."""
+
+    name: str
+    params: int | None
+    history: tuple[EpochMetrics, ...]
+    entries: dict[str, str]
+
+    @property
+    def best(self) -> EpochMetrics | None:
+        """The epoch with the highest validation accuracy, the first of several."""
+        return max(self.history, key=lambda line: line.val_accuracy, default=None)
+
+
+#: More epochs than any run has.
+ALL = 2**62
+
+#: The rows of results: a name and the text for one run.
+ROWS: dict[str, Callable[[RunResults], str]] = {
+    "parameters": lambda run: "" if run.params is None else f"{run.params:,}",
+    "epochs": lambda run: str(len(run.history)),
+    "best val accuracy": lambda run: f"{run.best.val_accuracy:.2%}" if run.best else "",
+    "in epoch": lambda run: str(run.best.epoch) if run.best else "",
+    "last val accuracy": lambda run: f"{run.history[-1].val_accuracy:.2%}" if run.history else "",
+    "last val loss": lambda run: f"{run.history[-1].val_loss:.4f}" if run.history else "",
+    "last train loss": lambda run: f"{run.history[-1].train_loss:.4f}" if run.history else "",
+    "seconds": lambda run: f"{sum(line.seconds for line in run.history):,.0f}",
+    "images per second": lambda run: f"{run.history[-1].images_per_second:,.0f}" if run.history else "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several runs, in the order they were given."""
+
+    runs: tuple[RunResults, ...]
+
+    def results(self) -> list[tuple[str, list[str]]]:
+        """What the runs reached, a row for each figure."""
+        return [(name, [text(run) for run in self.runs]) for name, text in ROWS.items()]
+
+    def differences(self) -> list[tuple[str, list[str]]]:
+        """The entries that are not the same in all runs, in the order they first occur."""
+        names = dict.fromkeys(name for run in self.runs for name in run.entries)
+        rows = [(name, [run.entries.get(name, "") for run in self.runs]) for name in names]
+        return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON's types."""
+        results = {
+            run.name: {
+                "params": run.params,
+                "epochs": len(run.history),
+                "best_val_accuracy": run.best.val_accuracy if run.best else None,
+                "best_epoch": run.best.epoch if run.best else None,
+                "last_val_loss": run.history[-1].val_loss if run.history else None,
+                "seconds": sum(line.seconds for line in run.history),
+            }
+            for run in self.runs
+        }
+        names = [run.name for run in self.runs]
+        return {
+            "runs": results,
+            "differences": {name: dict(zip(names, values, strict=True)) for name, values in self.differences()},
+        }
+
+
+def compare_runs(paths: Sequence[Path]) -> Comparison:
+    """Read the folders of runs. Raises SpecError (E632, E633) for one that is none or is damaged."""
+    return Comparison(tuple(_read(path) for path in paths))
+
+
+def _read(path: Path) -> RunResults:
+    folder = RunFolder(path)
+    info = folder.read_info()
+    recipe = json.loads(folder.read_recipe().to_json())
+    entries = {"model": info.model, **{name: str(value) for name, value in info.settings.items()}}
+    entries |= {"data": info.dataset} | dict(flat(recipe))
+    network = load(folder.spec, model=info.model, input=info.input, **info.settings)
+    return RunResults(path.name, network.params, tuple(folder.read_metrics(ALL)), entries)
+
+
+def comparison_figure(found: Comparison) -> Figure:
+    """The runs' validation loss and accuracy over the epochs."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(10, 3.75), dpi=140, layout="constrained")
+    for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
+        for run in found.runs:
+            values = [scale * getattr(line, f"val_{name}") for line in run.history]
+            axes.plot([line.epoch for line in run.history], values, label=run.name, marker=".")
+        axes.set(xlabel="epoch", ylabel=f"validation {name}" + (" in %" if scale != 1 else ""))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure

@@ -1,0 +1,21 @@
+"""A run's recipe and environment as rows of texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def flat(entries: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested entries as rows, `optimizer.lr` and `0.1`; the parts of a list are numbered from 1."""
+    rows: list[tuple[str, str]] = []
+    for name, value in entries.items():
+        if isinstance(value, Mapping) and value:
+            rows += flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, 1):
+                rows += flat(item, f"{prefix}{name}.{number}.")
+        else:
+            rows.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
+    return rows

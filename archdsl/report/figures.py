@@ -1,0 +1,239 @@
+"""The pictures of a trained network, drawn with matplotlib without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.pictures import NothingToDraw
+from archdsl.report.measure import (
+    POINTS,
+    activations,
+    convolutions,
+    evaluating,
+    mistakes,
+    outputs_of,
+    part,
+    pictures,
+    principal_components,
+)
+from archdsl.train.files import write_atomically
+from archdsl.train.loop import Setup
+
+#: Filters and channels shown of a layer.
+TILES = 8
+DPI = 140
+
+
+def draw(picture: str, module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """One of PICTURES of a network, for the named layers or those that the picture shows by itself.
+
+    Raises SpecError: there is no such layer, or nothing to draw.
+    """
+    return PICTURES[picture](module, setup, layers)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, SVG or PDF by the ending; an older file is replaced only by a complete one."""
+    canvas = FigureCanvasAgg(figure)
+    form = path.suffix[1:].lower() or "png"
+    write_atomically(path, lambda beside: canvas.print_figure(beside, format=form, dpi=DPI))
+
+
+def _refuse(picture: str, reason: str) -> SpecError:
+    return SpecError([Diagnostic(NothingToDraw(picture, reason))])
+
+
+def _figure(width: float, height: float, title: str) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _first_and_last(names: Sequence[str], picture: str) -> list[str]:
+    if not names:
+        raise _refuse(picture, "the network has no convolution")
+    return list(dict.fromkeys([names[0], names[-1]]))
+
+
+# Filters
+
+
+def filters(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """The first eight filters of the first and the last convolution, one a tile.
+
+    A filter over one or three channels is one picture; of others the first eight channels are one row each.
+    """
+    names = list(layers) or _first_and_last(convolutions(module), "filters")
+    grids = [_filter_tiles(part(module, name), name) for name in names]
+    return _rows_of_tiles(grids, names, "filters (first eight)")
+
+
+def _filter_tiles(layer: nn.Module, name: str) -> list[list[Tensor]]:
+    """Rows of tiles (H x W or H x W x 3)."""
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dim() not in (3, 4):
+        raise _refuse("filters", f"{name} has no kernel with one or two axes")
+    kernels = weight.detach().float().cpu()[:TILES]
+    kernels = kernels[:, :, None] if kernels.dim() == 3 else kernels
+    if kernels.shape[1] == 3:
+        return [[_unit(kernel).permute(1, 2, 0) for kernel in kernels]]
+    return [[kernel[channel] for kernel in kernels] for channel in range(min(TILES, kernels.shape[1]))]
+
+
+def _unit(image: Tensor) -> Tensor:
+    """The numbers spread over 0..1."""
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low).clamp(min=1e-12)
+
+
+def _rows_of_tiles(grids: Sequence[list[list[Tensor]]], names: Sequence[str], title: str) -> Figure:
+    """A block of rows for each layer, its name before them."""
+    rows = [
+        (name if i == 0 else "", row) for grid, name in zip(grids, names, strict=True) for i, row in enumerate(grid)
+    ]
+    figure = _figure(8.5, 0.55 + 1.0 * len(rows), title)
+    axes = figure.subplots(len(rows), TILES, squeeze=False)
+    for line, (name, tiles) in zip(axes, rows, strict=True):
+        for place in line:
+            place.set_axis_off()
+        for place, tile in zip(line, tiles, strict=False):
+            _image(place, tile)
+        line[0].set_title(name, fontsize=8, loc="left")
+    return figure
+
+
+def _image(axes: Any, tile: Tensor) -> None:
+    if tile.dim() == 3:
+        axes.imshow(tile.numpy(), interpolation="nearest")
+    else:
+        axes.imshow(tile.numpy(), cmap="gray", interpolation="nearest")
+
+
+# What the network makes of pictures
+
+
+def features(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """The first eight channels behind the first and the last convolution, for one test picture."""
+    names = list(layers) or _first_and_last(convolutions(module), "features")
+    outputs = outputs_of(module, setup, names, 1)
+    grids = []
+    for name in names:
+        if name not in outputs or outputs[name].dim() != 4:
+            raise _refuse("features", f"the output of {name} has no two spatial axes")
+        grids.append([list(outputs[name][0, :TILES].float().cpu())])
+    image, _ = pictures(setup, 1)
+    return _rows_of_tiles([[[displayed(image[0])]], *grids], ["input", *names], "feature maps of a test picture")
+
+
+def displayed(image: Tensor) -> Tensor:
+    """A stored picture (uint8, C x H x W) as matplotlib takes it: H x W, or H x W x 3 in 0..1."""
+    picture = image.float().cpu() / 255
+    return picture[0] if picture.shape[0] != 3 else picture.permute(1, 2, 0)
+
+
+def mean_activations(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """Every layer's mean activation over test pictures, with its standard deviation."""
+    found = [each for each in activations(module, setup) if not layers or each.name in layers]
+    for name in layers:
+        part(module, name)
+    if not found:
+        raise _refuse("activations", "none of these layers gives a tensor of its own")
+    figure = _figure(8.5, 1.0 + 0.19 * len(found), "mean activation of each layer (bar: standard deviation)")
+    axes = figure.subplots()
+    places = range(len(found))
+    means, deviations = [each.mean for each in found], [each.std for each in found]
+    axes.barh(places, means, xerr=deviations, color="#7aa6d8", ecolor="#9aa4af")
+    axes.set_yticks(places, [each.name for each in found], fontsize=7)
+    axes.invert_yaxis()
+    axes.axvline(0, color="#55606d", linewidth=0.8)
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def embedding(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """The network's output (or a layer's) for test pictures, on its two principal components, coloured by class."""
+    images, labels = pictures(setup, POINTS)
+    if layers:
+        values = outputs_of(module, setup, layers[:1], POINTS).get(layers[0])
+        if values is None:
+            raise _refuse("embedding", f"{layers[0]} gives no tensor of its own")
+    else:
+        values = _outputs(module, setup, images)
+    points, shares = principal_components(values.flatten(1).cpu())
+    explained = f"{shares[0]:.0%} and {shares[1]:.0%} of the variance"
+    figure = _figure(7, 5.6, f"features on two principal components: {explained}")
+    axes = figure.subplots()
+    for number, name in enumerate(setup.data.classes):
+        chosen = (labels == number).cpu()
+        x, y = points[chosen].T.numpy()
+        axes.scatter(x, y, s=9, label=name, color=f"C{number % 10}")
+    axes.legend(fontsize=7, markerscale=2, ncols=1 + len(setup.data.classes) // 12)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def _outputs(module: nn.Module, setup: Setup, images: Tensor) -> Tensor:
+    with evaluating(module):
+        output = module(setup.preparation.evaluate(images))
+    main: Tensor = output["out"] if isinstance(output, dict) else output
+    return main
+
+
+# Mistakes
+
+
+def worst(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """The wrong predictions that the network was surest of."""
+    found = mistakes(module, setup)
+    columns, rows = 8, max(1, -(-len(found) // 8))
+    title = "the surest mistakes" if found else "no mistakes on the test split"
+    figure = _figure(8.5, 0.6 + 1.45 * rows, title)
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in places:
+        axes.set_axis_off()
+    for axes, mistake in zip(places, found, strict=False):
+        _image(axes, displayed(mistake.image))
+        axes.set_title(f"{mistake.predicted} {mistake.probability:.0%}\nis {mistake.true}", fontsize=7)
+    return figure
+
+
+def confusion(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """The confusion matrix on the test split: rows are the true classes, shaded by their share."""
+    found = setup.evaluate(module, test=True)
+    return confusion_matrix(found.confusion, found.classes)
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
+    """A confusion matrix as a picture; numbers are written where they can be read."""
+    table = torch.tensor(counts, dtype=torch.float64)
+    shares = table / table.sum(1, keepdim=True).clamp(min=1)
+    side = min(9.0, 2.2 + 0.42 * len(classes))
+    figure = _figure(side + 0.8, side, "confusion matrix (rows: true class, columns: predicted)")
+    axes = figure.subplots()
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    if len(classes) <= 20:
+        axes.set_xticks(range(len(classes)), classes, rotation=60, ha="right", fontsize=7)
+        axes.set_yticks(range(len(classes)), classes, fontsize=7)
+        for (i, j), number in [((i, j), int(table[i, j])) for i in range(len(classes)) for j in range(len(classes))]:
+            colour = "white" if shares[i, j] > 0.5 else "#1c2733"
+            axes.text(j, i, str(number or "·"), ha="center", va="center", fontsize=6.5, color=colour)
+    return figure
+
+
+#: The pictures by their names on the command line.
+PICTURES: dict[str, Callable[[nn.Module, Setup, Sequence[str]], Figure]] = {
+    "filters": filters,
+    "features": features,
+    "activations": mean_activations,
+    "embedding": embedding,
+    "mistakes": worst,
+    "confusion": confusion,
+}
