@@ -23,8 +23,11 @@ from archdsl.recipe import (
     ImageFolder,
     Mnist,
     MultiStep,
+    NAdam,
     Normalize,
+    OneCycle,
     Part,
+    Polynomial,
     RandomCrop,
     RandomResizedCrop,
     Recipe,
@@ -176,23 +179,57 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown optimizer": (
         {"optimizer": call("sdg", lr=0.1)},
-        "E604 there is no optimizer `sdg`; there are sgd, adam, adamw, rmsprop",
+        "E604 there is no optimizer `sdg`; there are sgd, adam, adamw, rmsprop, adadelta, adafactor, adagrad, adamax, "
+        "asgd, nadam, radam, rprop",
     ),
     "unknown data set": (
         {"dataset": call("imagenet")},
-        "E604 there is no data set `imagenet`; there are digits, fashion_mnist, mnist, cifar10, cifar100, imagefolder",
+        "E604 there is no data set `imagenet`; there are digits, fashion_mnist, mnist, cifar10, cifar100, imagefolder, "
+        "arrays, torchvision, external",
     ),
     "unknown argument": (
         {"loss": call("cross_entropy", smoothing=0.1)},
-        "E605 cross_entropy has no argument `smoothing`; it takes label_smoothing",
+        "E605 cross_entropy has no argument `smoothing`; it takes label_smoothing, weight, ignore_index",
     ),
-    "argument for none": ({"loss": call("nll", weight=1)}, "E605 nll has no argument `weight`; it takes none"),
+    "argument for none": ({"loss": call("mse", weight=1)}, "E605 mse has no argument `weight`; it takes none"),
     "missing argument": ({"schedule": call("step")}, "E606 step needs `every`"),
     "no folder": ({"dataset": call("imagefolder")}, "E606 imagefolder needs `root`"),
     "argument twice": ({"optimizer": call("sgd", 0.1, lr=0.2)}, "E607 sgd is given `lr` twice"),
+    "both lengths": ({"epochs": 3, "steps": 100}, "E603 `steps` must be none where epochs are given, not 100"),
+    "no length": ({"epochs": None}, "E603 `epochs` must be given where steps are not, not none"),
+    "no steps": ({"steps": 0}, "E603 `steps` must be greater than 0, not 0"),
+    "unknown precision": (
+        {"precision": call("fp8")},
+        'E602 `precision` takes one of "fp32", "bf16" and "fp16", not "fp8"',
+    ),
+    "decay as a number": ({"decay": 0.01}, 'E602 `decay` takes "all" or "weights", not 0.01'),
+    "a rate below 0": ({"rates": {"features": -0.1}}, "E603 `rates` must be greater than 0, not -0.1"),
+    "rates in a list": ({"rates": [0.1]}, "E602 `rates` takes a dictionary of labels and numbers, not [0.1]"),
+    "one label alone": ({"freeze": "features"}, 'E602 `freeze` takes a list of labels, not "features"'),
+    "average of all": ({"ema": 1.0}, "E603 `ema` must be less than 1, not 1.0"),
+    "unknown figure": (
+        {"metrics": [call("recall")]},
+        'E602 `metrics` takes a list of "accuracy", "top5" and "f1", not "recall"',
+    ),
+    "interval without a unit": (
+        {"checkpoint_every": "10"},
+        'E603 `checkpoint_every` must be a number of steps, or a time such as "90s", "10min", "2h", not "10"',
+    ),
+    "interval of nothing": (
+        {"checkpoint_every": 0},
+        'E603 `checkpoint_every` must be a number of steps, or a time such as "90s", "10min", "2h", not 0',
+    ),
+    "two warm-ups": (
+        {"schedule": call("cosine", warmup=1, warmup_steps=10)},
+        "E603 `warmup_steps` must be 0 where warmup is given in epochs, not 10",
+    ),
+    "one weight": (
+        {"loss": call("cross_entropy", weight=1)},
+        "E602 `weight` takes a list of numbers, one for each output of the network, not 1",
+    ),
     "too many": (
-        {"loss": call("cross_entropy", 0.1, 0.2)},
-        "E608 cross_entropy takes at most 1 argument by position, not 2",
+        {"loss": call("huber", 0.1, 0.2)},
+        "E608 huber takes at most 1 argument by position, not 2",
     ),
 }
 
@@ -201,6 +238,97 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_each_mistake_is_named(values: dict[str, Any], expected: str) -> None:
     found = mistake(**values)
     assert f"{found.code} {found.message}" == expected
+
+
+def test_every_entry_in_the_words_of_a_spec() -> None:
+    network = load("""
+let smooth = 0.1
+block features { conv(8, 3) }
+model m { input(1x8x8); features(); flatten; linear(10) }
+train {
+  steps = 500; batch = 64; accumulate = 2
+  optimizer = nadam(lr=0.002, momentum_decay=0.01); decay = weights
+  rates = {features: 0.1, "layer4.1": 0.5}; freeze = [features, "layer4.0"]; weights = "runs/first"
+  schedule = onecycle(pct_start=0.2, anneal_strategy=linear, warmup_steps=5, warmup_start=0.1)
+  loss = cross_entropy(label_smoothing=smooth, weight=[1, 2.5], ignore_index=0)
+  metrics = [accuracy, top5]; monitor = loss; patience = 3
+  clip_norm = 1; clip_value = 0.5; ema = 0.999; precision = bf16; channels_last = true; compile = true
+  keep = 3; checkpoint_every = "10min"; tensorboard = true
+}
+""")
+    recipe = Recipe.from_entries(network.recipe)
+    assert (recipe.steps, recipe.epochs, recipe.accumulate) == (500, None, 2)
+    assert recipe.optimizer == NAdam(lr=0.002, momentum_decay=0.01)
+    assert (recipe.decay, recipe.rates) == ("weights", {"features": 0.1, "layer4.1": 0.5})
+    assert (recipe.freeze, recipe.weights) == (("features", "layer4.0"), "runs/first")
+    assert recipe.schedule == OneCycle(pct_start=0.2, anneal_strategy="linear", warmup_steps=5, warmup_start=0.1)
+    assert recipe.loss == CrossEntropy(label_smoothing=0.1, weight=(1.0, 2.5), ignore_index=0)
+    assert (recipe.metrics, recipe.monitor, recipe.patience) == (("accuracy", "top5"), "loss", 3)
+    assert (recipe.clip_norm, recipe.clip_value, recipe.ema, recipe.precision) == (1, 0.5, 0.999, "bf16")
+    assert (recipe.channels_last, recipe.compile, recipe.tensorboard, recipe.keep) == (True, True, True, 3)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_entries(recipe.to_entries()) == recipe
+
+
+def test_the_length_is_in_epochs_or_in_steps() -> None:
+    assert (Recipe().epochs, Recipe().steps) == (10, None)
+    assert (Recipe(steps=100).epochs, Recipe(steps=100).steps) == (None, 100)
+    assert Recipe(steps=100).total_steps(7) == 100
+    assert Recipe(epochs=3).total_steps(7) == 21
+    assert read(steps=5) == Recipe(steps=5)
+
+
+def test_the_length_laid_over_takes_the_place_of_the_other() -> None:
+    def over(base: Recipe, **changes: object) -> Recipe:
+        return Recipe.from_entries(with_overrides(base.to_entries(), entries(**changes)))
+
+    assert (over(Recipe(steps=100), epochs=3).epochs, over(Recipe(steps=100), epochs=3).steps) == (3, None)
+    assert (over(Recipe(epochs=3), steps=100).epochs, over(Recipe(epochs=3), steps=100).steps) == (None, 100)
+    assert over(Recipe(steps=100), batch=3).steps == 100
+    assert with_overrides(None, entries(steps=4))["epochs"].value is None
+
+
+def test_an_override_names_a_label() -> None:
+    changed = with_overrides(entries(rates={"head": 0.5}), {"rates.layer4.1": Entry(0.1), "rates.head": Entry(0.2)})
+    assert Recipe.from_entries(changed).rates == {"head": 0.2, "layer4.1": 0.1}
+    assert Recipe.from_entries(with_overrides(None, {"rates.head": Entry(0.2)})).rates == {"head": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "seconds"),
+    [(500, 500, None), ("90s", None, 90.0), ("1.5 min", None, 90.0), ("2h", None, 7200.0), (None, None, None)],
+)
+def test_checkpoints_come_by_steps_or_by_time(given: Any, steps: int | None, seconds: float | None) -> None:
+    recipe = read(checkpoint_every=given)
+    assert (recipe.checkpoint_steps, recipe.checkpoint_seconds) == (steps, seconds)
+
+
+def test_the_warm_up_comes_behind_a_schedules_own_arguments() -> None:
+    for cls in FAMILIES["schedule"].values():
+        assert cls.arguments()[-3:] == ["warmup", "warmup_steps", "warmup_start"]
+    assert read(schedule=call("polynomial", 2, 1)).schedule == Polynomial(power=2, warmup=1)
+
+
+def test_losses_have_torchs_arguments_and_defaults() -> None:
+    from torch import nn
+
+    twins = {"nll": nn.NLLLoss, "huber": nn.HuberLoss, "smooth_l1": nn.SmoothL1Loss, "bce": nn.BCEWithLogitsLoss}
+    for kind, twin in {"cross_entropy": nn.CrossEntropyLoss, "mse": nn.MSELoss, "l1": nn.L1Loss, **twins}.items():
+        signature = inspect.signature(twin).parameters
+        part = FAMILIES["loss"][kind]
+        for name in part.arguments():
+            assert part.model_fields[name].default == signature[name].default, (kind, name)
+
+
+def test_schedules_have_torchs_defaults_where_they_share_arguments() -> None:
+    from torch.optim import lr_scheduler
+
+    twins = {"onecycle": lr_scheduler.OneCycleLR, "plateau": lr_scheduler.ReduceLROnPlateau}
+    for kind, twin in {"polynomial": lr_scheduler.PolynomialLR, **twins}.items():
+        signature = inspect.signature(twin).parameters
+        part = FAMILIES["schedule"][kind]
+        for name in set(part.arguments()) & set(signature):
+            assert part.model_fields[name].default == signature[name].default, (kind, name)
 
 
 def test_every_mistake_is_reported_at_its_place() -> None:

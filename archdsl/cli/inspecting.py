@@ -1,9 +1,9 @@
-"""Commands that look: summary, zoo, layers, show, explain. None of them needs torch, but `show --stage onnx` onnx."""
+"""Commands that look: summary, layers, show, explain. None of them needs torch, but `show --stage onnx` onnx."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -61,20 +61,6 @@ def _columns(text: str | None) -> list[str]:
     return list(dict.fromkeys(["name", *names]))
 
 
-def zoo(
-    filter: Annotated[str, typer.Argument(metavar="TEXT", help="Only names that contain this.")] = "",
-    format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
-) -> None:
-    """The networks that come along: name, parameters, input, paper."""
-    from archdsl.cli import catalogue
-
-    entries = catalogue.zoo_entries(filter)
-    if format == "json":
-        print(catalogue.as_json(entries))
-    else:
-        catalogue.draw_zoo(entries, filter)
-
-
 def layers(
     kind: Annotated[str | None, typer.Argument(metavar="KIND", help="One kind, with all its arguments.")] = None,
     format: Annotated[Literal["text", "json"], typer.Option(help="The form.")] = "text",
@@ -90,14 +76,45 @@ def layers(
         print(catalogue.layer_text(kind))
 
 
+#: What `show` draws. The first of them needs no weights.
+Picture = Literal["network", "filters", "features", "activations", "embedding", "outputs", "mistakes", "confusion"]
+
+
 def show(
-    spec: Spec,
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[PICTURE] SPEC", help=f"What to draw ({', '.join(get_args(Picture))}), and the spec."),
+    ],
     stage: Annotated[Literal["tree", "graph", "torch", "onnx"], typer.Option(help="Where to stop.")] = "graph",
     model: Model = None,
     settings: Settings = None,
     input: Input = None,
+    weights: Annotated[str | None, typer.Option(metavar="PATH", help="Weights or a run folder, for pictures.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="The picture's file: .png, .svg or .pdf.")
+    ] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Another layer, by its name in the table; repeatable.")
+    ] = None,
+    depth: Annotated[int, typer.Option(min=1, metavar="N", help="Scopes deeper than this are one box.")] = 2,
 ) -> None:
-    """Syntax tree, checked graph, torch source or ONNX."""
+    """A stage of the compiler as text, or a picture of a network and of what it has learned."""
+    *before, spec = words
+    if before:
+        picture = before[0]
+        if len(before) > 1 or picture not in get_args(Picture):
+            message = f"{' '.join(before)!r} is no picture; there are {', '.join(get_args(Picture))}"
+            raise typer.BadParameter(message, param_hint="PICTURE")
+        network = network_of(spec, model, settings, input, run=weights)
+        from archdsl.cli import pictures
+
+        path = output or f"{network.name}-{picture}.{'svg' if picture == 'network' else 'png'}"
+        if picture == "network":
+            pictures.write_network(network, path, depth)
+        else:
+            pictures.write_picture(picture, network, weights, path, layer or [])
+        print(f"wrote {path}")
+        return
     if stage == "tree":
         from archdsl.syntax import parse, tree_text
 

@@ -127,8 +127,8 @@ class TooManyArguments(Problem):
     explanation = """
 Arguments by position fill the names in their order, and there are no more names than these.
 """
-    wrong = _MODEL + "train { loss = cross_entropy(0.1, 0.2) }"
-    right = _MODEL + "train { loss = cross_entropy(0.1) }"
+    wrong = _MODEL + "train { loss = huber(0.5, 0.1) }"
+    right = _MODEL + "train { loss = huber(0.5) }"
 
     construct: str
     most: str
@@ -304,6 +304,35 @@ one sample.
     reason: str
 
 
+class UnknownDataSet(Problem):
+    """A data set of another library is not known there."""
+
+    code = "E623"
+    text = "{family} has no data set `{name}`; there are {known}"
+    explanation = """
+`torchvision("NAME")` takes the names of the classes in torchvision.datasets. `external("NAME")` takes what
+installed projects offer under the entry points `archdsl.datasets`.
+"""
+
+    family: str
+    name: str
+    known: str
+
+
+class UnknownClass(Problem):
+    """A class is chosen that the data set does not have."""
+
+    code = "E624"
+    text = "{dataset} has no class `{name}`; there are {known}"
+    explanation = """
+`classes = [...]` in a recipe takes those of a larger set, by their names there, and numbers them in its order.
+"""
+
+    dataset: str
+    name: str
+    known: str
+
+
 class RunFolderInUse(Problem):
     """The folder for the run is not empty."""
 
@@ -349,8 +378,9 @@ class OtherRun(Problem):
     code = "E634"
     text = "{folder} cannot be continued with {what} = {now}: it was started with {before}"
     explanation = """
-A resumed run goes on exactly as it would have without the break. Only epochs, max_steps, root, device and
-workers may be changed; for anything else start a new run.
+A resumed run goes on exactly as it would have without the break. Only its length (epochs, steps, max_steps,
+patience), its place and means (root, device, workers) and what it writes (keep, checkpoint_every, tensorboard)
+may be changed; for anything else start a new run.
 """
 
     folder: str
@@ -363,15 +393,17 @@ class NotFinite(Problem):
     """The training loss became NaN or infinite."""
 
     code = "E635"
-    text = "the loss became {loss} by step {step} of epoch {epoch}"
+    text = "the loss became {loss} at step {step} of epoch {epoch}, on the training samples {samples}"
     explanation = """
-Most often the learning rate is too high for the network: divide it by ten, or let it rise slowly with
-`warmup`. The checkpoint of the last good epoch is kept.
+Most often the learning rate is too high for the network: divide it by ten, let it rise slowly with `warmup`,
+or bound the gradients with `clip_norm`. If a smaller rate does not help, look at the samples named: the run
+folder's failed_batch.json has all of them. The checkpoint of the last good epoch is kept.
 """
 
     loss: str
     epoch: int
     step: int
+    samples: str
 
 
 class NoDevice(Problem):
@@ -396,3 +428,77 @@ class NothingToTrain(Problem):
 Training changes the weights of layers such as conv, linear and batchnorm that are not frozen. This network has
 none.
 """
+
+
+class UnknownLabel(Problem):
+    """`freeze` or `rates` names a layer that the network does not have."""
+
+    code = "E640"
+    text = "`{entry}`: the network has nothing labelled `{label}`"
+    explanation = """
+Labels are those of `archdsl summary`: `features` is everything under that label, `layer4.1` the second block of
+layer4. In a dictionary a label with a dot stands in quotes: rates = {features: 0.1, "layer4.1": 0.5}.
+"""
+
+    entry: str
+    label: str
+
+
+class LossDoesNotFit(Problem):
+    """The loss cannot compare the network's output with the data set's targets."""
+
+    code = "E641"
+    text = "{loss}: {reason}"
+    explanation = """
+cross_entropy and nll compare one score for each class with the class; mse, l1, huber, smooth_l1 and bce compare
+numbers one by one, so that the output must be of the target's shape; pairwise_distance takes any output, and
+classes that are numbers.
+"""
+
+    loss: str
+    reason: str
+
+
+class NoSuchFigure(Problem):
+    """A figure is to be measured that this run does not have."""
+
+    code = "E642"
+    text = "`{entry}`: {figure} cannot be measured: {reason}"
+    explanation = """
+accuracy, top5 and f1 are figures of classes: the targets must be classes and the loss must tell them apart.
+`loss` can always be monitored.
+"""
+
+    entry: str
+    figure: str
+    reason: str
+
+
+class OutOfMemory(Problem):
+    """The device has not enough memory for a step."""
+
+    code = "E643"
+    text = "{device} ran out of memory with {samples} samples at a time"
+    explanation = """
+What a step needs grows with the samples that pass through the network at once. `accumulate = 2` sends each batch
+through in two parts and then takes the same step; a smaller `batch` takes smaller steps; `precision = bf16`
+halves what is kept of the layers' outputs.
+"""
+
+    device: str
+    samples: int
+
+
+class WeightsDoNotFit(Problem):
+    """The weights to start from are those of another network."""
+
+    code = "E644"
+    text = "{weights}: only {fitting} of the network's {entries} entries fit"
+    explanation = """
+`weights` may come from a network with another head: entries that are missing or of another shape are left
+fresh, and the run says which. Where less than half of them fit, it is another network.
+"""
+
+    weights: str
+    fitting: int
+    entries: int

@@ -27,20 +27,25 @@ class RunResults:
 
     @property
     def best(self) -> EpochMetrics | None:
-        """The epoch with the highest validation accuracy, the first of several."""
-        return max(self.history, key=lambda line: line.val_accuracy, default=None)
+        """The epoch with the highest validation accuracy (the lowest loss without one), the first of several."""
+        return min(self.history, key=lambda line: (-(line.val_accuracy or 0.0), line.val_loss), default=None)
 
 
 #: More epochs than any run has.
 ALL = 2**62
 
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
 #: The rows of results: a name and the text for one run.
 ROWS: dict[str, Callable[[RunResults], str]] = {
     "parameters": lambda run: "" if run.params is None else f"{run.params:,}",
     "epochs": lambda run: str(len(run.history)),
-    "best val accuracy": lambda run: f"{run.best.val_accuracy:.2%}" if run.best else "",
+    "best val accuracy": lambda run: _percent(run.best.val_accuracy if run.best else None),
     "in epoch": lambda run: str(run.best.epoch) if run.best else "",
-    "last val accuracy": lambda run: f"{run.history[-1].val_accuracy:.2%}" if run.history else "",
+    "last val accuracy": lambda run: _percent(run.history[-1].val_accuracy if run.history else None),
     "last val loss": lambda run: f"{run.history[-1].val_loss:.4f}" if run.history else "",
     "last train loss": lambda run: f"{run.history[-1].train_loss:.4f}" if run.history else "",
     "seconds": lambda run: f"{sum(line.seconds for line in run.history):,.0f}",
@@ -107,8 +112,9 @@ def comparison_figure(found: Comparison) -> Figure:
     figure = Figure(figsize=(10, 3.75), dpi=140, layout="constrained")
     for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
         for run in found.runs:
-            values = [scale * getattr(line, f"val_{name}") for line in run.history]
-            axes.plot([line.epoch for line in run.history], values, label=run.name, marker=".")
+            points = [(line.epoch, getattr(line, f"val_{name}")) for line in run.history]
+            known = [(epoch, scale * value) for epoch, value in points if value is not None]
+            axes.plot(*zip(*known, strict=True) if known else ([], []), label=run.name, marker=".")
         axes.set(xlabel="epoch", ylabel=f"validation {name}" + (" in %" if scale != 1 else ""))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

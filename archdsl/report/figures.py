@@ -25,7 +25,7 @@ from archdsl.report.measure import (
     principal_components,
 )
 from archdsl.train.files import write_atomically
-from archdsl.train.loop import Setup
+from archdsl.train.setup import Setup
 
 #: Filters and channels shown of a layer.
 TILES = 8
@@ -187,11 +187,25 @@ def _outputs(module: nn.Module, setup: Setup, images: Tensor) -> Tensor:
     return main
 
 
+def outputs(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
+    """For a network whose output is a picture: inputs, outputs and targets of test pictures, one below the other."""
+    if setup.data.target is None:
+        raise _refuse("outputs", "the network's output is no picture")
+    images, targets = pictures(setup, TILES)
+    shape = (len(images), -1, *setup.data.fit.size)
+    found = _outputs(module, setup, images).reshape(shape)
+    rows = [images, 255 * found.clamp(0, 1), 255 * targets.reshape(shape)]
+    grids = [[[displayed(image) for image in row]] for row in rows]
+    return _rows_of_tiles(grids, ["input", "output", "target"], "what the network makes of test pictures")
+
+
 # Mistakes
 
 
 def worst(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
     """The wrong predictions that the network was surest of."""
+    if not setup.classes:
+        raise _refuse("mistakes", "the network is not trained to tell classes apart")
     found = mistakes(module, setup)
     columns, rows = 8, max(1, -(-len(found) // 8))
     title = "the surest mistakes" if found else "no mistakes on the test split"
@@ -207,6 +221,8 @@ def worst(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure
 
 def confusion(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
     """The confusion matrix on the test split: rows are the true classes, shaded by their share."""
+    if not setup.classes:
+        raise _refuse("confusion", "the network is not trained to tell classes apart")
     found = setup.evaluate(module, test=True)
     return confusion_matrix(found.confusion, found.classes)
 
@@ -234,6 +250,7 @@ PICTURES: dict[str, Callable[[nn.Module, Setup, Sequence[str]], Figure]] = {
     "features": features,
     "activations": mean_activations,
     "embedding": embedding,
+    "outputs": outputs,
     "mistakes": worst,
     "confusion": confusion,
 }

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.pictures import NoSuchPart
 from archdsl.elaborate.names import suggestion
-from archdsl.train.loop import Setup
 from archdsl.train.losses import class_scores
 from archdsl.train.seeds import in_batches
+from archdsl.train.setup import Setup
 from archdsl.train.splits import Split
 
 #: Pictures whose activations are averaged, and those whose features are drawn as points.

@@ -22,12 +22,13 @@ from archdsl.report.figures import DPI, confusion_matrix, draw
 from archdsl.summary import figures, rows, total_lines
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.files import write_text
-from archdsl.train.loop import Setup
 from archdsl.train.run import EpochMetrics, RunFolder
+from archdsl.train.setup import Setup
 
 #: Sections of pictures, with the words above them.
 SECTIONS = {
     "mistakes": "Worst mistakes",
+    "outputs": "Outputs",
     "filters": "Filters",
     "features": "Feature maps",
     "activations": "Activations",
@@ -84,13 +85,14 @@ def page(
     """The text of a report; pictures come as data URIs by their headings."""
     loader = PackageLoader("archdsl.report", "templates")
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("report.html")
-    confusion = data_uri(confusion_matrix(evaluation.confusion, evaluation.classes)) if evaluation.classes else ""
+    confusion = data_uri(confusion_matrix(evaluation.confusion, evaluation.classes)) if evaluation.confusion else ""
     return template.render(
         title=title,
+        percent=lambda share: "" if share is None else f"{share:.2%}",
         evaluation=evaluation,
         curves=_curves(history),
         last=history[-1] if history else None,
-        best=max((line.val_accuracy for line in history), default=None),
+        best=max((line.val_accuracy for line in history if line.val_accuracy is not None), default=None),
         confusion=confusion,
         pictures=pictures,
         rows=[(row, figures(row)) for row in rows(network)],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from archdsl.recipe import Recipe
 from archdsl.train.evaluation import ClassFigures, Evaluation
-from archdsl.train.loop import Result, Trainable, set_up, train
+from archdsl.train.loop import Result, Setup, Trainable, set_up, train
 from archdsl.train.progress import make_progress
 from archdsl.train.run import EpochMetrics, RunFolder
 
@@ -18,6 +20,7 @@ __all__ = [
     "recipe_of_run",
     "run_evaluation",
     "run_training",
+    "trained",
 ]
 
 
@@ -59,6 +62,12 @@ def run_evaluation(network: Trainable, recipe: Recipe | None, weights: str | Pat
     `weights` is a run folder, whose recipe is taken where none is given, or a safetensors file. Pictures are
     normalised as in the run that the weights lie in, else by the training set's figures. Raises SpecError.
     """
+    module, setup = trained(network, recipe, weights)
+    return setup.evaluate(module, test=True)
+
+
+def trained(network: Trainable, recipe: Recipe | None, weights: str | Path) -> tuple[nn.Module, Setup]:
+    """The network with saved weights on the recipe's device, and its data; arguments as in `run_evaluation`."""
     from archdsl.torch import load_weights
 
     path = Path(weights)
@@ -68,4 +77,4 @@ def run_evaluation(network: Trainable, recipe: Recipe | None, weights: str | Pat
     setup = set_up(network, recipe, run.read_info() if run.info.is_file() else None)
     module = network.build(seed=recipe.seed)
     load_weights(module, path)
-    return setup.evaluate(module.to(setup.device), test=True)
+    return module.to(setup.device), setup

@@ -1,24 +1,30 @@
 """The state of a run in one safetensors file: tensors, and the position in the run as its metadata.
 
-Random numbers are functions of seed, epoch and step (seeds.py), so that the position stands for them.
+Random numbers are functions of seed, epoch and step (seeds.py), so that the position stands for them. A
+checksum tells a file that was damaged on the disk; the one before it is used then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.recipe import DamagedRun
-from archdsl.train.files import write_tensors
+from archdsl.train.files import cannot_write, write_tensors
+from archdsl.train.schedule import Reductions
+from archdsl.train.step import Stepper
 
-VERSION = 1
+VERSION = 2
 METADATA = "archdsl"
 
 
@@ -26,9 +32,10 @@ METADATA = "archdsl"
 class Position:
     """How far a run is, and the sums of the epoch it is in.
 
-    epoch     epochs that are complete
-    step      optimizer steps done in the epoch after them
-    best      highest validation accuracy so far
+    epoch       epochs that are complete
+    step        optimizer steps done in the epoch after them
+    best        best value so far of the monitored figure
+    best_epoch  the epoch (from 1) that had it
     """
 
     epoch: int = 0
@@ -37,58 +44,134 @@ class Position:
     hits: int = 0
     seen: int = 0
     seconds: float = 0.0
-    best: float = -1.0
+    best: float | None = None
+    best_epoch: int = 0
 
     def next_epoch(self) -> None:
         """The start of the next epoch, its sums empty."""
-        best = self.best
-        self.__init__(epoch=self.epoch + 1, best=best)  # type: ignore[misc]
+        self.__init__(epoch=self.epoch + 1, best=self.best, best_epoch=self.best_epoch)  # type: ignore[misc]
 
 
-def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:
-    """Write everything that is needed to go on from here. Raises SpecError (E708) where the disk refuses."""
-    tensors: dict[str, Tensor] = {f"model/{name}": tensor for name, tensor in module.state_dict().items()}
-    plain: dict[str, Any] = {}
-    for number, state in optimizer.state_dict()["state"].items():
+class Damaged(Exception):
+    """A checkpoint that was not written in full, or has changed since."""
+
+
+def checkpoint_path(folder: Path, steps: int) -> Path:
+    """The file of the state after so many steps: names sort as numbers do."""
+    return folder / f"step-{steps:09}.safetensors"
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest first."""
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def save_checkpoint(folder: Path, steps: int, keep: int, stepper: Stepper, position: Position) -> None:
+    """Write everything that is needed to go on from here, then drop all but the `keep` newest checkpoints.
+
+    Raises SpecError (E708) where the disk refuses; the older ones are untouched then.
+    """
+    tensors, facts = _state(stepper, position)
+    text = json.dumps(facts)
+    metadata = {METADATA: text, "checksum": _checksum(tensors, text)}
+    path = checkpoint_path(folder, steps)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    write_tensors(path, tensors, metadata)
+    for old in checkpoints(folder)[keep:]:
+        with contextlib.suppress(OSError):
+            old.unlink()
+
+
+def _state(stepper: Stepper, position: Position) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Everything that changes while a run goes on, as tensors and as JSON's types."""
+    tensors: dict[str, Tensor] = {f"model/{name}": t for name, t in stepper.module.state_dict().items()}
+    facts: dict[str, Any] = {"version": VERSION, "position": asdict(position), "plain": {}}
+    for number, state in stepper.optimizer.state_dict()["state"].items():
         for name, value in state.items():
             key = f"optimizer/{number}/{name}"
             if isinstance(value, Tensor):
                 tensors[key] = value
             else:
-                plain[key] = value
-    metadata = {"version": VERSION, "position": asdict(position), "plain": plain}
-    write_tensors(path, tensors, {METADATA: json.dumps(metadata)})
+                facts["plain"][key] = value
+    if stepper.average is not None:
+        tensors |= {f"average/{name}": t for name, t in stepper.average.state_dict().items()}
+    if stepper.scaler is not None:
+        facts["scaler"] = stepper.scaler.state_dict()
+    facts["reductions"] = asdict(stepper.reductions)
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, facts
 
 
-def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-    """Put a saved state into the module and the optimizer; returns the position.
+def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
+    """A digest of all that a checkpoint holds."""
+    digest = blake2b(facts.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
-    Raises SpecError (E633) for a damaged file, one of a later version, and one of another network.
+
+def load_newest(folder: Path, stepper: Stepper) -> tuple[Position, list[str]]:
+    """Put the newest state that is sound into the stepper; returns the position and what is worth saying.
+
+    Damaged files are set aside. Raises SpecError (E633) where none is sound, and for the state of another
+    network or of a later version.
     """
-    tensors, metadata = _read(path)
-    model = {key.removeprefix("model/"): t for key, t in tensors.items() if key.startswith("model/")}
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in (tensors | metadata["plain"]).items():
-        kind, number, name = (*key.split("/", 2), "", "")[:3]
-        if kind == "optimizer":
-            state.setdefault(int(number), {})[name] = value
-    try:
-        module.load_state_dict(model)
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return Position(**metadata["position"])
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise _unusable(path, f"it is of another network: {str(error).splitlines()[-1].strip()}") from error
+    notes: list[str] = []
+    found = checkpoints(folder)
+    for path in found:
+        try:
+            tensors, facts = _read(path)
+        except Damaged as damage:
+            if path == found[-1]:
+                raise _unusable(path, f"it is damaged ({damage})") from damage
+            notes.append(f"{path.name} is damaged ({damage}): the checkpoint before it is used")
+            with contextlib.suppress(OSError):
+                path.replace(path.with_name(f"{path.name}.damaged"))
+            continue
+        return _restore(path, stepper, tensors, facts), notes
+    raise _unusable(folder, "it holds no checkpoint")
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})[METADATA])
-            if metadata["version"] > VERSION:
-                raise _unusable(path, f"a later version of archdsl wrote it (format {metadata['version']})")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (no iteration)
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise _unusable(path, f"it is damaged ({error})") from error
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration)
+        facts = json.loads(metadata[METADATA])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise Damaged(str(error) or type(error).__name__) from error
+    if metadata.get("checksum") != _checksum(tensors, metadata[METADATA]):
+        raise Damaged("its checksum differs")
+    if facts["version"] > VERSION:
+        raise _unusable(path, f"a later version of archdsl wrote it (format {facts['version']})")
+    return tensors, facts
+
+
+def _restore(path: Path, stepper: Stepper, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Position:
+    def part(kind: str) -> dict[str, Tensor]:
+        return {key.removeprefix(kind): tensor for key, tensor in tensors.items() if key.startswith(kind)}
+
+    state: dict[int, dict[str, Any]] = {}
+    plain = {key.removeprefix("optimizer/"): value for key, value in facts["plain"].items()}
+    for key, value in (part("optimizer/") | plain).items():
+        number, _, name = key.partition("/")
+        state.setdefault(int(number), {})[name] = value
+    optimizer = stepper.optimizer
+    try:
+        stepper.module.load_state_dict(part("model/"))
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        if stepper.average is not None:
+            stepper.average.load_state_dict(part("average/"))
+        if stepper.scaler is not None:
+            stepper.scaler.load_state_dict(facts["scaler"])
+        stepper.reductions = Reductions(**facts["reductions"])
+        return Position(**facts["position"])
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
+        raise _unusable(path, f"it is of another network: {reason}") from error
 
 
 def _unusable(path: Path, reason: str) -> SpecError:

@@ -31,7 +31,9 @@ def curves(history: Sequence[EpochMetrics], title: str) -> Figure:
     figure = Figure(figsize=(10, 3.75), dpi=140, layout="constrained")
     figure.suptitle(title)
     epochs = [line.epoch for line in history]
-    for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
+    scales = {"loss": 1, "accuracy": 100} if history[-1].val_accuracy is not None else {"loss": 1}
+    every = figure.subplots(1, len(scales), squeeze=False)[0]
+    for axes, (name, scale) in zip(every, scales.items(), strict=True):
         for part, colour in (("train", TRAINING), ("val", VALIDATION)):
             values = [scale * getattr(line, f"{part}_{name}") for line in history]
             label = {"train": "training", "val": "validation"}[part]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
@@ -15,12 +16,31 @@ import torch
 from torch import Tensor
 
 from archdsl.diagnostics import Refused
-from archdsl.diagnostics.recipe import DataNotFound, InputDoesNotFit, NoDownload, TooFewSamples
-from archdsl.recipe import Cifar10, Cifar100, Digits, FashionMnist, ImageFolder, Mnist, RandomResizedCrop, Recipe
+from archdsl.diagnostics.recipe import (
+    DamagedPicture,
+    DataNotFound,
+    InputDoesNotFit,
+    NoDownload,
+    TooFewSamples,
+    UnknownClass,
+)
+from archdsl.recipe import (
+    Arrays,
+    Cifar10,
+    Cifar100,
+    Digits,
+    External,
+    FashionMnist,
+    ImageFolder,
+    Mnist,
+    RandomResizedCrop,
+    Recipe,
+    Torchvision,
+)
 from archdsl.shapes import Shape
 from archdsl.train.idx import has_idx, read_idx_set
 from archdsl.train.prepare import Fit, picture_shape, plan_fit
-from archdsl.train.splits import InMemory, Split, hold_back
+from archdsl.train.splits import InMemory, PictureTargets, Split, hold_back, next_of_class
 
 #: Where Debian's package dataset-fashion-mnist puts its files.
 FASHION_MNIST_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -42,6 +62,8 @@ FASHION_NAMES = (
 ROOM_FOR_CROPS = 8 / 7
 #: The share of a folder without parts of its own that is held back for validation.
 FOLDER_SHARE = 0.2
+#: Classes or files named in a message.
+SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,8 @@ class Data:
     sample      channels, height and width of its pictures as they are held
     fit         how they become the network's input
     validation  what each epoch is judged by; the test split itself where nothing is held back
+    target      the shape of a target where those are tensors (`Split.labels` N x ..., given out as float); None
+                where they are class numbers
     """
 
     name: str
@@ -60,6 +84,7 @@ class Data:
     train: Split
     validation: Split
     test: Split
+    target: Shape | None = None
 
     def to(self, device: torch.device) -> Data:
         """The same data, given out on `device`."""
@@ -70,23 +95,110 @@ class Data:
 
 def load_data(recipe: Recipe, input: Shape) -> Data:
     """The recipe's data set for a network that takes `input`. Refuses what is missing, damaged or does not fit."""
-    name = recipe.dataset.kind
-    match recipe.dataset:
-        case ImageFolder():
-            return _image_folder(recipe, input)
-        case Digits():
-            train, test, classes = *_digits(), DIGIT_NAMES
-        case FashionMnist() | Mnist():
-            names = FASHION_NAMES if name == "fashion_mnist" else DIGIT_NAMES
-            train, test, classes = *_idx_set(name, recipe.folder, len(names)), names
-        case Cifar10() | Cifar100():
-            train, test, classes = _cifar(name, recipe.folder)
-        case _:
-            assert_never(recipe.dataset)
+    if isinstance(recipe.dataset, ImageFolder):
+        return _with_targets(_image_folder(recipe, input), recipe)
+    name, (train, test, classes) = _name(recipe), _in_memory(recipe, input)
+    if recipe.classes is not None:
+        train = _chosen(name, train, classes, recipe.classes)
+        test = test and _chosen(name, test, classes, recipe.classes)
+        classes = recipe.classes
     sample = Shape(train.images.shape[1:])
     fit = plan_fit(name, sample, input)
-    training, validation = _hold_back(name, train, recipe.validation, recipe.seed)
-    return Data(name, classes, sample, fit, training, test if validation is None else validation, test)
+    share = recipe.validation if test is not None else recipe.validation or FOLDER_SHARE
+    training, validation = _hold_back(name, train, share, recipe.seed)
+    judged = validation or test
+    assert judged is not None
+    return _with_targets(Data(name, tuple(classes), sample, fit, training, judged, test or judged), recipe)
+
+
+def _name(recipe: Recipe) -> str:
+    match recipe.dataset:
+        case Torchvision() | External():
+            return recipe.dataset.name
+        case Arrays():
+            return Path(recipe.folder or "").name
+        case _:
+            return recipe.dataset.kind
+
+
+def _in_memory(recipe: Recipe, input: Shape) -> tuple[InMemory, InMemory | None, tuple[str, ...]]:
+    """Training and test part, and the names of the classes."""
+    match recipe.dataset:
+        case Digits():
+            return *_digits(), DIGIT_NAMES
+        case FashionMnist() | Mnist():
+            name = recipe.dataset.kind
+            names = FASHION_NAMES if name == "fashion_mnist" else DIGIT_NAMES
+            return *_idx_set(name, recipe.folder, len(names)), names
+        case Cifar10() | Cifar100():
+            return _cifar(recipe.dataset.kind, recipe.folder)
+        case Arrays():
+            from archdsl.train.arrays import read_arrays
+
+            return read_arrays(Path(recipe.folder or "").expanduser())
+        case Torchvision():
+            from archdsl.train.libraries import torchvision_set
+
+            root = None if recipe.folder is None else Path(recipe.folder).expanduser()
+            picture = _picture(recipe.dataset.name, input)
+            return torchvision_set(recipe.dataset.name, root, cache_folder(), picture, recipe.dataset.options)
+        case External():
+            from archdsl.train.libraries import external_set
+
+            return external_set(recipe.dataset.name, recipe.folder)
+        case ImageFolder():
+            raise AssertionError("a folder of pictures may be too large for memory")
+        case _:
+            assert_never(recipe.dataset)
+
+
+def _chosen(name: str, part: InMemory, classes: Sequence[str], wanted: Sequence[str]) -> InMemory:
+    """The samples of some classes, numbered in the order in which these are wanted."""
+    numbers = torch.full((len(classes),), -1)
+    for number, each in enumerate(wanted):
+        numbers[_class_number(name, each, classes)] = number
+    rows = (numbers[part.labels] >= 0).nonzero()[:, 0]
+    return InMemory(part.images[rows], numbers[part.labels[rows]])
+
+
+def _class_number(name: str, wanted: str, classes: Sequence[str]) -> int:
+    if wanted in classes:
+        return list(classes).index(wanted)
+    near = get_close_matches(wanted, classes, 1)
+    listed = ", ".join(classes[:SHOWN]) + (", ..." if len(classes) > SHOWN else "")
+    help = f"did you mean `{near[0]}`?" if near else None
+    raise Refused(UnknownClass(name, wanted, listed), argument="classes", help=help)
+
+
+def _with_targets(data: Data, recipe: Recipe) -> Data:
+    """The data with the targets that the recipe asks for."""
+    if recipe.target == "class":
+        return data
+    channels = 3 if data.fit.repeat else data.sample.channels
+    shape = Shape((channels, *data.fit.size))
+
+    def picture(images: Tensor) -> Tensor:
+        values = data.fit.apply(images).float() / 255
+        values = values.expand(-1, channels, -1, -1)
+        return values.flatten(1) if data.fit.flatten else values
+
+    def paired(split: Split) -> Split:
+        rows = torch.arange(len(split.labels))
+        if recipe.target == "next_class":
+            try:
+                rows = next_of_class(split.labels, len(data.classes))
+            except ValueError as error:
+                raise Refused(TooFewSamples(data.name, str(error)), argument="target") from error
+        return PictureTargets(split, split, rows, picture)
+
+    validation = paired(data.validation)
+    return replace(
+        data,
+        train=paired(data.train),
+        validation=validation,
+        test=validation if data.test is data.validation else paired(data.test),
+        target=Shape((shape.numel,)) if data.fit.flatten else shape,
+    )
 
 
 def _hold_back(name: str, train: Split, share: float | None, seed: int) -> tuple[Split, Split | None]:
@@ -189,27 +301,49 @@ def _cifar_split(part: Any) -> InMemory:
 def _image_folder(recipe: Recipe, input: Shape) -> Data:
     from archdsl.train.folder import list_pictures, read_split, training_folders
 
-    name = recipe.dataset.kind
-    picture = picture_shape(input)
-    if picture is None:
-        problem = InputDoesNotFit(str(input), name, "pictures", "it is neither a grey nor a colour picture")
-        raise Refused(problem, argument="dataset")
+    assert isinstance(recipe.dataset, ImageFolder)
+    name, skip = recipe.dataset.kind, recipe.dataset.skip_damaged
+    picture = _picture(name, input)
     stored = _stored(picture, recipe)
     folders = training_folders(Path(recipe.folder or "").expanduser())
     samples, classes = list_pictures(folders[0])
-    train = read_split(samples, stored, recipe.workers)
-    validation, test = (
-        None if folder is None else read_split(list_pictures(folder, classes)[0], stored, recipe.workers)
-        for folder in folders[1:]
-    )
+    others = recipe.classes is not None
+    if recipe.classes is not None:
+        for each in recipe.classes:
+            _class_number(name, each, classes)
+        samples, classes = list_pictures(folders[0], recipe.classes, others=True)
+    train, damaged = read_split(samples, stored, recipe.workers, skip_damaged=skip)
+    validation, test = None, None
+    for number, folder in enumerate(folders[1:]):
+        if folder is not None:
+            listed = list_pictures(folder, classes, others=others)[0]
+            split, more = read_split(listed, stored, recipe.workers, skip_damaged=skip)
+            validation, test = (validation, split) if number else (split, test)
+            damaged += more
     if recipe.validation is not None or (validation is None and test is None):
         train, validation = _hold_back(name, train, recipe.validation or FOLDER_SHARE, recipe.seed)
     size = (picture[1], picture[2])
-    note = f"{name}: {len(samples):,} pictures, scaled and cut to {stored[1]}x{stored[2]}"
+    note = f"{name}: {len(samples):,} pictures, scaled and cut to {stored[1]}x{stored[2]}{_left_out(damaged)}"
     fit = Fit(size, "nothing" if stored == picture else "crop", repeat=False, flatten=input.rank == 0, note=note)
     validation = validation or test
     assert validation is not None
     return Data(name, tuple(classes), stored, fit, train, validation, test or validation)
+
+
+def _left_out(damaged: Sequence[DamagedPicture]) -> str:
+    if not damaged:
+        return ""
+    named = ", ".join(each.file for each in damaged[:SHOWN]) + (", ..." if len(damaged) > SHOWN else "")
+    return f"; {len(damaged)} damaged left out: {named}"
+
+
+def _picture(name: str, input: Shape) -> Shape:
+    """The picture that an input takes. Refuses an input that takes none."""
+    picture = picture_shape(input)
+    if picture is None:
+        problem = InputDoesNotFit(str(input), name, "pictures", "it is neither a grey nor a colour picture")
+        raise Refused(problem, argument="dataset")
+    return picture
 
 
 def _stored(picture: Shape, recipe: Recipe) -> Shape:

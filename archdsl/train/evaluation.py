@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archdsl.train.losses import Loss, class_scores
+from archdsl.train.losses import Loss, class_numbers, class_scores, main_output, predictions
 from archdsl.train.seeds import in_batches
 from archdsl.train.splits import Split
 
@@ -30,18 +31,35 @@ class Evaluation:
     """A network's results on a split.
 
     loss       mean over the samples
-    accuracy   share of samples whose class has the highest score, 0..1
+    accuracy   share of samples whose class has the highest score, 0..1; None where there are no classes
     confusion  for each true class (row) how often each class was predicted (column)
+    top5       share of samples whose class is among the five highest scores, where it was asked for
+    count      the samples, where there are no classes to count them by
     """
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
+    top5: float | None = None
+    count: int = 0
 
     @property
     def samples(self) -> int:
-        return sum(map(sum, self.confusion))
+        return self.count or sum(map(sum, self.confusion))
+
+    @property
+    def f1(self) -> float | None:
+        """The mean of the classes' f1 (macro average); None where there are no classes."""
+        figures = self.per_class
+        return sum(one.f1 for one in figures) / len(figures) if figures else None
+
+    def figure(self, name: str) -> float:
+        """One of loss, accuracy, top5 and f1."""
+        value: float | None = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{name} was not measured")
+        return value
 
     @property
     def per_class(self) -> tuple[ClassFigures, ...]:
@@ -63,6 +81,7 @@ class Evaluation:
         return {
             "loss": self.loss,
             "accuracy": self.accuracy,
+            **({"top5": self.top5} if self.top5 is not None else {}),
             "samples": self.samples,
             "classes": rows,
             "confusion": [list(row) for row in self.confusion],
@@ -81,23 +100,56 @@ def evaluate(
     *,
     classes: Sequence[str],
     batch: int,
+    top5: bool = False,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Evaluation:
     """Run the module in eval mode over a split; afterwards it is in the mode it was in.
 
-    `prepare` turns pictures into the module's input. Scores beyond the number of classes are not predictions.
+    `prepare` turns pictures into the module's input, which it works on within `autocast`. Scores beyond the
+    number of classes are not predictions; without classes there is a loss alone.
     """
-    count, mode = len(classes), module.training
+    tally, mode = _Tally(loss, len(classes), top5=top5 and len(classes) > 0), module.training
     module.eval()
-    losses, counts = [], []
     with torch.inference_mode():
-        for images, labels in split.batches(in_batches(torch.arange(len(split.labels)), batch)):
-            scores = class_scores(module(prepare(images)))
-            predicted = scores[:, :count].argmax(1)
-            losses.append(loss(scores, labels) * len(labels))
-            counts.append(torch.bincount(labels * count + predicted, minlength=count * count))
-        total = torch.stack(losses).cpu().double().sum().item()
-        confusion = torch.stack(counts).sum(0).view(count, count).cpu()
+        for images, targets in split.batches(in_batches(torch.arange(len(split.labels)), batch)):
+            with autocast():
+                output = module(prepare(images))
+            tally.add(output, targets)
+        found = tally.result(tuple(classes), len(split.labels))
     module.train(mode)
-    hits = int(confusion.diagonal().sum())
-    samples = len(split.labels)
-    return Evaluation(total / samples, hits / samples, tuple(classes), tuple(map(tuple, confusion.tolist())))
+    return found
+
+
+class _Tally:
+    """What the batches of a split add up to, on the device until the end."""
+
+    def __init__(self, loss: Loss, classes: int, *, top5: bool) -> None:
+        self.loss, self.classes, self.top5 = loss, classes, top5
+        self.losses: list[Tensor] = []
+        self.weights: list[Tensor | int] = []
+        self.counts: list[Tensor] = []
+        self.hits: list[Tensor] = []
+
+    def add(self, output: Any, targets: Tensor) -> None:
+        outputs = (class_scores(output) if self.classes else main_output(output)).float()
+        weight = self.loss.weight(targets)
+        self.losses.append(self.loss(outputs, targets) * weight)
+        self.weights.append(weight)
+        if not self.classes:
+            return
+        labels, scores = class_numbers(targets), outputs[:, : self.classes]
+        pairs = labels * self.classes + predictions(outputs, self.classes)
+        self.counts.append(torch.bincount(pairs, minlength=self.classes**2))
+        if self.top5:
+            likeliest = scores.topk(min(5, scores.shape[1]), 1).indices
+            self.hits.append(likeliest.eq(labels[:, None]).any(1).sum())
+
+    def result(self, classes: tuple[str, ...], samples: int) -> Evaluation:
+        total = torch.stack(self.losses).cpu().double().sum().item()
+        loss = total / float(sum(self.weights))
+        if not classes:
+            return Evaluation(loss, None, (), (), count=samples)
+        confusion = torch.stack(self.counts).sum(0).view(len(classes), -1).cpu()
+        hits, rows = int(confusion.diagonal().sum()), tuple(map(tuple, confusion.tolist()))
+        top5 = int(torch.stack(self.hits).sum()) / samples if self.top5 else None
+        return Evaluation(loss, hits / samples, classes, rows, top5)

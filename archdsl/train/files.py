@@ -36,6 +36,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         raise cannot_write(path, error) from error
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left in a folder."""
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
 def cannot_write(path: Path, error: Exception) -> SpecError:
     """What to raise for an error of the disk."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -32,6 +32,7 @@ from archdsl.train.splits import InMemory, Split
 #: Decoded pictures up to this size are held in memory.
 MEMORY_BYTES = 2 * 1024**3
 
+SKIP = "`imagefolder(..., skip_damaged=true)` leaves damaged pictures out, and says which"
 CPU = torch.device("cpu")
 
 Sample = tuple[Path, int]
@@ -55,16 +56,20 @@ def training_folders(root: Path) -> tuple[Path, Path | None, Path | None]:
     return (training, first("val", "valid", "validation"), first("test")) if training else (root, None, None)
 
 
-def list_pictures(folder: Path, classes: Sequence[str] | None = None) -> tuple[list[Sample], list[str]]:
+def list_pictures(
+    folder: Path, classes: Sequence[str] | None = None, *, others: bool = False
+) -> tuple[list[Sample], list[str]]:
     """Every picture with its label, and the class names.
 
     Labels number the names in `classes`, or those of the folders themselves, sorted. Refuses a folder
-    without class folders, a class without pictures, and a class that is not in `classes`.
+    without class folders, a class without pictures, and a class that is not in `classes` unless `others` may be.
     """
     folders = class_folders(folder)
     if not folders:
         raise Refused(NoClassFolders(str(folder)), argument="dataset")
     names = list(classes) if classes is not None else [path.name for path in folders]
+    if others:
+        folders = [path for path in folders if path.name in names]
     strangers = [path.name for path in folders if path.name not in names]
     if strangers:
         problem = OtherClasses(str(folder), "the training folder", f"{', '.join(strangers)} is not there")
@@ -86,23 +91,45 @@ def decode(path: Path, shape: Shape) -> Tensor | DamagedPicture:
             image = file.convert("L" if channels == GREY else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return DamagedPicture(str(path), str(error))
+    picture: Tensor = pil_to_tensor(covering(image, height, width))
+    return picture
+
+
+def covering(image: Image.Image, height: int, width: int) -> Image.Image:
+    """The picture scaled to cover a size, its centre cut out."""
     scale = max(width / image.width, height / image.height)
     size = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.BILINEAR)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    picture: Tensor = pil_to_tensor(image.crop((left, top, left + width, top + height)))
-    return picture
+    return image.crop((left, top, left + width, top + height))
 
 
-def read_split(samples: Sequence[Sample], shape: Shape, workers: int) -> Split:
-    """The pictures as a split of the given shape, in memory where they fit. Refuses a damaged one found there."""
-    streamed = Streamed(tuple(samples), shape, workers)
-    if len(samples) * shape.numel > MEMORY_BYTES:
-        return streamed
+def read_split(
+    samples: Sequence[Sample], shape: Shape, workers: int, *, skip_damaged: bool = False
+) -> tuple[Split, list[DamagedPicture]]:
+    """The pictures as a split of the given shape, in memory where they fit, and the damaged ones left out of it.
+
+    Without `skip_damaged` one that is found is refused; those of a split that is read as it is needed are found
+    then. With it every picture is read once before.
+    """
+    in_memory = len(samples) * shape.numel <= MEMORY_BYTES
+    if not in_memory and not skip_damaged:
+        return Streamed(tuple(samples), shape, workers), []
+    good: list[Tensor] = []
+    kept: list[Sample] = []
+    damaged: list[DamagedPicture] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = list(pool.map(lambda sample: decode(sample[0], shape), samples))
-    images, labels = _checked(_collate(list(zip(decoded, (label for _, label in samples), strict=True))))
-    return InMemory(images, labels)
+        for sample, picture in zip(samples, pool.map(lambda each: decode(each[0], shape), samples), strict=True):
+            if isinstance(picture, DamagedPicture):
+                damaged.append(picture)
+            else:
+                kept.append(sample)
+                good += [picture] * in_memory
+    if damaged and not (skip_damaged and kept):
+        raise Refused(damaged[0], argument="dataset", help=SKIP)
+    if not in_memory:
+        return Streamed(tuple(kept), shape, workers), damaged
+    return InMemory(torch.stack(good), torch.tensor([label for _, label in kept])), damaged
 
 
 @dataclass(frozen=True)

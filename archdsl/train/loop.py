@@ -4,77 +4,48 @@ from __future__ import annotations
 
 import math
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from json import dumps
 from pathlib import Path
-from types import FrameType
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from archdsl.diagnostics import Diagnostic, Help, Refused, SpecError
-from archdsl.diagnostics.recipe import (
-    NoClassScores,
-    NoDevice,
-    NotFinite,
-    NothingToTrain,
-    OtherRun,
-    TooManyClasses,
-)
-from archdsl.recipe import Adam, AdamW, AnyOptimizer, Recipe, RmsProp, Sgd
-from archdsl.shapes import Shape
-from archdsl.train.checkpoint import Position, load_checkpoint, save_checkpoint
+from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics.recipe import NotFinite, OtherRun, OutOfMemory
+from archdsl.diagnostics.runtime import CannotWrite
+from archdsl.recipe import Plateau, Recipe
+from archdsl.train.checkpoint import Position, load_newest, save_checkpoint
 from archdsl.train.curves import draw_curves
-from archdsl.train.data import Data, load_data
-from archdsl.train.evaluation import Evaluation, evaluate
-from archdsl.train.files import write_tensors, write_text
-from archdsl.train.losses import class_scores, loss_function
-from archdsl.train.prepare import Preparation
+from archdsl.train.evaluation import Evaluation
+from archdsl.train.files import remove_parts, write_tensors, write_text
+from archdsl.train.interrupts import Stop, catching_interrupts
+from archdsl.train.optimizers import check_labels
 from archdsl.train.progress import Progress
 from archdsl.train.run import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
 from archdsl.train.schedule import learning_rate
 from archdsl.train.seeds import epoch_order, seed_for, seed_global
-from archdsl.train.splits import statistics
+from archdsl.train.setup import Setup, Trainable, placed, set_up
+from archdsl.train.start import start_from
+from archdsl.train.step import Stepper
+from archdsl.train.tensorboard import Board, make_board, require_tensorboard
 
-OPTIMIZERS: dict[type[AnyOptimizer], type[torch.optim.Optimizer]] = {
-    Sgd: torch.optim.SGD,
-    Adam: torch.optim.Adam,
-    AdamW: torch.optim.AdamW,
-    RmsProp: torch.optim.RMSprop,
-}
+__all__ = ["Result", "Setup", "Trainable", "set_up", "train"]
+
 #: What may differ when a run is resumed.
-CHANGEABLE = {"epochs", "max_steps", "root", "device", "workers"}
+CHANGEABLE = {
+    *("epochs", "steps", "max_steps", "patience"),
+    *("root", "device", "workers"),
+    *("keep", "checkpoint_every", "tensorboard"),
+}
 #: Seconds between two looks at the loss; each waits for the device.
 PROGRESS_INTERVAL = 0.1
-#: Evaluation needs no gradients, so that small inputs go through in larger batches: numbers in one, and samples.
-EVALUATION_NUMEL, EVALUATION_BATCH = 2**20, 1024
-
-
-class Trainable(Protocol):
-    """What training needs of a checked network (archdsl.network.Network)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
-    @property
-    def spec(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def input_shape(self) -> Shape: ...
-    @property
-    def output_shape(self) -> Shape: ...
-    @property
-    def aux(self) -> Sequence[Any]: ...
-    def build(self, *, seed: int | None = None) -> nn.Module: ...
+#: So many samples of a batch are named in a message; the run folder's file has all.
+SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +55,7 @@ class Result:
     metrics      one line for each epoch, those before a resumption included
     evaluation   the last epoch's, on the validation split; None where no epoch ended in this session
     test         on the test split, where validation was held back from the training set
-    interrupted  stopped by Ctrl-C: the caller's exit code is 130
+    interrupted  stopped by Ctrl-C or SIGTERM: the caller's exit code is 128 plus the number of the `signal`
     resume       the command that goes on with the run
     """
 
@@ -94,87 +65,7 @@ class Result:
     test: Evaluation | None
     interrupted: bool
     resume: str
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """A network with data that suit it: what training and evaluation share."""
-
-    recipe: Recipe
-    device: torch.device
-    data: Data
-    preparation: Preparation
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    input: Shape
-    notes: tuple[str, ...]
-
-    def evaluate(self, module: nn.Module, *, test: bool = False) -> Evaluation:
-        """The module's results on the validation split, or on the test split."""
-        split = self.data.test if test else self.data.validation
-        batch = max(self.recipe.batch, min(EVALUATION_BATCH, EVALUATION_NUMEL // self.input.numel))
-        loss = loss_function(self.recipe.loss)
-        return evaluate(module, split, self.preparation.evaluate, loss, classes=self.data.classes, batch=batch)
-
-
-def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None) -> Setup:
-    """Load the recipe's data and check that network and data suit each other, before anything is computed.
-
-    `info` is an earlier run's, whose normalisation is used again. Raises SpecError (E61x, E62x, E636).
-    """
-    with placed(recipe, network.path):
-        device = _device(recipe.device)
-        data = load_data(recipe, network.input_shape)
-        notes = [data.fit.note] if data.fit.note else []
-        notes += _check_output(network.output_shape, data)
-        mean, std = _normalisation(recipe, data, info)
-        channels = 3 if data.fit.repeat else data.sample.channels
-        stored = (data.sample[1], data.sample[2])
-        preparation = Preparation(
-            data.fit, stored=stored, channels=channels, augmentations=recipe.augment, mean=mean, std=std, device=device
-        )
-        return Setup(recipe, device, data.to(device), preparation, mean, std, network.input_shape, tuple(notes))
-
-
-@contextmanager
-def placed(recipe: Recipe, path: str) -> Iterator[None]:
-    """Give what is refused inside its place in the recipe's text, or else the spec's path."""
-    try:
-        yield
-    except Refused as refused:
-        helps = (Help(refused.help),) if refused.help else ()
-        span = recipe.place(refused.argument or "")
-        raise SpecError([Diagnostic(refused.problem, span, helps=helps, path=path)]) from refused
-
-
-def _device(name: str) -> torch.device:
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if name == "auto":
-        return found if found is not None and found.type in {"cuda", "mps"} else torch.device("cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        reason = f"torch sees {torch.cuda.device_count()} CUDA devices"
-        raise Refused(NoDevice(name, reason), argument="device")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise Refused(NoDevice(name, "torch does not see one"), argument="device")
-    return device
-
-
-def _check_output(output: Shape, data: Data) -> list[str]:
-    """Refuse an output that is no vector of scores, or has too few; returns what is worth saying."""
-    if any(size != 1 for size in output[1:]):
-        raise Refused(NoClassScores(str(output)), argument="dataset")
-    classes = len(data.classes)
-    if classes > output.channels:
-        raise Refused(TooManyClasses(data.name, classes, output.channels), argument="dataset")
-    spare = output.channels - classes
-    return [f"{data.name}: {classes} classes; the last {spare} of {output.channels} outputs stay unused"] * bool(spare)
-
-
-def _normalisation(recipe: Recipe, data: Data, info: RunInfo | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if recipe.normalize is not None:
-        return recipe.normalize.mean, recipe.normalize.std
-    return statistics(data.train) if info is None else (info.mean, info.std)
+    signal: int = 0
 
 
 def train(
@@ -184,27 +75,36 @@ def train(
 
     A resumed run takes the recipe it was started with where none is given; one that is given may differ
     in CHANGEABLE only. On the CPU its weights are bit for bit those of a run that was never stopped.
-    Raises SpecError for all that is wrong with the data, the folder, the disk or the loss.
+    Raises SpecError for all that is wrong with the data, the folder, the disk, the memory or the loss.
     """
     old = find_run_folder(resume) if resume is not None else None
     if old is not None:
         recipe = _resumed_recipe(old, recipe)
     recipe = recipe or Recipe()
-    info = old.read_info() if old is not None else None
-    setup = set_up(network, recipe, info)
-    module = network.build(seed=recipe.seed).to(setup.device)
-    optimizer = _optimizer(recipe, module, network.path)
-    folder = old or create_run_folder(out, network.name)
-    run = _Run(network, setup, module, optimizer, folder, progress)
-    with progress, torch.random.fork_rng([setup.device] if setup.device.type == "cuda" else []):
-        for note in setup.notes:
-            progress.note(note)
-        if old is None:
-            run.write_start()
-        else:
-            run.restore()
-        with placed(recipe, network.path), catching_interrupts() as run.stop:
-            return run.train()
+    require_tensorboard(recipe)
+    setup = set_up(network, recipe, old.read_info() if old is not None else None)
+    with placed(recipe, network.path), enough_memory(setup, network.path):
+        module = network.build(seed=recipe.seed)
+        check_labels(recipe, module, network.path)
+        notes = [*setup.notes, *(start_from(module, recipe) if old is None else ())]
+        stepper = Stepper(
+            recipe,
+            module.to(setup.device),
+            setup.device,
+            classes=len(setup.classes),
+            aux=[head.output_name for head in network.aux],
+            path=network.path,
+        )
+        run = _Run(network, setup, stepper, old or create_run_folder(out, network.name), progress)
+        with progress, torch.random.fork_rng([setup.device] if setup.device.type == "cuda" else []):
+            for note in notes:
+                progress.note(note)
+            with catching_interrupts() as run.stop:
+                if old is None:
+                    run.write_start()
+                else:
+                    run.restore()
+                return run.train()
 
 
 def _resumed_recipe(folder: RunFolder, recipe: Recipe | None) -> Recipe:
@@ -220,42 +120,25 @@ def _resumed_recipe(folder: RunFolder, recipe: Recipe | None) -> Recipe:
     return recipe
 
 
-def _optimizer(recipe: Recipe, module: nn.Module, path: str) -> torch.optim.Optimizer:
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    if not weights:
-        raise SpecError([Diagnostic(NothingToTrain(), path=path)])
-    part = recipe.optimizer
-    arguments = {name: getattr(part, name) for name in part.arguments()}
-    if not isinstance(part, RmsProp):
-        arguments["fused"] = True  # one kernel for all weights; torch has none for RMSprop
-    return OPTIMIZERS[type(part)](weights, **arguments)
-
-
-@dataclass
-class Stop:
-    """Whether the run has been asked to stop."""
-
-    requested: bool = False
-
-
 @contextmanager
-def catching_interrupts() -> Iterator[Stop]:
-    """Let the first Ctrl-C only ask for a stop; a second one interrupts at once. Main thread only."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def ask(_: int, __: FrameType | None) -> None:
-        stop.requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, ask)
+def enough_memory(setup: Setup, path: str) -> Iterator[None]:
+    """Say in our words that the device's memory is too small."""
     try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        recipe = setup.recipe
+        samples = -(-recipe.batch // recipe.accumulate)
+        accumulate = f"--set accumulate={2 * recipe.accumulate}"
+        helps = (Help(f"start anew with `{accumulate}` or `--batch {max(recipe.batch // 2, 1)}`"),)
+        problem = OutOfMemory(str(setup.device), samples)
+        raise SpecError([Diagnostic(problem, recipe.place("batch"), helps=helps, path=path)]) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has a class of its own for accelerators, but none for the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 @dataclass
@@ -264,22 +147,26 @@ class _Run:
 
     network: Trainable
     setup: Setup
-    module: nn.Module
-    optimizer: torch.optim.Optimizer
+    stepper: Stepper
     folder: RunFolder
     progress: Progress
     stop: Stop = field(default_factory=Stop)
     position: Position = field(default_factory=Position)
     history: list[EpochMetrics] = field(default_factory=list)
     last: Evaluation | None = None
+    board: Board = field(default_factory=Board)
+    order: list[Tensor] = field(default_factory=list)
+    pending: list[tuple[Tensor, Tensor | None, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.recipe, self.device = self.setup.recipe, self.setup.device
-        self.loss = loss_function(self.recipe.loss)
-        self.aux = [head.output_name for head in self.network.aux]
-        self.keep_lone = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.module.modules())
+        modules = self.stepper.module.modules()
+        self.keep_lone = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in modules)
         self.generator = torch.Generator(self.device)
         self.epoch_steps = len(self._order(0))
+        self.total_steps = self.recipe.total_steps(self.epoch_steps)
+        self.last_step = min(self.total_steps, self.recipe.max_steps or self.total_steps)
+        self.saved = time.monotonic()
 
     def write_start(self) -> None:
         """All that is known before the first step, and a checkpoint: the disk's refusal comes now."""
@@ -295,47 +182,79 @@ class _Run:
             mean=self.setup.mean,
             std=self.setup.std,
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
+            sample=tuple(data.sample),
         )
         write_text(self.folder.spec, network.spec)
         write_text(self.folder.recipe, self.recipe.to_json() + "\n")
         write_text(self.folder.info, info.to_json() + "\n")
         write_text(self.folder.environment, dumps(environment(self.device), indent=2) + "\n")
-        self._save()
+        self._save_weights()
+        self._save_checkpoint()
 
     def restore(self) -> None:
         """The state of the checkpoint; metrics of later epochs are dropped, they will be written again."""
-        self.position = load_checkpoint(self.folder.checkpoint, self.module, self.optimizer)
+        remove_parts(self.folder.path)
+        remove_parts(self.folder.checkpoints)
+        self.position, notes = load_newest(self.folder.checkpoints, self.stepper)
         self.history = self.folder.read_metrics(self.position.epoch)
         write_text(self.folder.recipe, self.recipe.to_json() + "\n")
+        for note in notes:
+            self.progress.note(note)
         self.progress.note(f"resumed {self.folder.path} after epoch {self.position.epoch}, step {self.position.step}")
 
     def train(self) -> Result:
         """Epoch after epoch to the end of the recipe, or until asked to stop."""
-        self.progress.start(self.recipe.epochs, self.epoch_steps, self._steps_done)
+        self.progress.start(math.ceil(self.last_step / self.epoch_steps), self.epoch_steps, self.steps_done)
+        self.board = make_board(self.recipe, self.folder.tensorboard, self.steps_done)
         try:
             while not self._is_over and not self.stop.requested:
                 self._train_epoch()
-                if self.position.step == self.epoch_steps or self._at_max_steps:
+                if self.position.step == self.epoch_steps or self._at_last_step:
                     self._finish_epoch()
-                    if self._at_max_steps:
+                    if self._at_last_step:
                         break
+            return self._finish()
         except KeyboardInterrupt:
             self.progress.note(f"stopped at once; from the last checkpoint: {self._resume_command}")
             raise
-        return self._finish()
+        except SpecError as error:
+            raise self._with_help(error) from error
+        finally:
+            self.board.close()
+
+    def _with_help(self, error: SpecError) -> SpecError:
+        """A refusal of the disk, with the command that goes on once there is room."""
+        help = Help(f"make room or give access, then go on from the last checkpoint: {self._resume_command}")
+        return SpecError(
+            [
+                replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one
+                for one in error.diagnostics
+            ]
+        )
 
     @property
-    def _steps_done(self) -> int:
+    def steps_done(self) -> int:
+        """Optimizer steps since the start of the run."""
         return self.position.epoch * self.epoch_steps + self.position.step
 
     @property
-    def _at_max_steps(self) -> bool:
-        return self.recipe.max_steps is not None and self._steps_done >= self.recipe.max_steps
+    def _at_last_step(self) -> bool:
+        return self.steps_done >= self.last_step
 
     @property
     def _is_over(self) -> bool:
-        """Whether nothing is left to do; a part of an epoch before `max_steps` still has its evaluation to come."""
-        return self.position.epoch >= self.recipe.epochs or (self._at_max_steps and self.position.step == 0)
+        """Whether nothing is left to do; a part of an epoch before the last step still has its evaluation to come."""
+        return (self._at_last_step and self.position.step == 0) or self._has_stalled
+
+    @property
+    def _has_stalled(self) -> bool:
+        """Whether the monitored figure has not become better for `patience` epochs."""
+        patience = self.recipe.patience
+        return patience is not None and self.position.step == 0 and self._waited >= patience
+
+    @property
+    def _waited(self) -> int:
+        return self.position.epoch - self.position.best_epoch
 
     @property
     def _resume_command(self) -> str:
@@ -348,117 +267,167 @@ class _Run:
         return epoch_order(samples, self.recipe.batch, self.recipe.seed, epoch, keep_lone=self.keep_lone)
 
     def _train_epoch(self) -> None:
-        """The rest of the epoch, from the position on, until its end, `max_steps` or a request to stop."""
+        """The rest of the epoch, from the position on, until its end, the last step or a request to stop."""
         position = self.position
-        sums = torch.tensor([position.loss_sum, position.hits], dtype=_sum_type(self.device), device=self.device)
         before, started = position.seconds, time.perf_counter()
-        looked = started
-        rest = [] if self._at_max_steps else self._order(position.epoch)[position.step :]
-        self.module.train()
-        for images, labels in self.setup.data.train.batches(rest):
-            loss, hits = self._step(images, labels)
+        shown = started
+        self.order = self._order(position.epoch)
+        left = min(self.last_step - self.steps_done, self.epoch_steps - position.step)
+        rest = self.order[position.step : position.step + max(left, 0)]
+        self.stepper.train_mode()
+        for images, targets in self.setup.data.train.batches(rest):
+            loss, hits = self._step(images, targets)
             position.step += 1
-            position.seen += len(labels)
-            sums += torch.stack((loss * len(labels), hits))
+            self.pending.append((loss, hits, len(targets)))
             now = time.perf_counter()
-            if self.device.type == "cpu" or now - looked >= PROGRESS_INTERVAL:
-                self._require_finite(loss.item())
-            if now - looked >= PROGRESS_INTERVAL:
-                looked = now
-                self._show(sums, position.seen / (before + now - started))
-            if self.stop.requested or self._at_max_steps:
+            position.seconds = before + now - started
+            if now - shown >= PROGRESS_INTERVAL:
+                shown = now
+                self._look()
+                self._show(position.seen / position.seconds)
+            if self.stop.requested:
                 break
-        position.loss_sum, position.hits = sums[0].item(), round(sums[1].item())
+            if self._is_checkpoint_due():
+                self._save_checkpoint()
+        self._look()
         position.seconds = before + time.perf_counter() - started
-        self._require_finite(position.loss_sum)
 
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
         """One step of the optimizer; the batch's mean loss and its number of hits, both still on the device."""
-        recipe, step = self.recipe, self._steps_done
+        recipe, step = self.recipe, self.steps_done
         self.generator.manual_seed(seed_for(recipe.seed, "augment", step))
         seed_global(self.device, seed_for(recipe.seed, "step", step))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(step)
-        output = self.module(self.setup.preparation.train(images, self.generator))
-        scores = class_scores(output)
-        loss = self.loss(scores, labels)
-        for name in self.aux:
-            loss = loss + recipe.aux_weight * self.loss(output[name].flatten(1), labels)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        hits = scores.detach()[:, : len(self.setup.data.classes)].argmax(1).eq(labels).sum()
-        return loss.detach(), hits
+        self.stepper.set_rate(self._learning_rate(step))
+        outputs = self.network.output_shape.channels
+        return self.stepper.step(*self.setup.preparation.train_with(images, targets, self.generator, outputs))
 
     def _learning_rate(self, step: int) -> float:
         recipe = self.recipe
-        return learning_rate(recipe.schedule, recipe.optimizer.lr, step, self.epoch_steps, recipe.epochs)
+        return learning_rate(recipe.schedule, recipe.optimizer.lr, step, self.epoch_steps, self.total_steps)
 
-    def _require_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            problem = NotFinite(f"{loss}", self.position.epoch + 1, self.position.step)
-            span = self.recipe.place("optimizer")
-            help = Help(f"the checkpoint of the last good epoch is in {self.folder.path}")
-            raise SpecError([Diagnostic(problem, span, helps=(help,), path=self.network.path)])
+    def _look(self) -> None:
+        """Fetch the losses of the steps since the last look and add them up; the only wait for the device.
 
-    def _show(self, sums: Tensor, pace: float) -> None:
+        They are added one by one in their order, so that the sum does not depend on when was looked.
+        """
+        if not self.pending:
+            return
+        position, first = self.position, self.steps_done - len(self.pending)
+        losses = torch.stack([loss for loss, _, _ in self.pending]).tolist()
+        hits = [hit for _, hit, _ in self.pending if hit is not None]
+        position.hits += int(torch.stack(hits).sum()) if hits else 0
+        for i, (loss, (_, _, samples)) in enumerate(zip(losses, self.pending, strict=True)):
+            if not math.isfinite(loss):
+                raise self._not_finite(loss, position.step - len(losses) + i)
+            position.loss_sum += loss * samples
+            position.seen += samples
+            self.board.step(first + i + 1, loss)
+        self.pending.clear()
+
+    def _not_finite(self, loss: float, step: int) -> SpecError:
+        """The loss of the epoch's step `step` (from 0) is no number: name its samples."""
+        epoch, rows = self.position.epoch + 1, self.order[step].tolist()
+        facts = {"epoch": epoch, "step": step + 1, "loss": str(loss), "samples": rows}
+        write_text(self.folder.failed_batch, dumps(facts) + "\n")
+        more = len(rows) - SHOWN
+        named = ", ".join(map(str, rows[:SHOWN])) + (f" and {more} more" if more > 0 else "")
+        help = Help(f"the last good state is in {self.folder.path}, all samples in {self.folder.failed_batch.name}")
+        problem = NotFinite(f"{loss}", epoch, step + 1, named)
+        return SpecError([Diagnostic(problem, self.recipe.place("optimizer"), helps=(help,), path=self.network.path)])
+
+    def _show(self, pace: float) -> None:
         position = self.position
-        loss, accuracy = (sums / position.seen).tolist()
+        loss, share = position.loss_sum / position.seen, position.hits / position.seen
+        accuracy = share if self.setup.classes else None
         self.progress.step(position.epoch + 1, position.step, loss, accuracy, pace)
 
     def _finish_epoch(self) -> None:
         """Evaluate, write what there is to write, and last the checkpoint that counts the epoch as done."""
-        position = self.position
-        self.last = self.setup.evaluate(self.module)
-        line = EpochMetrics(
+        position, setup = self.position, self.setup
+        self.last = setup.evaluate(self.stepper.result)
+        line = self._line(self.last)
+        self.history.append(line)
+        self.progress.epoch(line)
+        self.board.epoch(self.steps_done, line)
+        value, is_whole = self.last.figure(setup.monitor), position.step == self.epoch_steps
+        if setup.is_better(value, position.best):
+            write_tensors(self.folder.best, self.stepper.result.state_dict())
+            if is_whole:
+                position.best, position.best_epoch = value, line.epoch
+        self.folder.write_metrics(self.history)
+        if is_whole:
+            self._reduce_rate(value)
+            position.next_epoch()
+        self._save_weights()
+        self._save_checkpoint()
+
+    def _line(self, found: Evaluation) -> EpochMetrics:
+        position, figures = self.position, self.setup.figures
+        return EpochMetrics(
             epoch=position.epoch + 1,
             steps=position.step,
             train_loss=position.loss_sum / position.seen,
-            train_accuracy=position.hits / position.seen,
-            val_loss=self.last.loss,
-            val_accuracy=self.last.accuracy,
-            lr=self._learning_rate(self._steps_done - 1),
+            train_accuracy=position.hits / position.seen if self.setup.classes else None,
+            val_loss=found.loss,
+            val_accuracy=found.accuracy,
+            lr=self._learning_rate(self.steps_done - 1) * self.stepper.reductions.factor,
             images_per_second=position.seen / position.seconds,
             seconds=position.seconds,
+            val_top5=found.top5,
+            val_f1=found.f1 if "f1" in figures else None,
         )
-        self.history.append(line)
-        self.progress.epoch(line)
-        if self.last.accuracy > position.best:
-            position.best = self.last.accuracy
-            write_tensors(self.folder.best, self.module.state_dict())
-        self.folder.write_metrics(self.history)
-        if position.step == self.epoch_steps:
-            position.next_epoch()
-        self._save()
 
-    def _save(self) -> None:
-        write_tensors(self.folder.weights, self.module.state_dict())
-        save_checkpoint(self.folder.checkpoint, self.module, self.optimizer, self.position)
+    def _reduce_rate(self, value: float) -> None:
+        """What a plateau does after an epoch with this value of the monitored figure."""
+        schedule, reductions = self.recipe.schedule, self.stepper.reductions
+        if isinstance(schedule, Plateau):
+            higher = self.setup.monitor != "loss"
+            reductions.observe(schedule, value, self.recipe.optimizer.lr, higher_is_better=higher)
+
+    def _is_checkpoint_due(self) -> bool:
+        if self.position.step == self.epoch_steps or self._at_last_step:
+            return False
+        steps, seconds = self.recipe.checkpoint_steps, self.recipe.checkpoint_seconds
+        by_steps = steps is not None and self.steps_done % steps == 0
+        return by_steps or (seconds is not None and time.monotonic() - self.saved >= seconds)
+
+    def _save_weights(self) -> None:
+        write_tensors(self.folder.weights, self.stepper.result.state_dict())
+
+    def _save_checkpoint(self) -> None:
+        self._look()
+        save_checkpoint(self.folder.checkpoints, self.steps_done, self.recipe.keep, self.stepper, self.position)
+        self.saved = time.monotonic()
 
     def _finish(self) -> Result:
-        interrupted = self.stop.requested and not self._is_over and not self._at_max_steps
+        interrupted = self.stop.requested and not self._is_over and not self._at_last_step
         if interrupted:
-            self._save()
+            self._save_weights()
+            self._save_checkpoint()
         if self.history:
             draw_curves(self.history, f"{self.network.name} on {self.setup.data.name}", self.folder.curves)
         held_back = self.setup.data.validation is not self.setup.data.test
-        test = None if interrupted or not held_back else self.setup.evaluate(self.module, test=True)
+        test = None if interrupted or not held_back else self.setup.evaluate(self.stepper.result, test=True)
         self._say_the_end(interrupted, test)
-        history = tuple(self.history)
-        return Result(self.folder.path, history, self.last, test, interrupted, self._resume_command)
+        history, signal = tuple(self.history), self.stop.signal if interrupted else 0
+        return Result(self.folder.path, history, self.last, test, interrupted, self._resume_command, signal)
 
     def _say_the_end(self, interrupted: bool, test: Evaluation | None) -> None:
         if interrupted:
             where = f"epoch {self.position.epoch + 1}, step {self.position.step}"
             self.progress.note(f"stopped in {where}; go on with: {self._resume_command}")
             return
+        monitor = self.setup.monitor
+        if self._has_stalled:
+            self.progress.note(f"stopped early: no better validation {monitor} for {self._waited} epochs")
         if test is not None:
-            self.progress.note(f"test loss {test.loss:.4f}  accuracy {test.accuracy:.2%}")
+            accuracy = "" if test.accuracy is None else f"  accuracy {test.accuracy:.2%}"
+            self.progress.note(f"test loss {test.loss:.4f}{accuracy}")
         if self.history:
-            best = max(self.history, key=lambda line: line.val_accuracy)
-            self.progress.note(f"best validation accuracy {best.val_accuracy:.2%} in epoch {best.epoch}")
+            best = self.history[0]
+            for line in self.history[1:]:
+                best = line if self.setup.is_better(line.figure(monitor), best.figure(monitor)) else best
+            value = best.figure(monitor)
+            shown = f"{value:.4f}" if monitor == "loss" else f"{value:.2%}"
+            self.progress.note(f"best validation {monitor} {shown} in epoch {best.epoch}")
         self.progress.note(f"saved in {self.folder.path}")
-
-
-def _sum_type(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64

@@ -1,37 +1,136 @@
-"""Losses of class scores (batch x outputs) against labels (batch), as means over the batch."""
+"""Losses of a network's outputs against targets, as means over the batch.
+
+Targets are class numbers (N, int64), or tensors of a floating type: values or pictures of the output's own
+shape, or a weight for each of the network's outputs (mixed labels).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, assert_never
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from archdsl.recipe import AnyLoss, CrossEntropy, Mse, Nll
+from archdsl.recipe import L1, AnyLoss, Bce, CrossEntropy, Huber, Mse, Nll, PairwiseDistance, SmoothL1
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+CPU = torch.device("cpu")
 
 
-def loss_function(loss: AnyLoss) -> Loss:
-    """The function that a recipe's `loss` stands for."""
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss, called with outputs and targets.
+
+    weight  what the mean over a batch is divided by, so that the mean of a whole follows from those of its parts
+    """
+
+    mean: Callable[[Tensor, Tensor], Tensor]
+    weight: Callable[[Tensor], Tensor | int] = len
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return self.mean(outputs, targets)
+
+
+def loss_function(loss: AnyLoss, device: torch.device = CPU) -> Loss:
+    """The function that a recipe's `loss` stands for, on outputs that lie on `device`."""
     match loss:
-        case CrossEntropy():
-            return partial(functional.cross_entropy, label_smoothing=loss.label_smoothing)
-        case Nll():
-            return functional.nll_loss
+        case CrossEntropy() | Nll():
+            weight = _weights(loss.weight, device)
+            options: dict[str, Any] = {"weight": weight, "ignore_index": loss.ignore_index}
+            if isinstance(loss, Nll):
+                return Loss(partial(_nll, **options), _class_weight(weight, loss.ignore_index))
+            mean = partial(functional.cross_entropy, label_smoothing=loss.label_smoothing, **options)
+            return Loss(mean, _class_weight(weight, loss.ignore_index))
         case Mse():
-            return _squared_error
+            return _against_values(functional.mse_loss)
+        case L1():
+            return _against_values(functional.l1_loss)
+        case Huber():
+            return _against_values(partial(functional.huber_loss, delta=loss.delta))
+        case SmoothL1():
+            return _against_values(partial(functional.smooth_l1_loss, beta=loss.beta))
+        case Bce():
+            weight = _weights(loss.pos_weight, device)
+            return _against_values(partial(functional.binary_cross_entropy_with_logits, pos_weight=weight))
+        case PairwiseDistance():
+            return Loss(_pairwise_distance, lambda targets: len(targets) * (len(targets) - 1) // 2)
         case _:
             assert_never(loss)
 
 
-def _squared_error(scores: Tensor, labels: Tensor) -> Tensor:
-    return functional.mse_loss(scores, functional.one_hot(labels, scores.shape[1]).to(scores.dtype))
+def takes_class_numbers(loss: AnyLoss) -> bool:
+    """Whether the outputs are scores of classes where the targets are class numbers."""
+    return not isinstance(loss, PairwiseDistance)
+
+
+def _weights(numbers: tuple[float, ...] | None, device: torch.device) -> Tensor | None:
+    return None if numbers is None else torch.tensor(numbers, device=device)
+
+
+def _class_weight(weight: Tensor | None, ignored: int) -> Callable[[Tensor], Tensor | int]:
+    """The sum of the samples' weights; those of the ignored class have none."""
+    if weight is None and ignored < 0:
+        return len
+
+    def total(targets: Tensor) -> Tensor | int:
+        if targets.is_floating_point():
+            return len(targets)
+        counted = targets[targets != ignored] if targets.device.type == "cpu" else targets
+        ones = torch.ones_like(counted, dtype=torch.float32) if weight is None else weight[counted]
+        return torch.where(counted != ignored, ones, 0).sum()
+
+    return total
+
+
+def _nll(outputs: Tensor, targets: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """PyTorch's own takes class numbers only; a share for each class weighs the terms."""
+    if not targets.is_floating_point():
+        return functional.nll_loss(outputs, targets, weight, ignore_index=ignore_index)
+    terms = outputs * targets if weight is None else outputs * targets * weight
+    return -terms.sum() / len(targets)
+
+
+def _against_values(function: Callable[..., Tensor]) -> Loss:
+    return Loss(lambda outputs, targets: function(outputs, as_values(targets, outputs)))
+
+
+def as_values(targets: Tensor, outputs: Tensor) -> Tensor:
+    """Targets of the outputs' shape: for a class number 1 at the class and 0 elsewhere, for one output the number."""
+    if targets.is_floating_point():
+        return targets.to(outputs.dtype)
+    if outputs.shape[1] == 1:
+        return targets[:, None].to(outputs.dtype)
+    return functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+
+
+def _pairwise_distance(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean over all pairs of (|f_i - f_j| - |t_i - t_j|)^2; a single sample has none."""
+    if len(outputs) < 2:
+        return outputs.sum() * 0
+    wanted = functional.pdist(targets.view(len(targets), -1).to(outputs.dtype))
+    return functional.mse_loss(functional.pdist(outputs.flatten(1)), wanted)
+
+
+def main_output(output: Any) -> Tensor:
+    """A network's main output, whether or not it returned others beside it."""
+    main: Tensor = output["out"] if isinstance(output, dict) else output
+    return main
 
 
 def class_scores(output: Any) -> Tensor:
     """The scores in what a network returned: its main output, a picture of one cell taken as a vector."""
-    main: Tensor = output["out"] if isinstance(output, dict) else output
+    main = main_output(output)
     return main.flatten(1) if main.ndim > 2 else main
+
+
+def predictions(scores: Tensor, classes: int) -> Tensor:
+    """The class of each sample: the highest score, spare ones left out; for a network with one output its sign."""
+    return (scores[:, 0] > 0).long() if scores.shape[1] == 1 else scores[:, :classes].argmax(1)
+
+
+def class_numbers(targets: Tensor) -> Tensor:
+    """The class of each target; of mixed labels the one with the largest share."""
+    return targets.argmax(1) if targets.is_floating_point() else targets

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from archdsl.diagnostics import Refused
 from archdsl.diagnostics.recipe import AugmentDoesNotFit, InputDoesNotFit
-from archdsl.recipe import AnyAugmentation
+from archdsl.recipe import AnyAugmentation, CutMix, MixUp
 from archdsl.shapes import Shape
-from archdsl.train.augment import augment, check_sizes
+from archdsl.train.augment import augment, check_sizes, mix
 
 GREY, COLOUR = 1, 3
 
@@ -123,22 +123,47 @@ class Preparation:
                 reason = f"{len(numbers)} numbers in {name}, but the pictures have {channels} channels"
                 raise Refused(AugmentDoesNotFit("normalize", reason), argument="augment")
         self.fit, self.augmentations, self.channels = fit, tuple(augmentations), channels
+        self.mixing = [part for part in self.augmentations if isinstance(part, MixUp | CutMix)]
         self.shift = 255 * torch.tensor(mean, dtype=torch.float32, device=device).view(-1, 1, 1)
         self.factor = 1 / (255 * torch.tensor(std, dtype=torch.float32, device=device).view(-1, 1, 1))
 
     def train(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """A batch of the network's inputs, augmented."""
-        images = images if self.fit.how == "crop" else self.fit.apply(images)
-        for part in self.augmentations:
-            images = augment(part, images, generator)
-        return self._finish(images)
+        return self._flattened(self._augmented(images, generator))
+
+    def train_with(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator, outputs: int
+    ) -> tuple[Tensor, Tensor]:
+        """A batch of inputs with their targets; where a recipe mixes labels, shares for each of the `outputs`."""
+        inputs = self._augmented(images, generator)
+        if self.mixing:
+            if not labels.is_floating_point():
+                labels = functional.one_hot(labels, outputs).float()
+            part = self.mixing[0]
+            if len(self.mixing) > 1:
+                # As usual one of them for each batch.
+                part = self.mixing[int(torch.randint(len(self.mixing), (), generator=generator, device=inputs.device))]
+            inputs, labels = mix(part, inputs, labels, generator)
+        return self._flattened(inputs), labels
 
     def evaluate(self, images: Tensor) -> Tensor:
         """A batch of the network's inputs."""
-        return self._finish(self.fit.apply(images))
+        return self._flattened(self._normalised(self.fit.apply(images)))
 
-    def _finish(self, images: Tensor) -> Tensor:
+    def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        images = images if self.fit.how == "crop" else self.fit.apply(images)
+        for part in self.augmentations:
+            images = augment(part, images, generator, self._fill(images))
+        return self._normalised(images)
+
+    def _fill(self, images: Tensor) -> Tensor:
+        """What becomes 0 behind the normalisation; a grey picture that is yet to be repeated has one number."""
+        return self.shift if len(self.shift) in {1, images.shape[1]} else self.shift.mean(0, keepdim=True)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         if self.fit.repeat:
             images = images.expand(-1, self.channels, -1, -1)
-        images = (images.float() - self.shift).mul_(self.factor)
+        return (images.float() - self.shift).mul_(self.factor)
+
+    def _flattened(self, images: Tensor) -> Tensor:
         return images.flatten(1) if self.fit.flatten else images

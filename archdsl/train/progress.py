@@ -31,7 +31,7 @@ class Progress:
     def start(self, epochs: int, steps: int, done: int) -> None:
         """A run of `epochs` times `steps` steps, `done` of which lie behind."""
 
-    def step(self, epoch: int, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
+    def step(self, epoch: int, step: int, loss: float, accuracy: float | None, images_per_second: float) -> None:
         """Where training is (`epoch` and `step` from 1), the means of the epoch so far, and the pace."""
 
     def epoch(self, metrics: EpochMetrics) -> None:
@@ -84,11 +84,11 @@ class BarProgress(Progress):
         self.epochs, self.steps, self.done = epochs, steps, done
         self.started = time.monotonic()
 
-    def step(self, epoch: int, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
+    def step(self, epoch: int, step: int, loss: float, accuracy: float | None, images_per_second: float) -> None:
         behind = (epoch - 1) * self.steps + step
         pace = (time.monotonic() - self.started) / max(behind - self.done, 1)
         left = clock(pace * (self.epochs * self.steps - behind))
-        state = f"loss {loss:.4f}  accuracy {accuracy:6.2%}  {images_per_second:,.0f} images/s  {left} left"
+        state = f"loss {loss:.4f}{_share('accuracy', accuracy)}  {images_per_second:,.0f} images/s  {left} left"
         description = f"epoch {epoch}/{self.epochs}"
         self.bar.update(
             self.task,
@@ -114,12 +114,18 @@ def make_progress(*, quiet: bool) -> Progress:
 def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
     """One epoch in one line."""
     m = metrics
+    others = _share("top5", m.val_top5) + _share("f1", m.val_f1)
     return (
         f"epoch {m.epoch:>{len(str(epochs))}}/{epochs}"
-        f"  train loss {m.train_loss:.4f}  accuracy {m.train_accuracy:6.2%}"
-        f"  val loss {m.val_loss:.4f}  accuracy {m.val_accuracy:6.2%}"
+        f"  train loss {m.train_loss:.4f}{_share('accuracy', m.train_accuracy)}"
+        f"  val loss {m.val_loss:.4f}{_share('accuracy', m.val_accuracy)}{others}"
         f"  lr {m.lr:.3g}  {m.images_per_second:,.0f} images/s  {clock(m.seconds)}"
     )
+
+
+def _share(name: str, value: float | None) -> str:
+    """A figure in percent, nothing where it is not measured."""
+    return "" if value is None else f"  {name} {value:6.2%}"
 
 
 def clock(seconds: float) -> str:

@@ -25,17 +25,29 @@ PACKAGES = ("archdsl", "torch", "torchvision", "numpy", "safetensors", "pydantic
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """One line of metrics.jsonl. Accuracies are shares in 0..1; `epoch` counts from 1; `lr` is the last step's."""
+    """One line of metrics.jsonl. `epoch` counts from 1; `lr` is the last step's.
+
+    Accuracies, top5 and f1 are shares in 0..1, None where they are not measured.
+    """
 
     epoch: int
     steps: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     val_loss: float
-    val_accuracy: float
+    val_accuracy: float | None
     lr: float
     images_per_second: float
     seconds: float
+    val_top5: float | None = None
+    val_f1: float | None = None
+
+    def figure(self, name: str) -> float:
+        """The validation's loss, accuracy, top5 or f1."""
+        value: float | None = getattr(self, f"val_{name}")
+        if value is None:
+            raise ValueError(f"{name} was not measured")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class RunInfo:
 
     input, output   shapes without the batch axis
     mean, std       of the network's input pictures, in 0..1, as they are normalised
+    sample          the shape of the data set's pictures; empty in runs of earlier versions
     """
 
     model: str
@@ -57,6 +70,7 @@ class RunInfo:
     std: tuple[float, ...]
     started: str
     version: int = 1
+    sample: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """The text of run.json."""
@@ -86,8 +100,16 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def failed_batch(self) -> Path:
+        return self.path / "failed_batch.json"
 
     @property
     def weights(self) -> Path:
@@ -100,6 +122,10 @@ class RunFolder:
     @property
     def curves(self) -> Path:
         return self.path / "curves.png"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
 
     @property
     def environment(self) -> Path:
@@ -117,7 +143,7 @@ class RunFolder:
         try:
             facts = json.loads(self._text(self.info))
             lists = {name: tuple(facts[name]) for name in ("classes", "input", "output", "mean", "std")}
-            return RunInfo(**(facts | lists))
+            return RunInfo(**(facts | lists | {"sample": tuple(facts.get("sample", ()))}))
         except (ValueError, TypeError, KeyError) as error:
             raise self._damaged(self.info, str(error)) from error
 
@@ -176,8 +202,8 @@ def _unused(path: Path) -> Path:
 def find_run_folder(path: Path) -> RunFolder:
     """The run to resume in a folder. Raises SpecError (E632) where there is no checkpoint."""
     folder = RunFolder(path)
-    if not folder.checkpoint.is_file():
-        raise _error(NothingToResume(str(path), folder.checkpoint.name), path)
+    if not any(folder.checkpoints.glob("step-*.safetensors")):
+        raise _error(NothingToResume(str(path), folder.checkpoints.name), path)
     return folder
 
 

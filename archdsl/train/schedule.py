@@ -1,32 +1,108 @@
-"""The learning rate as a function of the step: nothing to save, nothing to restore."""
+"""The learning rate as a function of the step: nothing to save, nothing to restore but a plateau's reductions."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import cos, pi
+from dataclasses import dataclass
+from math import cos, inf, pi
 from typing import assert_never
 
-from archdsl.recipe import AnySchedule, Constant, Cosine, MultiStep, Step
+from archdsl.recipe import (
+    AnySchedule,
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    MultiStep,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    Step,
+)
 
 
-def learning_rate(schedule: AnySchedule, base: float, step: int, epoch_steps: int, epochs: int) -> float:
-    """The rate of optimizer step `step` (from 0) in a run of `epochs` epochs of `epoch_steps` steps.
+def learning_rate(schedule: AnySchedule, base: float, step: int, epoch_steps: int, total: int) -> float:
+    """The rate of optimizer step `step` (from 0) in a run of `total` steps, `epoch_steps` of them an epoch.
 
-    During `warmup` (in epochs, a fraction counts) the rate rises linearly from near 0 to the schedule's own;
-    a cosine starts where the warm-up ends, steps and milestones are counted from the start of the run.
+    What goes by the share of the run that is done starts where the warm-up ends; steps and milestones are
+    counted from the start of the run. A plateau's reductions are not in it (`Reductions`).
     """
     epoch = step // epoch_steps
-    warm = round(schedule.warmup * epoch_steps)
+    warm = warmup_steps(schedule, epoch_steps)
+    after, length = max(step - warm, 0), max(total - warm, 1)
+    done = min(after / length, 1)
     match schedule:
-        case Constant():
+        case Constant() | Plateau():
             rate = base
         case Step():
             rate = base * schedule.gamma ** (epoch // schedule.every)
         case MultiStep():
             rate = base * schedule.gamma ** bisect_right(schedule.milestones, epoch)
+        case Exponential():
+            rate = base * schedule.gamma**epoch
         case Cosine():
-            part = max(step - warm, 0) / max(epochs * epoch_steps - warm, 1)
-            rate = schedule.minimum + (base - schedule.minimum) * (1 + cos(pi * min(part, 1))) / 2
+            rate = schedule.minimum + (base - schedule.minimum) * (1 + cos(pi * done)) / 2
+        case Linear():
+            rate = base * (1 + (schedule.end_factor - 1) * done)
+        case Polynomial():
+            rate = base * (1 - done) ** schedule.power
+        case OneCycle():
+            rate = _one_cycle(schedule, base, after, length)
         case _:
             assert_never(schedule)
-    return rate * (step + 1) / warm if step < warm else rate
+    return rate * _warmup_factor(schedule.warmup_start, step, warm) if step < warm else rate
+
+
+def warmup_steps(schedule: AnySchedule, epoch_steps: int) -> int:
+    """The length of the warm-up in optimizer steps."""
+    return schedule.warmup_steps or round(schedule.warmup * epoch_steps)
+
+
+def _warmup_factor(start: float, step: int, warm: int) -> float:
+    """Where the rate would start from nothing, it starts a step later, so that no step is lost."""
+    return start + (1 - start) * step / warm if start else (step + 1) / warm
+
+
+def _one_cycle(schedule: OneCycle, base: float, step: int, total: int) -> float:
+    top, last = schedule.pct_start * total - 1, total - 1
+    low = base / schedule.div_factor
+    if step <= top:
+        return _anneal(schedule, low, base, step / top if top else 1)
+    return _anneal(schedule, base, low / schedule.final_div_factor, min((step - top) / (last - top), 1))
+
+
+def _anneal(schedule: OneCycle, start: float, end: float, part: float) -> float:
+    share = part if schedule.anneal_strategy == "linear" else (1 - cos(pi * part)) / 2
+    return start + (end - start) * share
+
+
+@dataclass
+class Reductions:
+    """What a plateau has done to the rate so far, as `ReduceLROnPlateau` counts it.
+
+    factor     the rate's share that is left
+    best       the best value so far of the monitored figure
+    waited     epochs since then that count
+    cooldown   epochs that still will not count
+    """
+
+    factor: float = 1.0
+    best: float | None = None
+    waited: int = 0
+    cooldown: int = 0
+
+    def observe(self, schedule: Plateau, value: float, base: float, *, higher_is_better: bool) -> None:
+        """Count an epoch with this value; after more than `patience` without a better one the rate is reduced."""
+        margin = schedule.threshold if higher_is_better else -schedule.threshold
+        best = self.best if self.best is not None else (-inf if higher_is_better else inf)
+        bound = best * (1 + margin)
+        if value > bound if higher_is_better else value < bound:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        if self.cooldown:
+            self.cooldown -= 1
+            self.waited = 0
+        if self.waited > schedule.patience:
+            self.factor = max(self.factor * schedule.factor, schedule.min_lr / base)
+            self.cooldown, self.waited = schedule.cooldown, 0

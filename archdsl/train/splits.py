@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -52,6 +52,51 @@ class InMemory:
             yield self.images.index_select(0, rows), labels.index_select(0, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class PictureTargets:
+    """A split whose targets are pictures: those of the rows `partners`, as `picture` makes them of stored ones.
+
+    labels  the class numbers, as the split itself has them
+    """
+
+    inputs: Split
+    pool: Split
+    partners: Tensor
+    picture: Callable[[Tensor], Tensor]
+
+    @property
+    def labels(self) -> Tensor:
+        return self.inputs.labels
+
+    def subset(self, rows: Tensor) -> PictureTargets:
+        return replace(self, inputs=self.inputs.subset(rows), partners=self.partners[rows])
+
+    def to(self, device: torch.device) -> PictureTargets:
+        pool = self.pool.to(device)
+        inputs = pool if self.inputs is self.pool else self.inputs.to(device)
+        return replace(self, inputs=inputs, pool=pool)
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        wanted = self.pool.batches([self.partners[rows] for rows in order])
+        for (images, _), (targets, _) in zip(self.inputs.batches(order), wanted, strict=True):
+            yield images, self.picture(targets)
+
+
+def next_of_class(labels: Tensor, classes: int) -> Tensor:
+    """For each row one of the next class (of the first behind the last): the first for the first, and so on.
+
+    Raises ValueError where a class has no rows.
+    """
+    rows = [(labels == label).nonzero()[:, 0] for label in range(classes)]
+    if not all(len(each) for each in rows):
+        raise ValueError("a class has no pictures")
+    partners = torch.empty_like(labels)
+    for label, own in enumerate(rows):
+        following = rows[(label + 1) % classes]
+        partners[own] = following[torch.arange(len(own)) % len(following)]
+    return partners
+
+
 def hold_back(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """The rows that stay and those held back: of each class the given share, rounded, drawn with the seed."""
     held = torch.zeros(len(labels), dtype=torch.bool)
@@ -68,6 +113,8 @@ def statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
     Counted exactly over a split in memory; over an even sample of one that is not.
     """
+    if isinstance(split, PictureTargets):
+        return statistics(split.inputs)
     if isinstance(split, InMemory):
         counts = _histogram(split.images)
     else:

@@ -11,7 +11,7 @@ import archdsl
 from archdsl.network import Network
 from archdsl.recipe import Recipe
 from archdsl.train import run_training, trained
-from archdsl.train.loop import Setup
+from archdsl.train.setup import Setup
 
 SPEC = """
 model small {

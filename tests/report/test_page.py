@@ -14,7 +14,7 @@ from torch import nn
 from archdsl.network import Network
 from archdsl.report import report_of_run
 from archdsl.report.entries import flat
-from archdsl.train.loop import Setup
+from archdsl.train.setup import Setup
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -83,7 +85,8 @@ def test_count_keys_and_shapes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_weights_outputs_and_onnx(name: str, tmp_path: Path) -> None:
+def test_weights_outputs_and_onnx(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """The differences found are noted for the table that `./run zoo` makes."""
     theirs = twin(name)
     settle(theirs)
     with torch.device("meta"):
@@ -95,14 +98,15 @@ def test_weights_outputs_and_onnx(name: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = theirs(x)
         scale = max(1.0, expected.abs().max().item())
-        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-5 * scale)
+        found = ours(x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * scale)
     path = tmp_path / "model.onnx"
     archdsl.export_onnx(ours, path)
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"input": x.numpy()})
-    assert (torch.from_numpy(found) - expected).abs().max().item() <= 1e-4 * scale
+    (exported,) = map(torch.from_numpy, session.run(None, {"input": x.numpy()}))
+    torch.testing.assert_close(exported, expected, rtol=0, atol=1e-4 * scale)
+    differences = [(each - expected).abs().max().item() / scale for each in (found, exported)]
+    record_property("zoo", [name, *differences])
 
 
 @pytest.mark.parametrize("name", EACH)

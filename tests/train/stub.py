@@ -65,7 +65,7 @@ class Recorder(Progress):
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def step(self, epoch: int, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
+    def step(self, epoch: int, step: int, loss: float, accuracy: float | None, images_per_second: float) -> None:
         if self.at_step is not None:
             self.at_step(epoch, step)
 

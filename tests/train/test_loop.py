@@ -20,7 +20,7 @@ from archdsl.recipe import Adam, Cosine, HFlip, Mse, RandomCrop, Recipe, RmsProp
 from archdsl.shapes import Shape
 from archdsl.source import Source, Span
 from archdsl.train import loop, recipe_of_run, run_evaluation, run_training
-from archdsl.train.checkpoint import save_checkpoint
+from archdsl.train.checkpoint import checkpoints, save_checkpoint
 from archdsl.train.data import load_data
 from archdsl.train.run import RunFolder
 from archdsl.train.seeds import epoch_order
@@ -56,7 +56,7 @@ def with_entries(recipe: Recipe, **changes: Any) -> Recipe:
 def test_a_small_cnn_learns_the_digits(tmp_path: Path) -> None:
     recipe = Recipe(epochs=12, batch=64, optimizer=Adam(lr=3e-3), schedule=Cosine(), device="cpu")
     result = run(Stub(cnn), recipe, tmp_path / "run")
-    assert result.metrics[-1].val_accuracy >= 0.96
+    assert result.metrics[-1].figure("accuracy") >= 0.96
     assert result.evaluation is not None
     assert result.evaluation.accuracy == result.metrics[-1].val_accuracy
     assert result.evaluation.samples == 355
@@ -158,7 +158,7 @@ def test_a_fully_convolutional_head_of_one_cell_will_do(tmp_path: Path) -> None:
 
     network = Stub(module, output_shape=Shape((10, 1, 1)))
     result = run(network, with_entries(QUICK, loss=Mse(), optimizer=RmsProp(lr=1e-3)), tmp_path)
-    assert result.metrics[-1].val_accuracy > 0.5
+    assert result.metrics[-1].figure("accuracy") > 0.5
 
 
 def test_spare_outputs_are_mentioned(tmp_path: Path) -> None:
@@ -192,9 +192,10 @@ def test_the_folder_holds_all_that_a_run_is(tmp_path: Path) -> None:
         "metrics.jsonl",
         "weights.safetensors",
         "best.safetensors",
-        "checkpoint.safetensors",
+        "checkpoints",
         "curves.png",
     }
+    assert len(checkpoints(out / "checkpoints")) == 2
     assert (out / "spec.arch").read_text() == "model stub { input(1x8x8) }\n"
     assert recipe_of_run(out) == QUICK
     facts = json.loads((out / "run.json").read_text())
@@ -214,7 +215,7 @@ def test_best_and_last_weights_are_those_of_their_epochs(tmp_path: Path) -> None
     recipe = with_entries(QUICK, epochs=2, seed=3)
     result = run(Stub(mlp), recipe, tmp_path / "good")
     best = load_file(RunFolder(tmp_path / "good").best)
-    accuracies = [line.val_accuracy for line in result.metrics]
+    accuracies = [line.figure("accuracy") for line in result.metrics]
     assert accuracies[1] > accuracies[0]
     assert same(best, weights(tmp_path / "good"))
     folder = RunFolder(tmp_path / "good")
@@ -222,7 +223,7 @@ def test_best_and_last_weights_are_those_of_their_epochs(tmp_path: Path) -> None
     wild = with_entries(recipe, epochs=3)
     folder.recipe.write_text(with_entries(wild, optimizer=Sgd(lr=30.0)).to_json())
     worse = run(Stub(mlp), None, None, resume=folder.path)
-    assert worse.metrics[2].val_accuracy < accuracies[1]
+    assert worse.metrics[2].figure("accuracy") < accuracies[1]
     assert folder.best.read_bytes() == before
     assert not same(best, weights(folder.path))
 
@@ -329,9 +330,10 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_bit_for_bit(tmp_path: P
     assert not resumed.interrupted
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
     assert without_times(tmp_path / "cut") == without_times(tmp_path / "whole")
-    for name in ("best", "checkpoint"):
-        first, second = (load_file(getattr(RunFolder(tmp_path / where), name)) for where in ("cut", "whole"))
-        assert same(first, second)
+    best = [load_file(RunFolder(tmp_path / where).best) for where in ("cut", "whole")]
+    newest = [load_file(checkpoints(RunFolder(tmp_path / where).checkpoints)[0]) for where in ("cut", "whole")]
+    assert same(*best)
+    assert same(*newest)
 
 
 @pytest.mark.usefixtures("every_step_shown")
@@ -404,12 +406,12 @@ def test_a_run_cannot_go_on_as_another(tmp_path: Path) -> None:
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         found = error(lambda folder=folder: run(Stub(mlp), None, None, resume=folder))  # type: ignore[misc]
-        assert (found.code, found.message) == ("E632", f"{folder} holds no run: checkpoint.safetensors is missing")
+        assert (found.code, found.message) == ("E632", f"{folder} holds no run: checkpoints is missing")
     with pytest.raises(ValueError, match="either out or resume"):
         run_training(Stub(mlp), out=tmp_path, resume=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["checkpoint.safetensors", "recipe.json", "run.json", "metrics.jsonl"])
+@pytest.mark.parametrize("name", ["recipe.json", "run.json", "metrics.jsonl"])
 def test_a_damaged_run_is_named(tmp_path: Path, name: str) -> None:
     run(Stub(mlp), with_entries(QUICK, epochs=1), tmp_path)
     path = tmp_path / name
@@ -485,8 +487,13 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_epoch(tm
             return scores * (torch.nan if self.calls > 13 else 1)
 
     found = error(lambda: run(Stub(Breaks), QUICK, tmp_path))
-    assert (found.code, found.message) == ("E635", "the loss became nan by step 2 of epoch 2")
+    rows = epoch_order(1442, 128, seed=0, epoch=1, keep_lone=True)[1].tolist()
+    named = f"{', '.join(map(str, rows[:8]))} and 120 more"
+    text = f"the loss became nan at step 2 of epoch 2, on the training samples {named}"
+    assert (found.code, found.message) == ("E635", text)
     assert str(tmp_path) in found.helps[0].message
+    facts = json.loads((tmp_path / "failed_batch.json").read_text())
+    assert facts == {"epoch": 2, "step": 2, "loss": "nan", "samples": rows}
     for tensor in weights(tmp_path).values():
         assert tensor.isfinite().all()
     assert len(without_times(tmp_path)) == 1

@@ -13,10 +13,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from archdsl.diagnostics import SpecError
-from archdsl.train.checkpoint import Position, load_checkpoint, save_checkpoint
+from archdsl.recipe import Adam, Recipe
+from archdsl.train.checkpoint import Position, checkpoint_path, checkpoints, load_newest, save_checkpoint
 from archdsl.train.files import write_tensors, write_text
 from archdsl.train.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.train.run import EpochMetrics
+from archdsl.train.schedule import Reductions
+from archdsl.train.step import Stepper
 
 LINE = EpochMetrics(2, 10, 0.5, 0.875, 0.25, 0.9, 0.01, 12345.6, 83.0)
 
@@ -66,35 +69,107 @@ def test_tensors_that_share_memory_are_written(tmp_path: Path) -> None:
     assert torch.equal(load_file(tmp_path / "w")["c"], tensor.T)
 
 
-def module_and_optimizer(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+EVERYTHING = Recipe(optimizer=Adam(amsgrad=True), ema=0.5, precision="fp16", batch=5)
+
+
+def stepper(seed: int, steps: int = 0, recipe: Recipe = EVERYTHING) -> Stepper:
+    """A network in training with all the state there is, after so many steps."""
     torch.manual_seed(seed)
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    return module, torch.optim.Adam(module.parameters(), amsgrad=True)
+    found = Stepper(recipe, module, torch.device("cpu"), classes=4)
+    for _ in range(steps):
+        found.step(torch.randn(5, 3), torch.randint(4, (5,)))
+    return found
+
+
+def tensors_of(found: Stepper) -> dict[str, torch.Tensor]:
+    assert found.average is not None
+    tensors = {f"model/{k}": v for k, v in found.module.state_dict().items()}
+    tensors |= {f"average/{k}": v for k, v in found.average.state_dict().items()}
+    for number, state in found.optimizer.state_dict()["state"].items():
+        tensors |= {f"{number}/{k}": v for k, v in state.items()}
+    return tensors
 
 
 def test_a_checkpoint_gives_everything_back(tmp_path: Path) -> None:
-    module, optimizer = module_and_optimizer(0)
-    for _ in range(2):
-        module(torch.randn(5, 3)).square().sum().backward()
-        optimizer.step()
-    position = Position(epoch=3, step=7, loss_sum=1 / 3, hits=5, seen=9, seconds=1.5, best=0.1)
-    save_checkpoint(tmp_path / "c", module, optimizer, position)
-    other, fresh = module_and_optimizer(1)
-    assert load_checkpoint(tmp_path / "c", other, fresh) == position
-    for name, tensor in module.state_dict().items():
-        assert torch.equal(other.state_dict()[name], tensor)
-    for number, state in optimizer.state_dict()["state"].items():
-        for name, tensor in state.items():
-            assert torch.equal(fresh.state_dict()["state"][number][name], tensor)
+    first, other = stepper(0, steps=3), stepper(1)
+    assert first.scaler is not None
+    assert other.scaler is not None
+    first.scaler.update(12345.0)
+    first.reductions = Reductions(0.25, 0.5, 3, 1)
+    position = Position(epoch=3, step=7, loss_sum=1 / 3, hits=5, seen=9, seconds=1.5, best=0.1, best_epoch=2)
+    save_checkpoint(tmp_path, 37, 1, first, position)
+    assert load_newest(tmp_path, other) == (position, [])
+    before, after = tensors_of(first), tensors_of(other)
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert torch.equal(after[name], tensor), name
+    assert other.scaler.get_scale() == 12345.0
+    assert other.reductions == first.reductions
+    for one in (first, other):  # and goes on in the same way
+        torch.manual_seed(5)
+        one.step(torch.randn(5, 3), torch.randint(4, (5,)))
+    assert all(torch.equal(tensors_of(other)[name], tensor) for name, tensor in tensors_of(first).items())
+
+
+def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
+    for steps in (1, 2, 10, 100):
+        save_checkpoint(tmp_path, steps, 3, stepper(0), Position(step=steps))
+    assert [path.name for path in checkpoints(tmp_path)] == [checkpoint_path(tmp_path, n).name for n in (100, 10, 2)]
+    assert load_newest(tmp_path, stepper(0))[0].step == 100
+
+
+def damaged(path: Path, kind: str) -> None:
+    content = bytearray(path.read_bytes())
+    match kind:
+        case "cut off":
+            content = content[: len(content) // 2]
+        case "empty":
+            content = bytearray()
+        case "a byte of a tensor":
+            content[-3] ^= 1
+        case "a digit of the position":
+            place = content.index(b"loss_sum") + len('loss_sum\\": ')
+            content[place : place + 1] = b"7"
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["cut off", "empty", "a byte of a tensor", "a digit of the position"])
+def test_the_last_good_checkpoint_is_used_where_the_newest_is_damaged(tmp_path: Path, kind: str) -> None:
+    save_checkpoint(tmp_path, 1, 2, stepper(0, steps=1), Position(step=1))
+    save_checkpoint(tmp_path, 2, 2, stepper(0, steps=2), Position(step=2))
+    damaged(checkpoint_path(tmp_path, 2), kind)
+    other = stepper(1)
+    position, notes = load_newest(tmp_path, other)
+    assert position.step == 1
+    assert len(notes) == 1
+    assert notes[0].startswith("step-000000002.safetensors is damaged (")
+    for name, tensor in tensors_of(stepper(0, steps=1)).items():
+        assert torch.equal(tensors_of(other)[name], tensor)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-000000001.safetensors"]
+    damaged(checkpoint_path(tmp_path, 1), kind)
+    with pytest.raises(SpecError) as caught:
+        load_newest(tmp_path, other)
+    assert caught.value.diagnostics[0].code == "E633"
+
+
+def test_nothing_of_a_checkpoint_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path, 1, 2, stepper(0, steps=1), Position(step=1))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("unpickled")
+
+    for name in ("pickle.load", "pickle.loads", "torch.load"):
+        monkeypatch.setattr(name, refuse)
+    load_newest(tmp_path, stepper(1))
 
 
 def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, optimizer = module_and_optimizer(0)
-    monkeypatch.setattr("archdsl.train.checkpoint.VERSION", 2)
-    save_checkpoint(tmp_path / "c", module, optimizer, Position())
+    monkeypatch.setattr("archdsl.train.checkpoint.VERSION", 99)
+    save_checkpoint(tmp_path, 1, 2, stepper(0), Position())
     monkeypatch.undo()
     with pytest.raises(SpecError) as caught:
-        load_checkpoint(tmp_path / "c", module, optimizer)
+        load_newest(tmp_path, stepper(0))
     assert caught.value.diagnostics[0].code == "E633"
     assert "later version" in caught.value.diagnostics[0].message
 

@@ -333,7 +333,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert problem.code == "E617"
     assert str(bad) in str(problem)
     monkeypatch.setattr(folder, "MEMORY_BYTES", 0)
-    split = folder.read_split([(bad, 0)], COLOUR8, workers)
+    split, _ = folder.read_split([(bad, 0)], COLOUR8, workers)
     with pytest.raises(Refused) as caught:
         list(split.batches([torch.tensor([0])]))
     assert caught.value.problem.code == "E617"

@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM: the first asks for a stop at the end of the step, a second one stops at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class Stop:
+    """Whether the run has been asked to stop, and by which signal."""
+
+    signal: int = 0
+
+    @property
+    def requested(self) -> bool:
+        return self.signal != 0
+
+
+@contextmanager
+def catching_interrupts() -> Iterator[Stop]:
+    """Let the first signal only ask for a stop; after it the signals interrupt at once. Main thread only."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def ask(number: int, _: FrameType | None) -> None:
+        stop.signal = number
+        for each in SIGNALS:
+            signal.signal(each, interrupt)
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        stop.signal = number
+        raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

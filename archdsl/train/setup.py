@@ -1,0 +1,217 @@
+"""What training and evaluation share: a network with data, a loss and figures that suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from archdsl.diagnostics import Diagnostic, Help, Refused, SpecError
+from archdsl.diagnostics.recipe import (
+    AugmentDoesNotFit,
+    LossDoesNotFit,
+    NoClassScores,
+    NoDevice,
+    NoSuchFigure,
+    TooManyClasses,
+)
+from archdsl.recipe import Bce, CrossEntropy, Nll, Recipe
+from archdsl.shapes import Shape
+from archdsl.train.data import Data, load_data
+from archdsl.train.evaluation import Evaluation, evaluate
+from archdsl.train.losses import loss_function, takes_class_numbers
+from archdsl.train.prepare import Preparation
+from archdsl.train.run import RunInfo
+from archdsl.train.splits import statistics
+from archdsl.train.step import autocast
+
+#: Evaluation needs no gradients, so that small inputs go through in larger batches: numbers in one, and samples.
+EVALUATION_NUMEL, EVALUATION_BATCH = 2**20, 1024
+
+
+class Trainable(Protocol):
+    """What training needs of a checked network (archdsl.network.Network)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def spec(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def input_shape(self) -> Shape: ...
+    @property
+    def output_shape(self) -> Shape: ...
+    @property
+    def aux(self) -> Sequence[Any]: ...
+    def build(self, *, seed: int | None = None) -> nn.Module: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A network with data that suit it.
+
+    classes  the names of the classes that the outputs tell apart; none where the loss compares values
+    """
+
+    recipe: Recipe
+    device: torch.device
+    data: Data
+    preparation: Preparation
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input: Shape
+    notes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """What an evaluation measures besides the loss."""
+        given = self.recipe.metrics if self.recipe.metrics is not None else ("accuracy",)
+        return tuple(dict.fromkeys((*given, self.monitor))) if self.classes else ()
+
+    @property
+    def monitor(self) -> str:
+        """The figure that says which weights are best: the accuracy, or the loss where there are no classes."""
+        return self.recipe.monitor or ("accuracy" if self.classes else "loss")
+
+    def is_better(self, value: float, best: float | None) -> bool:
+        """Whether a value of the monitored figure is better than another."""
+        return best is None or (value < best if self.monitor == "loss" else value > best)
+
+    def evaluate(self, module: nn.Module, *, test: bool = False) -> Evaluation:
+        """The module's results on the validation split, or on the test split."""
+        return evaluate(
+            module,
+            self.data.test if test else self.data.validation,
+            self.preparation.evaluate,
+            loss_function(self.recipe.loss, self.device),
+            classes=self.classes,
+            batch=max(self.recipe.batch, min(EVALUATION_BATCH, EVALUATION_NUMEL // self.input.numel)),
+            top5="top5" in self.figures,
+            autocast=lambda: autocast(self.recipe, self.device),
+        )
+
+
+def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None) -> Setup:
+    """Load the recipe's data and check that network, data and loss suit each other, before anything is computed.
+
+    `info` is an earlier run's, whose normalisation is used again. Raises SpecError (E61x, E62x, E636, E641, E642).
+    """
+    with placed(recipe, network.path):
+        device = _device(recipe.device)
+        data = load_data(recipe, network.input_shape)
+        notes = [data.fit.note] if data.fit.note else []
+        notes += check_output(recipe, network.output_shape, data)
+        mean, std = _normalisation(recipe, data, info)
+        channels = 3 if data.fit.repeat else data.sample.channels
+        stored = (data.sample[1], data.sample[2])
+        preparation = Preparation(
+            data.fit, stored=stored, channels=channels, augmentations=recipe.augment, mean=mean, std=std, device=device
+        )
+        _check_mixing(recipe, preparation, data)
+        classes = data.classes if data.target is None and takes_class_numbers(recipe.loss) else ()
+        setup = Setup(
+            recipe, device, data.to(device), preparation, mean, std, network.input_shape, tuple(notes), classes
+        )
+        _check_figures(setup)
+        return setup
+
+
+@contextmanager
+def placed(recipe: Recipe, path: str) -> Iterator[None]:
+    """Give what is refused inside its place in the recipe's text, or else the spec's path."""
+    try:
+        yield
+    except Refused as refused:
+        helps = (Help(refused.help),) if refused.help else ()
+        span = recipe.place(refused.argument or "")
+        raise SpecError([Diagnostic(refused.problem, span, helps=helps, path=path)]) from refused
+
+
+def _device(name: str) -> torch.device:
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name == "auto":
+        return found if found is not None and found.type in {"cuda", "mps"} else torch.device("cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        reason = f"torch sees {torch.cuda.device_count()} CUDA devices"
+        raise Refused(NoDevice(name, reason), argument="device")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise Refused(NoDevice(name, "torch does not see one"), argument="device")
+    return device
+
+
+def check_output(recipe: Recipe, output: Shape, data: Data) -> list[str]:
+    """Refuse an output that the loss cannot compare with the targets; returns what is worth saying."""
+    if not takes_class_numbers(recipe.loss):
+        if data.target is not None:
+            raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not numbered classes")
+        return []
+    _check_loss_weights(recipe, output)
+    if data.target is not None:
+        if isinstance(recipe.loss, CrossEntropy | Nll):
+            raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not classes")
+        if tuple(output) != tuple(data.target):
+            raise _does_not_fit(
+                recipe, f"the network's output is {output}, but {data.name} has targets of {data.target}"
+            )
+        return []
+    if any(size != 1 for size in output[1:]):
+        raise Refused(NoClassScores(str(output)), argument="dataset")
+    classes = len(data.classes)
+    if isinstance(recipe.loss, Bce) and output.channels == 1 and classes == 2:
+        return []
+    if classes > output.channels:
+        raise Refused(TooManyClasses(data.name, classes, output.channels), argument="dataset")
+    spare = output.channels - classes
+    return [f"{data.name}: {classes} classes; the last {spare} of {output.channels} outputs stay unused"] * bool(spare)
+
+
+def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
+    for name in ("weight", "pos_weight"):
+        weights = getattr(recipe.loss, name, None)
+        if weights is not None and len(weights) != output.channels:
+            raise _does_not_fit(
+                recipe, f"{name} has {len(weights)} numbers, but the network has {output.channels} outputs"
+            )
+
+
+def _check_mixing(recipe: Recipe, preparation: Preparation, data: Data) -> None:
+    """Refuse mixed labels where there are none to mix, or where the loss cannot take shares of classes."""
+    if not preparation.mixing:
+        return
+    kind = preparation.mixing[0].kind
+    if data.target is not None or not takes_class_numbers(recipe.loss):
+        raise Refused(AugmentDoesNotFit(kind, "it mixes labels, but no classes are told apart"), argument="augment")
+    if getattr(recipe.loss, "ignore_index", -1) >= 0:
+        reason = f"{recipe.loss.kind} cannot leave out a class (ignore_index) whose samples are mixed with others"
+        raise Refused(AugmentDoesNotFit(kind, reason), argument="augment")
+
+
+def _does_not_fit(recipe: Recipe, reason: str) -> Refused:
+    return Refused(LossDoesNotFit(recipe.loss.kind, reason), argument="loss")
+
+
+def _check_figures(setup: Setup) -> None:
+    """Refuse figures of classes where there are none."""
+    recipe, reason = setup.recipe, "no classes are told apart"
+    for entry, names in (("metrics", recipe.metrics or ()), ("monitor", (recipe.monitor or "loss",))):
+        for name in names:
+            if name != "loss" and not setup.classes:
+                raise Refused(NoSuchFigure(entry, name, reason), argument=entry)
+            if name == "top5" and setup.data.classes and len(setup.data.classes) <= 5:
+                few = f"there are {len(setup.data.classes)} classes"
+                raise Refused(NoSuchFigure(entry, name, few), argument=entry)
+
+
+def _normalisation(recipe: Recipe, data: Data, info: RunInfo | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if recipe.normalize is not None:
+        return recipe.normalize.mean, recipe.normalize.std
+    return statistics(data.train) if info is None else (info.mean, info.std)

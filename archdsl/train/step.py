@@ -1,0 +1,142 @@
+"""One step of the optimizer: forward in parts, backward, clipping, the optimizer, the moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from archdsl.recipe import Recipe
+from archdsl.train.losses import Loss, class_numbers, class_scores, loss_function, main_output, predictions
+from archdsl.train.optimizers import freeze, make_optimizer
+from archdsl.train.schedule import Reductions
+
+TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
+    """The context in which the network computes in the recipe's precision."""
+    if recipe.precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, TYPES[recipe.precision])
+
+
+class Stepper:
+    """A module in training, with all that changes from step to step.
+
+    average    the moving average of the weights, which is evaluated and saved in their place
+    scaler     scales the loss of half-precision numbers, whose gradients would be too small
+    reductions what a plateau has done to the rate
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        module: nn.Module,
+        device: torch.device,
+        *,
+        classes: int = 0,
+        aux: Sequence[str] = (),
+        path: str = "",
+    ) -> None:
+        self.recipe, self.module, self.device = recipe, module, device
+        self.classes, self.aux = classes, tuple(aux)
+        self.loss: Loss = loss_function(recipe.loss, device)
+        self.frozen = freeze(module, recipe.freeze)
+        if recipe.channels_last:
+            module.to(memory_format=torch.channels_last)
+        self.optimizer = make_optimizer(recipe, module, path)
+        self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        self.average = None if recipe.ema is None else _average(module, recipe.ema)
+        self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None
+        self.reductions = Reductions()
+        if recipe.compile:
+            module.compile()
+
+    @property
+    def result(self) -> nn.Module:
+        """The module to evaluate and save: the moving average where there is one."""
+        return self.module if self.average is None else self.average.module
+
+    def train_mode(self) -> None:
+        """Training mode; frozen parts stay in eval mode, so that their running statistics do not move."""
+        self.module.train()
+        for part in self.frozen:
+            part.eval()
+
+    def set_rate(self, rate: float) -> None:
+        """The rate of the optimizer's step to come; labels with a rate of their own follow in proportion."""
+        base, left = self.recipe.optimizer.lr, self.reductions.factor
+        for group in self.optimizer.param_groups:
+            own = group["base_lr"]
+            group["lr"] = left * (rate if own == base else rate * (own / base))
+
+    def step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The batch's mean loss and its number of hits (None where no classes are told apart), still on the device."""
+        self.optimizer.zero_grad()
+        parts = list(self._parts(inputs, targets))
+        whole = self.loss.weight(targets) if len(parts) > 1 else 1
+        losses, hits = [], []
+        for part, wanted in parts:
+            loss, right = self._forward(part, wanted)
+            if len(parts) > 1:
+                loss = loss * (self.loss.weight(wanted) / whole)
+            (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            hits.append(right)
+        self._update()
+        if len(parts) == 1:
+            return losses[0], hits[0]
+        counted = [right for right in hits if right is not None]
+        return torch.stack(losses).sum(), torch.stack(counted).sum() if counted else None
+
+    def _parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        if self.recipe.channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if self.recipe.accumulate == 1:
+            return iter([(inputs, targets)])
+        count = max(1, min(self.recipe.accumulate, len(inputs) // 2))  # a lone sample could not be normalised
+        return zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)
+
+    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        with autocast(self.recipe, self.device):
+            output = self.module(inputs)
+        outputs = self._outputs(output)
+        loss = self.loss(outputs, targets)
+        for name in self.aux:
+            loss = loss + self.recipe.aux_weight * self.loss(self._outputs(output[name]), targets)
+        if not self.classes:
+            return loss, None
+        return loss, predictions(outputs.detach(), self.classes).eq(class_numbers(targets)).sum()
+
+    def _outputs(self, output: Any) -> Tensor:
+        """What the loss compares, in full precision."""
+        outputs = class_scores(output) if self.classes else main_output(output)
+        return outputs if self.recipe.precision == "fp32" else outputs.float()
+
+    def _update(self) -> None:
+        recipe, scaler = self.recipe, self.scaler
+        if scaler is not None and (recipe.clip_value is not None or recipe.clip_norm is not None):
+            scaler.unscale_(self.optimizer)
+        if recipe.clip_value is not None:
+            clip_grad_value_(self.weights, recipe.clip_value)
+        if recipe.clip_norm is not None:
+            clip_grad_norm_(self.weights, recipe.clip_norm)
+        if scaler is None:
+            self.optimizer.step()
+        else:
+            scaler.step(self.optimizer)
+            scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.module)
+
+
+def _average(module: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and running statistics; it starts as a copy."""
+    function = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(module, multi_avg_fn=function, use_buffers=True)
