@@ -44,7 +44,7 @@ EDGES = {
     "onnx": "version diagnostics shapes graph network",
     "torch": "diagnostics shapes layers graph network",
     "train": "diagnostics shapes recipe",
-    "cli": "source diagnostics values layers graph network syntax elaborate summary tables",
+    "cli": "source diagnostics values layers graph network syntax elaborate summary tables zoo cards",
     "__main__": "cli",
     "__init__": "version",
 }
@@ -53,16 +53,16 @@ EDGES = {
 LAZY_EDGES = {
     "elaborate": "values initializers recipe",
     "network": "torch",
-    "zoo": "cards elaborate loading",
-    "torch": "onnx",
-    "train": "torch",
+    "zoo": "cards loading torch",
+    "torch": "onnx zoo",
+    "train": "torch zoo",
     "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables torch onnx train",
 }
 
 #: The only parts that may import a package, at any level.
 ONLY = {
     "torch": {"torch", "train"},
-    "torchvision": {"train"},
+    "torchvision": {"torch", "train"},
     "safetensors": {"torch", "train"},
     "sklearn": {"train"},
     "matplotlib": {"train"},
@@ -222,7 +222,10 @@ COMMANDS = {
     "layers": ["layers"],
     "layers of a kind": ["layers", "conv"],
     "explain": ["explain", "E402"],
-    "zoo": ["zoo", "lenet"],
+    "zoo": ["zoo"],
+    "zoo of one": ["zoo", "lenet"],
+    "help of predict": ["predict", "--help"],
+    "help of new": ["new", "--help"],
     "show the tree": ["show", "lenet", "--stage", "tree"],
     "show the graph": ["show", "lenet", "--stage", "graph"],
     "fmt": ["fmt", "--check", "SPEC"],

@@ -12,7 +12,9 @@ from archdsl.diagnostics import Refused
 from archdsl.initializers import INITIALIZERS, Constant, Dirac, Initializer, Nonlinearity, TruncNormal, Uniform
 from archdsl.shapes import Shape
 
-FUNCTIONS = {name: cls for name, cls in INITIALIZERS.items() if name != "default"}
+#: Those that are not functions of torch.nn.init.
+OURS = {"default", "partial_dirac"}
+FUNCTIONS = {name: cls for name, cls in INITIALIZERS.items() if name not in OURS}
 REQUIRED: dict[str, dict[str, Any]] = {"constant": {"val": 0.5}, "sparse": {"sparsity": 0.5}}
 SIZES = [(4,), (4, 3), (4, 3, 2), (4, 3, 2, 2), (4, 3, 2, 2, 2), (4, 3, 2, 2, 2, 2)]
 
@@ -84,6 +86,14 @@ def test_every_nonlinearity_has_a_gain() -> None:
 
 def test_default_leaves_the_weight_alone() -> None:
     assert INITIALIZERS["default"]().arguments == {}
+
+
+def test_partial_dirac_needs_a_kernel_and_no_arguments() -> None:
+    initializer = INITIALIZERS["partial_dirac"]()
+    assert initializer.arguments == {}
+    initializer.require_fit("weight", Shape((8, 3, 2, 2)))
+    with pytest.raises(Refused, match="weight is 8x3"):
+        initializer.require_fit("weight", Shape((8, 3)))
 
 
 def test_types_are_strict() -> None:

@@ -15,6 +15,7 @@ from archdsl.layers.base import (
     TorchForm,
     changed,
 )
+from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor, Window
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -198,6 +199,12 @@ class ConvTranspose(Layer):
                 raise Refused(NoOutput(self.kind, axis, output, rule), argument="padding")
             sizes.append(output)
         return Shape((self.out_channels, *sizes))
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        windows = self.windows(x)
+        # Cells of the input lie `stride` apart in the output: a kernel as wide as that sees one of them.
+        reach = [(window.span - 1) // window.stride + 1 for window in windows]
+        return field.upsample([window.stride for window in windows], reach, y.spatial)
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)

@@ -201,6 +201,24 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on("4x8x7", padding=(-1, 2, 0, -3)),
     ],
     "crop": [*on(*ALL, size=4), *on("4x8x7", size=(3, 7))],
+    "multihead_attention": [
+        *on("5x8", "17x12", num_heads=2),
+        *on("5x8", num_heads=1, bias=False),
+        *on("5x8", num_heads=8, dropout=0.5),
+    ],
+    "shifted_window_attention": [
+        *on("4x8x6", "6x6x6", num_heads=3, window_size=2),
+        *on("2x3x4", num_heads=2, window_size=(5, 3), qkv_bias=False, proj_bias=False),
+        *on("9x8x6", "4x10x6", num_heads=2, window_size=(4, 3), shift_size=(2, 1)),
+        *on("8x8x8", num_heads=4, window_size=4, shift_size=2, attention_dropout=0.5, dropout=0.5),
+    ],
+    "shifted_window_attention_v2": [
+        *on("4x8x6", "6x6x6", num_heads=3, window_size=2),
+        *on("2x3x4", num_heads=2, window_size=(5, 3), qkv_bias=False, proj_bias=False),
+        *on("9x8x6", "4x10x6", num_heads=2, window_size=(4, 3), shift_size=(2, 1)),
+        *on("8x8x8", num_heads=4, window_size=4, shift_size=2, attention_dropout=0.5, dropout=0.5),
+    ],
+    "relative_multihead_attention": on("9x8", "4x9x8", "2x3x4x8", head_dim=4),
     "pad_channels": [*on(*ALL, out_channels=7, stride=2), *on("4", "4x8x7", out_channels=6, before=0)],
 }
 

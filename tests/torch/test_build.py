@@ -177,6 +177,28 @@ def test_init_and_trainable() -> None:
     assert network_of(module).trainable_params == sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
+def test_some_parameters_of_a_layer_are_frozen() -> None:
+    network = archdsl.load(
+        "model m { input(3x8x8); a: conv(4, 3, trainable={weight: false}); b: batchnorm(trainable={bias: false})\n"
+        "relu(trainable=false); c: conv(4, 1, trainable={weight: true, bias: true}); reuse(c) }"
+    )
+    module = network.build()
+    assert {name for name, p in module.named_parameters() if not p.requires_grad} == {"a.weight", "b.bias"}
+    assert network.trainable_params == network.params - 4 * 3 * 9 - 4
+
+
+@pytest.mark.parametrize("channels", [2, 3, 5])
+def test_partial_dirac_hands_every_channel_on_that_there_is_room_for(channels: int) -> None:
+    module: Any = archdsl.load(
+        f"model m {{ input(3x8x8); init = {{conv: partial_dirac}}; a: conv({channels}, 3, padding=1, bias=false) }}"
+    ).build(seed=0)
+    x = torch.randn(2, 3, 8, 8)
+    both = min(channels, 3)
+    torch.testing.assert_close(module(x)[:, :both], x[:, :both])
+    bound = (3 * 9) ** -0.5
+    assert all(0.5 * bound < kernel.abs().max() <= bound for kernel in module.a.weight[3:])
+
+
 def test_shared_layers_run_on_the_same_weights() -> None:
     network = archdsl.load("model m { input(4x8x8); a: conv(4, 3, padding=1); relu; reuse(a); reuse(a) }")
     module: Any = network.build(seed=0).eval()

@@ -79,6 +79,17 @@ def test_initialisation_is_in_the_file() -> None:
     assert [name for name, p in module.named_parameters() if not p.requires_grad] == ["c-1.weight", "c-1.bias"]
 
 
+def test_what_is_frozen_and_filled_in_part_is_in_the_file() -> None:
+    network = archdsl.load(
+        "model m { input(3x8x8); init = {conv: partial_dirac}\n"
+        "a: conv(5, 3, trainable={weight: false}); b: batchnorm(trainable={weight: false}); c: conv(4, 1) }"
+    )
+    module = printed(network)
+    assert [name for name, p in module.named_parameters() if not p.requires_grad] == ["a.weight", "b.weight"]
+    assert torch.equal(module.a.weight[:3], torch.nn.init.dirac_(torch.empty(3, 3, 3, 3)))
+    assert module.a.weight[3:].ne(0).all()
+
+
 def test_it_runs_by_itself_without_archdsl(tmp_path: Path) -> None:
     network = archdsl.load(BASIC)
     script = "import sys\nsys.modules['archdsl'] = None\n" + source(network)

@@ -29,7 +29,7 @@ QUICK = {
     min(names, key=lambda name: cards()[family].models[name].params) for family, names in FAMILIES.items() if names
 } | {"resnet50", "vgg11_bn"}
 #: Modules that torchvision registers in another order than it runs them.
-OTHER_ORDER: set[str] = {"googlenet"}
+OTHER_ORDER: set[str] = {"googlenet", "swin_t", "swin_s", "swin_b", "swin_v2_t", "swin_v2_s", "swin_v2_b"}
 
 
 def sized(*names: str) -> list[Any]:
