@@ -4,8 +4,9 @@
     net.output_shape, net.params, net.macs, net.layers
     module = net.build()                                    # a torch.nn.Module
     archdsl.export_onnx(module, "resnet18.onnx")
+    archdsl.predict(module, ["cat.jpg"])                    # the likeliest classes
 
-Nothing here imports torch before `build`, `train` or `export_onnx` is called.
+Nothing here imports torch before `build`, `train`, `export_onnx` or `predict` is called.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from archdsl.loading import load
     from archdsl.network import LayerInfo, Network
     from archdsl.torch.export import export_onnx
+    from archdsl.train.predict import predict
 
-__all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load"]
+__all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load", "predict"]
 
 _HOMES = {
     "SpecError": "archdsl.diagnostics",
@@ -28,6 +30,7 @@ _HOMES = {
     "LayerInfo": "archdsl.network",
     "Network": "archdsl.network",
     "export_onnx": "archdsl.torch.export",
+    "predict": "archdsl.train.predict",
 }
 
 

@@ -57,12 +57,13 @@ class LayerNode(Node, kw_only=True):
     """A layer. `operands` are the taps it takes besides the current tensor.
 
     A `shared` layer runs the module of an earlier layer of the same name again, on the same weights.
+    `frozen` are the names of the weights that training leaves as they are.
     """
 
     layer: Layer
     operands: tuple[Tap, ...] = ()
     init: Mapping[str, Initializer] = {}
-    trainable: bool = True
+    frozen: frozenset[str] = frozenset()
     shared: bool = False
 
     @property

@@ -36,14 +36,17 @@ Nonlinearity = Literal[
 class Initializer(BaseModel):
     """A way to fill a weight; subclasses with a `kind` are registered under that name.
 
-    The fields are the arguments of `torch.nn.init.<kind>_` after the tensor. `axes` are the numbers of axes
-    that the tensor may have, None for any.
+    The fields are the arguments of `torch.nn.init.<kind>_` after the tensor.
+
+    axes    the numbers of axes that the tensor may have, None for any
+    square  True where only the first output channels are filled, as many as there are input channels
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: ClassVar[str]
     axes: ClassVar[range | None] = None
+    square: ClassVar[bool] = False
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -52,8 +55,13 @@ class Initializer(BaseModel):
         INITIALIZERS[cls.kind] = cls
 
     @property
+    def function(self) -> str:
+        """The name of the function of torch.nn.init, without its final `_`."""
+        return self.kind
+
+    @property
     def arguments(self) -> dict[str, Any]:
-        """The keyword arguments of `torch.nn.init.<kind>_`."""
+        """The keyword arguments of that function."""
         return self.model_dump()
 
     def require_fit(self, name: str, sizes: Shape) -> None:
@@ -154,6 +162,18 @@ class Dirac(Initializer):
         if sizes[0] % self.groups:
             problem = NotDivisible(f"the output channels of {name}", sizes[0], "groups", self.groups)
             raise Refused(problem, argument="groups")
+
+
+class PartialDirac(Initializer):
+    """Kernels that hand every input channel on once; further output channels keep PyTorch's own (Jordan 2024)."""
+
+    kind: ClassVar[str] = "partial_dirac"
+    axes: ClassVar[range | None] = range(3, 6)
+    square: ClassVar[bool] = True
+
+    @property
+    def function(self) -> str:
+        return "dirac"
 
 
 class XavierUniform(Initializer):

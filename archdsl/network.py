@@ -221,13 +221,14 @@ class _Rows:
         params, macs, param_bytes, buffer_bytes = figures
         if node.shared:
             params = param_bytes = buffer_bytes = 0
+        frozen = 0 if node.shared else sum(node.weights[name].numel for name in node.frozen)
         return LayerInfo(
             name=node.name,
             kind=node.kind,
             input=node.input,
             output=node.output,
             params=params,
-            trainable_params=params if node.trainable else 0,
+            trainable_params=params - frozen,
             macs=macs,
             param_bytes=param_bytes,
             buffer_bytes=buffer_bytes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,12 +57,10 @@ def entries() -> dict[str, Entry]:
 
 @cache
 def names() -> tuple[str, ...]:
-    """The networks of the zoo that can be built without settings, family by family."""
-    from archdsl.elaborate import load_module, models_in
-    from archdsl.elaborate.files import read
+    """The networks of the zoo that can be built without settings, family by family. The cards list them all."""
+    from archdsl.cards import cards
 
-    paths = dict.fromkeys(entry.path for entry in entries().values())
-    return tuple(name for path in paths for name in models_in(load_module(read(path), path)))
+    return tuple(name for card in cards().values() for name in card.models)
 
 
 def find(name: str) -> Entry | None:
@@ -78,6 +76,14 @@ def card(name: str) -> Card | None:
     return None if entry is None else cards().get(entry.path.stem)
 
 
+def twin(name: str, path: str) -> str:
+    """What torchvision calls the model `name` of the spec at `path`; empty where it has none or the zoo has not it."""
+    entry, family = find(name), card(name)
+    if entry is None or family is None or name not in family.models or Path(path).resolve() != entry.path.resolve():
+        return ""
+    return family.models[name].torchvision
+
+
 def load(name: str, *, input: Sequence[int] | None = None, **settings: Any) -> Network:
     """The checked graph of a network of the zoo; see `archdsl.load`."""
     from archdsl.loading import load as load_spec
@@ -85,6 +91,33 @@ def load(name: str, *, input: Sequence[int] | None = None, **settings: Any) -> N
     return load_spec(name, input=input, **settings)
 
 
-def build(name: str, *, input: Sequence[int] | None = None, seed: int | None = None, **settings: Any) -> nn.Module:
-    """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`."""
-    return load(name, input=input, **settings).build(seed=seed)
+def build(
+    name: str,
+    *,
+    weights: str | None = None,
+    input: Sequence[int] | None = None,
+    seed: int | None = None,
+    **settings: Any,
+) -> nn.Module:
+    """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`.
+
+    `weights` is torchvision's name of published ones, `"IMAGENET1K_V2"` or `"DEFAULT"`, which it downloads
+    once. The network then has the input size and the settings they were trained with, unless others are
+    given; with another number of classes the head is fresh, and a warning says so.
+
+    Raises:
+        SpecError: no such network, settings or weights, or they cannot be downloaded or do not fit.
+    """
+    if weights is None:
+        return load(name, input=input, **settings).build(seed=seed)
+    from archdsl.torch import published
+
+    def elaborate(size: Sequence[int] | None, values: Mapping[str, Any]) -> Network:
+        return load(name, input=size, **values)
+
+    network, found = published.fitted(
+        f"torchvision:{str(weights).removeprefix('torchvision:')}", elaborate, input, settings
+    )
+    module = network.build(seed=seed)
+    published.load(module, found)
+    return module

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
 
 __all__ = ["main", "run"]
 
@@ -78,10 +80,22 @@ def _command(arguments: Sequence[str] | None) -> int:
 
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        application(given)(args=given, prog_name="archdsl")
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            application(given)(args=given, prog_name="archdsl")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0
+
+
+def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any, **more: Any) -> None:
+    """One of our own as a plain note, any other as usual."""
+    from archdsl.diagnostics.weights import WeightsWarning
+
+    if isinstance(message, WeightsWarning):
+        print(f"note: {message}", file=sys.stderr)
+    else:
+        usual(message, *rest, **more)
 
 
 def _extra(error: ModuleNotFoundError) -> str | None:

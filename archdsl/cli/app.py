@@ -23,20 +23,37 @@ COMMANDS = {
         "archdsl train specs/lenet.arch --epochs 5 --out runs/lenet",
         "archdsl train specs/lenet.arch --dataset fashion_mnist --set optimizer.lr=0.05",
         "archdsl train specs/lenet.arch --resume runs/lenet",
+        "archdsl train runs/lenet",
     ),
     "eval": ("running", "archdsl eval specs/lenet.arch --weights runs/lenet"),
+    "predict": (
+        "predicting",
+        "archdsl predict resnet50 cat.jpg --weights torchvision:IMAGENET1K_V2",
+        "archdsl predict specs/lenet.arch three.png --weights runs/lenet --top 3",
+    ),
     "export": (
         "running",
         "archdsl export specs/lenet.arch --weights runs/lenet -o lenet.onnx",
         'archdsl export resnet18 -o resnet18.onnx --normalize "0.485,0.456,0.406;0.229,0.224,0.225"',
     ),
-    "zoo": ("inspecting", "archdsl zoo", "archdsl zoo resnet --format json"),
+    "zoo": (
+        "browsing",
+        "archdsl zoo",
+        "archdsl zoo mobile --max-params 5M",
+        "archdsl zoo resnet18",
+        "archdsl zoo resnet18 --show",
+    ),
+    "new": ("browsing", "archdsl new mynet", "archdsl new mynet --from resnet18"),
     "layers": ("inspecting", "archdsl layers", "archdsl layers conv"),
     "show": (
         "inspecting",
         "archdsl show specs/resnet.arch --model resnet18 --stage graph",
         "archdsl show lenet --stage torch",
+        "archdsl show network resnet18 -o resnet18.svg",
+        "archdsl show filters specs/lenet.arch --weights runs/lenet -o filters.png",
     ),
+    "report": ("reporting", "archdsl report runs/lenet"),
+    "compare": ("reporting", "archdsl compare runs/a runs/b", "archdsl compare runs/a runs/b -o compare.png"),
     "explain": ("inspecting", "archdsl explain E402"),
 }
 

@@ -1,12 +1,10 @@
-"""What there is to use: the networks of the zoo, and the kinds of layers."""
+"""The kinds of layers there are to use."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from inspect import cleandoc
 
@@ -15,57 +13,6 @@ import typer
 from archdsl.layers import all_kinds, arguments
 from archdsl.layers.base import Layer
 from archdsl.tables import Column, draw, terminal_width
-
-
-@dataclass(frozen=True, slots=True)
-class ZooEntry:
-    """A network of the zoo. `input` is without the batch axis."""
-
-    name: str
-    params: int
-    macs: int
-    input: tuple[int, ...]
-    paper: str
-    year: int | None
-
-
-def zoo_entries(filter: str = "") -> list[ZooEntry]:
-    """The networks whose names contain `filter`, expanded to count their parameters."""
-    from archdsl import zoo
-
-    names = [name for name in zoo.names() if filter.lower() in name.lower()]
-    return [_zoo_entry(name) for name in names]
-
-
-def _zoo_entry(name: str) -> ZooEntry:
-    from archdsl import zoo
-
-    network, family = zoo.load(name), zoo.card(name)
-    own = family.models.get(name) if family else None
-    cards = [card for card in (own, family) if card is not None and card.paper]
-    paper, year = (cards[0].paper, cards[0].year) if cards else ("", None)
-    return ZooEntry(name, network.params, network.macs, tuple(network.input_shape), paper, year)
-
-
-def as_json(entries: Sequence[ZooEntry]) -> str:
-    """A JSON list, one object a line for each network."""
-    lines = ",\n".join(f"  {json.dumps(asdict(entry), ensure_ascii=False)}" for entry in entries)
-    return f"[\n{lines}\n]" if lines else "[]"
-
-
-def draw_zoo(entries: Sequence[ZooEntry], filter: str) -> None:
-    """The table of `archdsl zoo`."""
-    columns = [
-        Column("name", fold=12),
-        Column("params", right=True),
-        Column("input", right=True),
-        Column("year", right=True, drop=1),
-        Column("paper", fold=20, drop=2),
-    ]
-    rows = [[e.name, f"{e.params:,}", "x".join(map(str, e.input)), str(e.year or ""), e.paper] for e in entries]
-    if not rows:
-        raise typer.BadParameter(f"no network of the zoo has {filter!r} in its name", param_hint="TEXT")
-    draw(columns, rows, file=sys.stdout, width=terminal_width())
 
 
 def draw_layers() -> None:

@@ -24,6 +24,9 @@ def evaluation_json(found: Evaluation) -> str:
 def draw_evaluation(found: Evaluation) -> None:
     """Accuracy and loss, the figures of each class, and the confusion matrix or its largest mistakes."""
     width = terminal_width()
+    if found.accuracy is None:
+        print(f"loss {found.loss:.4f} of {found.samples:,} samples")
+        return
     print(f"accuracy {found.accuracy:.2%} of {found.samples:,} samples, loss {found.loss:.4f}\n")
     figures = ("precision", "recall", "f1", "samples")
     columns = [Column("class", fold=12), *(Column(name, right=True) for name in figures)]

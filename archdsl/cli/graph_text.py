@@ -72,7 +72,9 @@ def _what(node: AnyNode) -> str:
 def _layer(node: LayerNode) -> str:
     """The layer as a spec could write it: taps first, then the arguments that are not at their defaults."""
     arguments = [tap.name for tap in node.operands] + _arguments(node.layer)
-    frozen = "" if node.trainable else " (frozen)"
+    names = [name for name in node.weights if name in node.frozen]
+    which = "" if len(names) == len(node.weights) else f"{', '.join(names)} "
+    frozen = f" ({which}frozen)" if names else ""
     return f"{node.kind}({', '.join(arguments)}){frozen}" if arguments else f"{node.kind}{frozen}"
 
 

@@ -98,7 +98,11 @@ def show(
     ] = None,
     depth: Annotated[int, typer.Option(min=1, metavar="N", help="Scopes deeper than this are one box.")] = 2,
 ) -> None:
-    """A stage of the compiler as text, or a picture of a network and of what it has learned."""
+    """A stage of the compiler, or a picture of a network.
+
+    `archdsl show SPEC` prints a stage. `archdsl show PICTURE SPEC` draws the network, or with its weights what
+    it has learned.
+    """
     *before, spec = words
     if before:
         picture = before[0]

@@ -18,9 +18,10 @@ Parameters = Annotated[
     typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the model, as a spec writes it; repeatable."),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="3x64x64", help="Another input size than the spec's.")]
-Weights = Annotated[
-    str | None, typer.Option("--weights", metavar="PATH", help="Weights, or the folder of the run that made them.")
-]
+WEIGHTS = typer.Option("--weights", metavar="W", help="A file, the folder of a run, or torchvision:NAME.")
+Weights = Annotated[str | None, WEIGHTS]
+GivenWeights = Annotated[str, WEIGHTS]
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
 
 def sizes(text: str) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ def compare(
     ] = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
 ) -> None:
-    """Runs side by side: what differs between them, and what they reached."""
+    """Runs side by side: results, and what differs."""
     from archdsl.cli.comparison import comparison_json, draw_comparison
     from archdsl.report.compare import compare_runs, comparison_figure
 

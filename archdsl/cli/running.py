@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from archdsl.cli import INTERRUPTED
-from archdsl.cli.options import Input, Model, Parameters, Settings, Spec, Weights
+from archdsl.cli.options import GivenWeights, Input, Model, Parameters, Settings, Spec, Weights
 from archdsl.cli.spec import network_of
 
 if TYPE_CHECKING:
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from archdsl.network import Network
     from archdsl.recipe import Recipe
     from archdsl.values import Entry
+
+#: A command that a signal has ended exits with this and the signal's number, as shells have it.
+STOPPED = 128
 
 Data = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Another data set than the recipe's.")]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="The folder of the data set's files.")]
@@ -44,23 +46,32 @@ def train(
     input: Input = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Train by the recipe in the file, or by the default one."""
+    """Train by the recipe in the file, or by the default one.
+
+    The folder of a run in place of a spec repeats that run.
+    """
     if out is not None and resume is not None:
         raise typer.BadParameter("a resumed run stays in its folder: give either --out or --resume")
-    network = network_of(spec, model, parameters, input, option="--param", run=resume)
+    run = resume
+    if (Path(spec) / "run.json").is_file():
+        run, spec = resume or spec, str(Path(spec) / "spec.arch")
+    network = network_of(spec, model, parameters, input, option="--param", run=run)
     from archdsl.cli.values import recipe_overrides
 
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
     overrides = recipe_overrides(entries, given)
-    from archdsl.train import run_training
+    from archdsl.train import recipe_of_run, run_training
 
-    result = run_training(network, _recipe(network, overrides, resume), out=out, resume=resume, quiet=quiet)
-    raise typer.Exit(INTERRUPTED if result.interrupted else 0)
+    recipe = _recipe(network, overrides, run)
+    if recipe is None and run is not None and resume is None:
+        recipe = recipe_of_run(run)
+    result = run_training(network, recipe, out=out, resume=resume, quiet=quiet)
+    raise typer.Exit(STOPPED + result.signal if result.interrupted else 0)
 
 
 def eval(
     spec: Spec,
-    weights: Annotated[str, typer.Option(metavar="PATH", help="Weights, or the folder of the run that made them.")],
+    weights: GivenWeights,
     model: Model = None,
     dataset: Data = None,
     root: Root = None,
@@ -78,7 +89,10 @@ def eval(
     from archdsl.train import run_evaluation
 
     run = weights if Path(weights).is_dir() else None
-    found = run_evaluation(network, _recipe(network, overrides, run), weights)
+    recipe = _recipe(network, overrides, run)
+    if recipe is not None and weights.startswith("torchvision:") and "augment" not in overrides:
+        recipe = _normalised(recipe, network, weights)
+    found = run_evaluation(network, recipe, weights)
     from archdsl.cli.evaluation import draw_evaluation, evaluation_json
 
     if format == "json":
@@ -101,6 +115,16 @@ def _recipe(network: Network, overrides: Mapping[str, Entry], run: str | None) -
     return Recipe.from_entries(with_overrides(entries, overrides))
 
 
+def _normalised(recipe: Recipe, network: Network, weights: str) -> Recipe:
+    """The recipe with the normalisation that published weights were trained with."""
+    from archdsl.recipe import Normalize
+    from archdsl.torch.published import find
+
+    mean, std = find(weights, network).normalisation()
+    others = tuple(part for part in recipe.augment if not isinstance(part, Normalize))
+    return recipe.model_copy(update={"augment": (*others, Normalize(mean=mean, std=std))})
+
+
 def export(
     spec: Spec,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")],
@@ -112,7 +136,9 @@ def export(
     no_fold: Annotated[bool, typer.Option("--no-fold", help="Keep batch norm apart from its convolution.")] = False,
     normalize: Annotated[
         str | None,
-        typer.Option(metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or `run` for the run's own."),
+        typer.Option(
+            metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or `run` for the weights' own."
+        ),
     ] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="The largest difference from torch allowed.")] = 1e-4,
 ) -> None:
@@ -121,7 +147,7 @@ def export(
     The file is checked and run in ONNX Runtime before it is kept.
     """
     network = network_of(spec, model, settings, input, run=weights)
-    statistics = None if normalize is None else mean_and_std(normalize, weights)
+    statistics = None if normalize is None else mean_and_std(normalize, weights, network)
     from archdsl import export_onnx
 
     module = _module(network, weights)
@@ -133,8 +159,17 @@ def export(
     print(f"largest difference from torch in ONNX Runtime: {difference:.3g}")
 
 
-def mean_and_std(text: str, run: str | None = None) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples; `run` is what the run in the folder was trained with."""
+def mean_and_std(
+    text: str, run: str | None = None, network: Network | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples; `run` is what the weights were trained with.
+
+    `run` is the folder of a run, or names weights for the `network` that torchvision publishes.
+    """
+    if text == "run" and run is not None and run.startswith("torchvision:") and network is not None:
+        from archdsl.torch.published import find
+
+        return find(run, network).normalisation()
     if text == "run" and run is not None and Path(run).is_dir():
         from archdsl.train.run import RunFolder
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -25,8 +25,8 @@ def network_of(
 ) -> Network:
     """The checked network that the options of a command ask for.
 
-    `option` is the one that gave the settings. `run` may be the folder of a run: its model, settings and
-    input are then those that hold unless something else is asked for.
+    `option` is the one that gave the settings. `run` may be the folder of a run, or weights that torchvision
+    publishes: the model, settings and input of their training hold unless something else is asked for.
     """
     return network_and_file(spec, model, settings, input, option=option, run=run)[0]
 
@@ -52,6 +52,13 @@ def network_and_file(
         from archdsl.cli.values import model_settings
 
         values = model_settings(settings, option, module.globals)
+    if run is not None and run.startswith("torchvision:"):
+        from archdsl.torch.published import fitted
+
+        def made(size: Sequence[int] | None, settings: Mapping[str, Any]) -> Network:
+            return elaborate(module, model or named, input=size, settings=settings)
+
+        return fitted(run, made, shape, values)[0], module
     if run is not None and (Path(run) / "run.json").is_file():
         from archdsl.train.run import RunFolder
 

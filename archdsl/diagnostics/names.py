@@ -190,7 +190,8 @@ class UnknownSetting(Problem):
     code = "E212"
     text = "`{name}` is no setting of a body"
     explanation = """
-The one setting of a body is `init`, the initialisation of what follows. A value gets a name with `let`.
+The settings of a body are `init`, the initialisation of what follows, and `defaults`, the arguments that its
+layers leave out. A value gets a name with `let`.
 """
     wrong = "model m { input(3x8x8); hidden = 8; conv(hidden, 3) }"
     right = "model m { input(3x8x8); let hidden = 8; conv(hidden, 3) }"

@@ -51,7 +51,8 @@ class NotDivisible(Problem):
     code = "E403"
     text = "{what} ({number}) must be divisible by {divisor_name} ({divisor})"
     explanation = """
-Grouped convolutions, group norm, channel shuffle, pixel shuffle and `split` cut an axis into equal parts.
+Grouped convolutions, group norm, channel shuffle, pixel shuffle, the heads of attention and `split` cut an
+axis into equal parts.
 """
     wrong = "model m { input(6x8x8); conv(8, 3, groups=4) }"
     right = "model m { input(6x8x8); conv(8, 3, groups=2) }"

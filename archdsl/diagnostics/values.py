@@ -67,6 +67,10 @@ class WrongUnpacking(Problem):
     names: int
     values: str
 
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text.replace("1 names", "1 name", 1) if self.names == 1 else text
+
 
 class NoSuchAxis(Problem):
     """A figure that the current tensor does not have."""

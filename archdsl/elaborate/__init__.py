@@ -6,7 +6,6 @@ import gc
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
 from archdsl.elaborate.names import Scope, suggestion
 from archdsl.network import Network
-from archdsl.source import Source
+from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.values import Construct, Entry, RecipeEntries
 
@@ -99,21 +98,28 @@ def _chain(model: ModelValue, module: Module) -> list[ModelValue]:
     return chain
 
 
+def _params(chain: Sequence[ModelValue]) -> list[tree.Param]:
+    """What can be given to the first model of a chain: its own parameters, then those it leaves open in its base."""
+    own, base = chain[0].definition, chain[1:]
+    if not isinstance(own, tree.VariantDef):
+        return own.params
+    arguments = own.base.arguments
+    positions = min(sum(one.name is None for one in arguments), len(base[0].definition.params))
+    still_open = _params(base)[positions:]
+    for argument in arguments:
+        given = next((param for param in still_open if param.name == argument.name), None)
+        if given is not None:
+            still_open.remove(given)
+    return [*own.params, *still_open]
+
+
 def _open_params(model: ModelValue, module: Module) -> list[str]:
     """The parameters of a model that have no default and that no variant gives."""
     try:
         chain = _chain(model, module)
     except Located:
         return []
-    still_open = [param.name for param in model.definition.params if param.default is None]
-    for variant, base in pairwise(chain):
-        assert isinstance(variant.definition, tree.VariantDef)
-        arguments = variant.definition.base.arguments
-        given = {one.name for one in arguments if one.name}
-        positional = sum(one.name is None for one in arguments)
-        params = base.definition.params
-        still_open += [p.name for p in params[positional:] if p.default is None and p.name not in given]
-    return still_open
+    return [param.name for param in _params(chain) if param.default is None]
 
 
 @contextmanager
@@ -207,19 +213,23 @@ class _Run:
         chain = _chain(self.model, self.module)
         self._refuse_unknown_settings(chain)
         given: list[Given] = []
-        for model in chain:
+        for i, model in enumerate(chain):
             definition = model.definition
             names = [param.name for param in definition.params]
             what = f"model `{model.name}`"
-            bound = assign(what, names, [], given, definition.name.span)
-            bound |= {
+            handed_on = [param.name for param in _params(chain[i:]) if param.name not in names]
+            _refuse_closed(what, given, chain[i:])
+            bound = assign(what, names, [], given, definition.name.span, extra=handed_on)
+            own = {name: one for name, one in bound.items() if name in names}
+            own |= {
                 name: Given(name, self.settings[name], definition.name.span) for name in names if name in self.settings
             }
-            env = self.elaborator.bind(what, definition.params, list(_named(bound)), model.home, definition.name.span)
+            env = self.elaborator.bind(what, definition.params, list(_named(own)), model.home, definition.name.span)
             self.used |= {name: _plain(env.values[name]) for name in names}
             if isinstance(definition, tree.ModelDef):
                 return definition, env
             given = self.elaborator.arguments(definition.base.arguments, Place(Scope(), env))
+            given += [one for name, one in bound.items() if name in handed_on]
         raise AssertionError("a chain of variants ends in a model")
 
     def _refuse_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
@@ -260,6 +270,17 @@ class _Run:
         return not block.models or self.model.name in [name.name for name in block.models]
 
 
+def _refuse_closed(what: str, given: Sequence[Given], chain: Sequence[ModelValue]) -> None:
+    """Refuse an argument for the first model of a chain that it, or a variant it is based on, gives itself."""
+    takes = [{param.name for param in _params(chain[i:])} for i in range(len(chain))]
+    for one in given:
+        if one.name is None or one.name in takes[0] or not any(one.name in names for names in takes):
+            continue
+        place = Span(one.span.source, one.span.start, one.span.start + len(one.name))
+        giver = [model.name for model, names in zip(chain, takes, strict=True) if one.name not in names][-1]
+        raise Located(UnknownArgument(what, one.name), place, label=f"`{giver}` gives it itself")
+
+
 def _named(bound: Mapping[str, Given]) -> Iterator[Given]:
     return (Given(name, one.value, one.span) for name, one in bound.items())
 
@@ -281,6 +302,8 @@ def _constructs(value: Any) -> Any:
     """A recipe's value; a name that happens to be a block's is only a name here."""
     if isinstance(value, BlockValue):
         return Construct(value.name, span=value.definition.name.span)
+    if isinstance(value, list):
+        return [_constructs(item) for item in value]
     return list(value) if isinstance(value, range) else value
 
 

@@ -66,7 +66,7 @@ def assign(
                 if meant:
                     helps = (Help(f"did you mean `{meant}`?", place, meant),)
                 else:
-                    helps = (Help("it takes " + (", ".join(f"`{one}`" for one in names) or "no arguments")),)
+                    helps = (Help("it takes " + (", ".join(f"`{one}`" for one in [*names, *extra]) or "no arguments")),)
                 raise Located(UnknownArgument(what, name), place, helps=helps)
         if name in bound:
             raise Located(RepeatedArgument(what, name), argument.span)
@@ -114,18 +114,32 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
         raise _bad_argument(what, error, bound, span) from None
 
 
+def check_argument(what: str, cls: type[BaseModel], given: Given) -> None:
+    """Refuse a value for one field of a typed class that it does not take whatever the others are.
+
+    Raises:
+        Located: of the wrong type or out of range.
+    """
+    assert given.name is not None
+    try:
+        cls(**{given.name: tuples(given.value)})
+    except ValidationError as error:
+        if any(entry["loc"][:1] == (given.name,) for entry in error.errors(include_url=False)):
+            raise _bad_argument(what, error, {given.name: given}, given.span) from None
+
+
 def _bad_argument(what: str, error: ValidationError, bound: dict[str, Given], span: Span) -> Located:
     """Pydantic's error for the first wrong argument, in words.
 
     A field that takes one of several types has one entry for each; those that fit the value's own type say more.
     """
     entries = error.errors(include_url=False)
-    name = str(entries[0]["loc"][0]) if entries[0]["loc"] else ""
-    if name not in bound:
+    name = next((str(entry["loc"][0]) for entry in entries if entry["loc"] and entry["loc"][0] in bound), "")
+    if not name:
         return Located(BadArgument(what, name, entries[0]["msg"], "nothing"), span)
     value = bound[name].value
-    reasons = list(dict.fromkeys(_reason(entry) for entry in entries if entry["loc"][0] == name))
-    ranges = [_reason(e) for e in entries if e["loc"][0] == name and not e["type"].endswith("_type")]
+    reasons = list(dict.fromkeys(_reason(entry) for entry in entries if entry["loc"][:1] == (name,)))
+    ranges = [_reason(e) for e in entries if e["loc"][:1] == (name,) and not e["type"].endswith("_type")]
     first, *others = ranges[:1] or reasons
     expected = " or ".join([first, *(reason.removeprefix("must be ") for reason in others)])
     place = bound[name].span

@@ -29,10 +29,11 @@ from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, assign, make
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
-from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed
-from archdsl.elaborate.expressions import Evaluator, describe, is_number, unpack
-from archdsl.elaborate.initialisation import Initialisation, for_layer, setting
+from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, key_of_setting, renamed
+from archdsl.elaborate.expressions import Evaluator, describe, unpack
+from archdsl.elaborate.initialisation import for_layer, frozen_weights
 from archdsl.elaborate.names import Scope, check_label, suggestion
+from archdsl.elaborate.settings import SETTINGS, Settings
 from archdsl.graph import (
     AnyNode,
     Aux,
@@ -87,7 +88,7 @@ class Reusable:
     item: tree.Item
     env: Environment
     node: AnyNode
-    initialisation: Initialisation
+    settings: Settings
 
 
 class Elaborator:
@@ -101,13 +102,12 @@ class Elaborator:
         self.depth = 0
         self.outputs: list[Tap] = []
         self.aux_names: dict[str, Span] = {}
-        self.initialisation: Initialisation = ()
+        self.settings = Settings()
+        self.known_settings: dict[Hashable, Settings] = {}
         self.input: Shape | None = None
         self.given_input: tuple[int, ...] | None = None
         self.expansions: dict[Hashable, Expansion] = {}
         self.layer_nodes: dict[Hashable, LayerNode] = {}
-        #: Keys hold the identity of settings: they must not be collected and their identity used again.
-        self.kept_settings: list[Initialisation] = []
 
     # The current tensor. It lives in the evaluator, which reads it for `channels` and the like.
 
@@ -180,14 +180,14 @@ class Elaborator:
 
     def sequence(self, body: tree.Body, place: Place) -> tuple[AnyNode, ...]:
         """The nodes of a body, one after the other."""
-        with self.nested(body.span), self.settings():
+        with self.nested(body.span), self.own_settings():
             return tuple(node for item, where in self.items(body, place) if (node := self.item(item, where)))
 
     def branches(self, body: tree.Body, place: Place) -> tuple[list[AnyNode], list[Shape | None]]:
         """The items of a body, each on the same input; with their outputs."""
         start = self.x
         nodes, ends = [], []
-        with self.nested(body.span), self.settings():
+        with self.nested(body.span), self.own_settings():
             for item, where in self.items(body, place):
                 node = self.item(item, where)
                 if node is not None or self.x is None:
@@ -198,13 +198,13 @@ class Elaborator:
         return nodes, ends
 
     @contextmanager
-    def settings(self) -> Iterator[None]:
-        """`init = ...` holds to the end of its body, for the blocks called there too."""
-        before = self.initialisation
+    def own_settings(self) -> Iterator[None]:
+        """Settings hold to the end of their body, for the blocks called there too."""
+        before = self.settings
         try:
             yield
         finally:
-            self.initialisation = before
+            self.settings = before
 
     def items(self, body: tree.Body, place: Place) -> Iterator[tuple[tree.Item, Place]]:
         """The items of a body with loops and conditions carried out, lazily: they may read the current tensor."""
@@ -227,7 +227,7 @@ class Elaborator:
     def let(self, statement: tree.Let, place: Place) -> None:
         """Bind names; those whose value is wrong are silent afterwards. `let n = n + 1` reads the n before."""
         before = self.x
-        bound: Mapping[str, Any] = {target.name: UNKNOWN for target in statement.targets}
+        bound: Mapping[str, Any] = {one.name: UNKNOWN for one in tree.names_of(statement.targets)}
         with self.reporting(place):
             value = self.evaluator.evaluate(statement.value, place.env)
             bound = unpack(statement.targets, value, statement.value.span)
@@ -235,28 +235,24 @@ class Elaborator:
         self.x = before
 
     def setting(self, statement: tree.Setting, place: Place) -> None:
-        """`init = ...`, the only setting of a body."""
+        """`init = ...` or `defaults = ...`."""
         before = self.x
         with self.reporting(place):
-            if statement.name != "init":
+            if statement.name not in SETTINGS:
                 place.env.values.setdefault(statement.name, UNKNOWN)
-                helps = (Help(f"to name a value: `let {statement.span.text}`"),)
-                raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
-            value = self.evaluator.evaluate(statement.value, place.env, constructs=True)
-            self.initialisation = (*self.initialisation, setting(value, statement.value.span))
+                raise Located(UnknownSetting(statement.name), statement.name_span, helps=_helps_for_setting(statement))
+            value = self.evaluator.evaluate(statement.value, place.env, constructs=statement.name == "init")
+            key = key_of_setting(statement, value, self.settings)
+            if key not in self.known_settings:
+                self.known_settings[key] = self.settings.changed(statement, value)
+            self.settings = self.known_settings[key]
         self.x = before
 
     def loop(self, statement: tree.For, place: Place) -> Iterator[tuple[tree.Item, Place]]:
         """The items of a loop's body, once for each value."""
         values: Any = ()
         with self.reporting(place):
-            found = self.evaluator.evaluate(statement.values, place.env)
-            if not isinstance(found, list | tuple | range):
-                problem = WrongType("a loop", "runs over a list or a range", describe(found))
-                meant = f"1..{statement.values.span.text}"
-                helps = (Help("count from 1", statement.values.span, meant),) if is_number(found) else ()
-                raise Located(problem, statement.values.span, helps=helps)
-            values = found
+            values = self.evaluator.values(statement.values, place.env)
         with self.nested(statement.span):
             for value in values:
                 self.evaluator.step(statement.span)
@@ -266,7 +262,7 @@ class Elaborator:
                 except Located as error:
                     self.failed(error, place)
                     return
-                yield from self.items(statement.body, inner)
+                yield from self.body_items(statement.body, inner)
 
     def condition(self, statement: tree.If, place: Place) -> Iterator[tuple[tree.Item, Place]]:
         """The items of the branch that is taken."""
@@ -278,7 +274,13 @@ class Elaborator:
             if isinstance(chosen, tree.If):
                 yield from self.condition(chosen, place)
             elif chosen is not None:
-                yield from self.items(chosen, place)
+                yield from self.body_items(chosen, place)
+
+    def body_items(self, body: tree.Body, place: Place) -> Iterator[tuple[tree.Item, Place]]:
+        """The items of the body of a loop or condition, whose settings end with it."""
+        before = self.settings
+        yield from self.items(body, place)
+        self.settings = before
 
     # Items
 
@@ -308,7 +310,7 @@ class Elaborator:
                 inner = place.inside(Scope(place.scope.full(place.scope.take(label, item.span))))
             node = self._combinator(form, label, inner)
         if label is not None and node is not None:
-            place.made[label] = Reusable(item, place.env, node, self.initialisation)
+            place.made[label] = Reusable(item, place.env, node, self.settings)
         return node
 
     def label(self, label: tree.Label, place: Place) -> str:
@@ -457,36 +459,21 @@ class Elaborator:
     def _again(self, found: Reusable, place: Place, form: tree.LayerCall) -> AnyNode | None:
         item = replace(found.item, tap=None)
         fresh = Place(Scope(place.scope.path), found.env, place.chain, place.aux, place.blocks)
-        before, self.initialisation = self.initialisation, found.initialisation
+        before, self.settings = self.settings, found.settings
         try:
             return self._form(item, fresh)
         finally:
-            self.initialisation = before
+            self.settings = before
 
     # Layers and block calls
 
     def arguments(self, arguments: Sequence[tree.Argument], place: Place) -> list[Given]:
-        """The values of a call's arguments. The bare name of a layer kind is that kind."""
-        return [
-            Given(one.name, self._argument(one, place), one.value.span if one.name is None else one.span)
-            for one in arguments
-        ]
-
-    def _argument(self, argument: tree.Argument, place: Place) -> Any:
-        value = argument.value
-        if argument.name == "init":
-            return self.evaluator.evaluate(value, place.env, constructs=True)
-        if isinstance(value, tree.Name):
-            return self._named_value(value, place)
-        return self.evaluator.evaluate(value, place.env)
-
-    def _named_value(self, name: tree.Name, place: Place) -> Any:
-        try:
-            return self.evaluator.evaluate(name, place.env)
-        except Located as error:
-            if isinstance(error.problem, UnknownName) and kind_named(name.name) is not None:
-                return KindValue(name.name)
-            raise
+        """The values of a call's arguments; only `init` takes initializers."""
+        given = []
+        for one in arguments:
+            value = self.evaluator.evaluate(one.value, place.env, constructs=one.name == "init")
+            given.append(Given(one.name, value, one.value.span if one.name is None else one.span))
+        return given
 
     def _call(self, form: tree.LayerCall, label: str | None, item: tree.Item, place: Place) -> AnyNode | None:
         """A layer or a block, by its name or by that of a parameter that holds one."""
@@ -540,13 +527,12 @@ class Elaborator:
         name = place.scope.full(place.scope.take(label, item.span))
         self._count(1, 0, form.span)
         given = self.arguments(form.arguments, place) if form.arguments else []
-        key = key_of_layer(cls, form, given, self.x, self.initialisation)
+        key = key_of_layer(cls, form, given, self.x, self.settings)
         node = self.layer_nodes.get(key)
         if node is None:
             node = self._new_layer(cls, form, given, item, place)
             if key is not None:
                 self.layer_nodes[key] = node
-                self.kept_settings.append(self.initialisation)
         self.x = node.output
         return renamed(node, name, place.chain)
 
@@ -555,8 +541,9 @@ class Elaborator:
     ) -> LayerNode:
         """A layer that was not met before, still without its name."""
         what = f"`{cls.kind}`"
+        given = self.settings.given(cls, given)
         init = next((one for one in given if one.name == "init"), None)
-        trainable = self._trainable(given, what)
+        trainable = next((one for one in given if one.name == "trainable"), None)
         rest = [one for one in given if one.name not in {"init", "trainable"}]
         operands: tuple[Tap, ...] = ()
         if cls.takes_taps:
@@ -568,11 +555,14 @@ class Elaborator:
             layer = make(what, cls, rest, form.span)
             x = self._known()
             y = self._shape(layer, x, operands, form, rest)
+            weights = layer.weights(x)
+            frozen = frozen_weights(cls.kind, weights, trainable)
         except Located as error:
             error.helps = (*_helps_for_habits(cls.kind, rest, x, self.input), *error.helps)
+            if not _is_inside(error.span, form.span):
+                error.notes = (*error.notes, Note("for this layer", form.span))
             raise
         self._check_size(f"the output of {what}", y, form.span)
-        weights = layer.weights(x)
         for key, tensor in weights.items():
             self._check_size(f"the {key} of {what}", tensor.shape, form.span)
         return LayerNode(
@@ -583,18 +573,9 @@ class Elaborator:
             span=item.span,
             layer=layer,
             operands=operands,
-            init=for_layer(cls.kind, weights, self.initialisation, init) if weights else {},
-            trainable=trainable,
+            init=for_layer(cls.kind, weights, self.settings.init, init) if weights else {},
+            frozen=frozen,
         )
-
-    def _trainable(self, given: list[Given], what: str) -> bool:
-        for one in given:
-            if one.name == "trainable":
-                if not isinstance(one.value, bool):
-                    problem = BadArgument(what, "trainable", "must be `true` or `false`", describe(one.value))
-                    raise Located(problem, one.span)
-                return one.value
-        return True
 
     def _shape(
         self, layer: Layer, x: Shape, operands: tuple[Tap, ...], form: tree.LayerCall, given: list[Given]
@@ -651,7 +632,7 @@ class Elaborator:
         """The nodes of a block's body: a copy of an earlier expansion where there is one. None after a mistake."""
         # The names of an inline block's parts depend on what is around them.
         keep = self.x is not None and not inline
-        key = key_of(block, place.env, self.x, self.initialisation, place.aux) if keep else None
+        key = key_of(block, place.env, self.x, self.settings, place.aux) if keep else None
         kept = None if key is None else self.expansions.get(key)
         if kept is not None:
             self._count(kept.layers, kept.steps, block.definition.span)
@@ -665,7 +646,6 @@ class Elaborator:
         if key is not None and self.taps == taps and len(self.aux_names) == outputs:
             used = (self.layers - layers, self.evaluator.steps - steps)
             self.expansions[key] = Expansion(body, self.x, place.scope.path, place.chain, *used)
-            self.kept_settings.append(self.initialisation)
         return body
 
     def _count(self, layers: int, steps: int, span: Span) -> None:
@@ -684,15 +664,14 @@ class Elaborator:
         required = [param.name for param in params if param.default is None]
         bound = assign(what, names, required, given, span)
         env = Environment(home)
-        place = Place(Scope(), env)
         for param in params:
             if param.name in env.values:
                 raise Located(DuplicateName("a parameter", param.name), param.span)
             if param.name in bound:
                 env.values[param.name] = bound[param.name].value
             elif param.default is not None:
-                argument = tree.Argument(param.name, param.default, param.default.span)
-                env.values[param.name] = self._argument(argument, place)
+                constructs = param.name == "init"
+                env.values[param.name] = self.evaluator.evaluate(param.default, env, constructs=constructs)
         return env
 
     # Combinators
@@ -827,7 +806,7 @@ class Elaborator:
 
     def _dense(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
         nodes: list[AnyNode] = []
-        with self.nested(form.body.span), self.settings():
+        with self.nested(form.body.span), self.own_settings():
             for item, where in self.items(form.body, place):
                 before = self.x
                 node = self.item(item, where)
@@ -901,6 +880,17 @@ def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
     end = Span(form.span.source, form.span.end, form.span.end)
     mend = f" shortcut {{ conv({y.channels}, 1{stride}) }}"
     return Help("give the input a path to the same shape", end, mend)
+
+
+def _helps_for_setting(statement: tree.Setting) -> tuple[Help, ...]:
+    meant = suggestion(statement.name, SETTINGS)
+    if meant:
+        return (Help(f"did you mean `{meant}`?", statement.name_span, meant),)
+    return (Help(f"to name a value: `let {statement.span.text}`"),)
+
+
+def _is_inside(span: Span, outer: Span) -> bool:
+    return span.source is outer.source and outer.start <= span.start and span.end <= outer.end
 
 
 def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start: Shape | None) -> tuple[Help, ...]:

@@ -13,11 +13,13 @@ from typing import TypeVar
 from archdsl.diagnostics import Frame
 from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
+from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, LayerNode, Node, Residual, Scale, Split, Sum
 from archdsl.layers.base import Layer
 from archdsl.record import replace
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
+from archdsl.values import Construct
 
 N = TypeVar("N", bound=Node)
 
@@ -85,23 +87,35 @@ def frozen(value: object) -> Hashable:
             return (type(value), value)
         case list() | tuple():
             return (type(value), tuple([frozen(item) for item in value]))
+        case dict():
+            return (dict, tuple([(key, frozen(item)) for key, item in value.items()]))
         case BlockValue():
             return (BlockValue, id(value))
+        case Construct():
+            return (Construct, value.name, frozen(value.args), frozen(value.kwargs))
         case _:
             raise TypeError(f"no key for {value!r}")
 
 
-def key_of(block: BlockValue, env: Environment, x: Shape | None, initialisation: object, aux: bool) -> Hashable | None:
+def key_of(block: BlockValue, env: Environment, x: Shape | None, settings: Settings, aux: bool) -> Hashable | None:
     """The key of a block call: all that its expansion depends on. None for one that takes taps."""
     try:
         arguments = tuple([(name, frozen(value)) for name, value in env.values.items()])
     except TypeError:
         return None
-    return (id(block.definition), arguments, x, id(initialisation), aux)
+    return (id(block.definition), arguments, x, settings, aux)
+
+
+def key_of_setting(statement: tree.Setting, value: object, settings: Settings) -> Hashable:
+    """The key of settings changed by a statement, so that those of a repeated body are the same each time."""
+    try:
+        return (id(statement), frozen(value), settings)
+    except TypeError:
+        return object()
 
 
 def key_of_layer(
-    cls: type[Layer], form: tree.LayerCall, given: Sequence[Given], x: Shape | None, initialisation: object
+    cls: type[Layer], form: tree.LayerCall, given: Sequence[Given], x: Shape | None, settings: Settings
 ) -> Hashable | None:
     """The key of a layer: the call in the text, its arguments' values and the input. None for one that takes taps."""
     if cls.takes_taps or x is None:
@@ -110,4 +124,4 @@ def key_of_layer(
         values = tuple([frozen(one.value) for one in given])
     except TypeError:
         return None
-    return (cls, id(form), values, x, id(initialisation))
+    return (cls, id(form), values, x, settings)

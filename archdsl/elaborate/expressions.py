@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
-from archdsl.diagnostics import Help, Problem
+from archdsl.diagnostics import Help, Note, Problem
 from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
 from archdsl.diagnostics.names import TooManyArguments, UnknownName
 from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, WrongType, WrongUnpacking
-from archdsl.elaborate.environment import UNKNOWN, Environment
+from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.names import suggestion
+from archdsl.layers import kind_named
 from archdsl.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS
 from archdsl.shapes import Shape
 from archdsl.source import Span
@@ -161,6 +162,16 @@ class Evaluator:
             raise _wrong_type(expression.span, what, "must be `true` or `false`", value)
         return value
 
+    def values(self, expression: tree.Expr, env: Environment) -> list[Any] | tuple[Any, ...] | range:
+        """What a loop runs over."""
+        found = self.evaluate(expression, env)
+        if not isinstance(found, list | tuple | range):
+            meant = f"1..{expression.span.text}"
+            helps = (Help("count from 1", expression.span, meant),) if is_number(found) else ()
+            problem = WrongType("a loop", "runs over a list or a range", describe(found))
+            raise Located(problem, expression.span, helps=helps)
+        return found
+
     def _evaluate(self, expression: tree.Expr, env: Environment, constructs: bool) -> Any:
         def value_of(inner: tree.Expr) -> Any:
             return self.evaluate(inner, env, constructs=constructs)
@@ -175,7 +186,9 @@ class Evaluator:
             case tree.ListDisplay():
                 return [value_of(item) for item in expression.items]
             case tree.DictDisplay():
-                return {key: value_of(item) for key, item in expression.pairs}
+                return {pair.key: value_of(pair.value) for pair in expression.pairs}
+            case tree.Comprehension():
+                return self._comprehension(expression, env, constructs)
             case tree.Unary():
                 return self._unary(expression, value_of(expression.operand))
             case tree.Binary(op="and" | "or"):
@@ -196,6 +209,16 @@ class Evaluator:
             case _:
                 assert_never(expression)
 
+    def _comprehension(self, expression: tree.Comprehension, env: Environment, constructs: bool) -> list[Any]:
+        found = []
+        for value in self.values(expression.values, env):
+            self.step(expression.span)
+            inner = env.child()
+            inner.values |= unpack(expression.targets, value, expression.values.span)
+            if expression.test is None or self.boolean(expression.test, inner, "the condition"):
+                found.append(self.evaluate(expression.element, inner, constructs=constructs))
+        return found
+
     def _name(self, expression: tree.Name, env: Environment, constructs: bool) -> Any:
         try:
             value = env.find(expression.name)
@@ -209,6 +232,8 @@ class Evaluator:
             return self._figure(expression)
         if constructs:
             return Construct(expression.name, span=expression.span)
+        if kind_named(expression.name) is not None:
+            return KindValue(expression.name)
         raise Located(UnknownName(expression.name), expression.span, helps=self._helps(expression, env))
 
     def _helps(self, expression: tree.Name, env: Environment) -> tuple[Help, ...]:
@@ -425,12 +450,28 @@ def _wrong_type(span: Span, what: str, expected: str, value: object) -> Located:
     return Located(WrongType(what, expected, describe(value)), span, helps=helps)
 
 
-def unpack(targets: list[tree.Name], value: Any, span: Span) -> dict[str, Any]:
-    """The names of a `let` or `for` with their parts of a value."""
-    if len(targets) == 1:
-        return {targets[0].name: value}
-    if not isinstance(value, list | tuple | range):
-        raise Located(WrongUnpacking(len(targets), describe(value)), span)
-    if len(value) != len(targets):
-        raise Located(WrongUnpacking(len(targets), f"{len(value)} values"), span)
-    return {target.name: part for target, part in zip(targets, value, strict=True)}
+def unpack(targets: Sequence[tree.Target], value: Any, span: Span) -> dict[str, Any]:
+    """The names of a `let` or loop with their parts of a value, which stands at `span`."""
+    only = targets[0] if len(targets) == 1 else None
+    if isinstance(only, tree.Name):
+        return {only.name: value}
+    return _taken_apart(targets if only is None else only.targets, value, span)
+
+
+def _taken_apart(
+    targets: Sequence[tree.Target], value: Any, span: Span, inside: tree.TupleTarget | None = None
+) -> dict[str, Any]:
+    """The same for targets that stand `inside` others, where one does."""
+    if not isinstance(value, list | tuple | range) or len(value) != len(targets):
+        is_list = isinstance(value, list | tuple | range)
+        problem = WrongUnpacking(len(targets), f"{len(value)} values" if is_list else describe(value))
+        if inside is None:
+            raise Located(problem, span)
+        raise Located(problem, inside.span, notes=(Note("the values come from here", span),))
+    found: dict[str, Any] = {}
+    for target, part in zip(targets, value, strict=True):
+        if isinstance(target, tree.Name):
+            found[target.name] = part
+        else:
+            found |= _taken_apart(target.targets, part, span, target)
+    return found

@@ -122,10 +122,10 @@ class Loader:
                 try:
                     values = unpack(item.targets, Evaluator().evaluate(item.value, module.globals), item.value.span)
                 except (Located, Unknown):
-                    module.globals.values |= {target.name: UNKNOWN for target in item.targets}
+                    module.globals.values |= {one.name: UNKNOWN for one in tree.names_of(item.targets)}
                     raise
-                for target in item.targets:
-                    self._bind(target, values[target.name], "a value", module)
+                for name in tree.names_of(item.targets):
+                    self._bind(name, values[name.name], "a value", module)
 
     def _bind(self, name: tree.Name, value: Any, what: str, module: Module) -> None:
         if name.name in module.globals.values:

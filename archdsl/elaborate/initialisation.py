@@ -1,4 +1,4 @@
-"""`init = ...`: which initializer each weight gets."""
+"""`init = ...` and `trainable`: which initializer each weight gets, and which weights are not trained."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def initializer(value: Any, span: Span) -> Initializer:
     return make(f"`{value.name}`", cls, [*positional, *named], place)
 
 
-def setting(value: Any, span: Span) -> Rules:
+def rules(value: Any, span: Span) -> Rules:
     """The rules of `init = ...` in a body.
 
     A lone initializer is for the weight of every layer that has a matrix or kernel (not for norms).
@@ -54,19 +54,19 @@ def setting(value: Any, span: Span) -> Rules:
     """
     if not isinstance(value, dict):
         return {("", "weight"): initializer(value, span)}
-    rules: dict[tuple[str, str], Initializer] = {}
+    found: dict[tuple[str, str], Initializer] = {}
     for key, entry in value.items():
         if key in PARAMETERS:
-            rules["*", key] = initializer(entry, span)
+            found["*", key] = initializer(entry, span)
         elif key not in all_kinds():
             meant = suggestion(key, [*all_kinds(), *PARAMETERS])
             helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
             raise Located(UnknownName(key), span, label="neither a kind of layer nor a parameter", helps=helps)
         elif isinstance(entry, dict):
-            rules |= {(key, name): initializer(one, span) for name, one in entry.items()}
+            found |= {(key, name): initializer(one, span) for name, one in entry.items()}
         else:
-            rules[key, "weight"] = initializer(entry, span)
-    return rules
+            found[key, "weight"] = initializer(entry, span)
+    return found
 
 
 def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> Initializer | None:
@@ -91,10 +91,7 @@ def for_layer(
         main = next(iter(weights)) if len(weights) == 1 else "weight"
         by_name = own.value if isinstance(own.value, dict) else {main: own.value}
         for name, value in by_name.items():
-            if name not in weights:
-                known = ", ".join(f"`{one}`" for one in weights) or "none"
-                problem = BadArgument(f"`{kind}`", "init", f"names parameters of the layer ({known})", f"`{name}`")
-                raise Located(problem, own.span)
+            _require_weight(name, kind, weights, own)
             chosen[name] = initializer(value, own.span)
     if not settings:
         return chosen
@@ -104,3 +101,33 @@ def for_layer(
             if rule is not None:
                 chosen[name] = rule
     return chosen
+
+
+def frozen_weights(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> frozenset[str]:
+    """The weights of a layer that its argument `trainable` freezes: all with `false`, else by their names."""
+    if own is None:
+        return frozenset()
+    by_name = trainable_by_name(kind, own)
+    if isinstance(by_name, bool):
+        return frozenset() if by_name else frozenset(weights)
+    for name in by_name:
+        _require_weight(name, kind, weights, own)
+    return frozenset(name for name, trained in by_name.items() if not trained)
+
+
+def trainable_by_name(kind: str, own: Given) -> bool | dict[str, bool]:
+    """The value of an argument `trainable`: for all parameters of a layer, or for each by its name."""
+    value = own.value
+    if not isinstance(value, bool) and not (
+        isinstance(value, dict) and all(isinstance(v, bool) for v in value.values())
+    ):
+        need = "must be `true`, `false` or a dictionary of these by parameter"
+        raise Located(BadArgument(f"`{kind}`", "trainable", need, describe(value)), own.span)
+    return value
+
+
+def _require_weight(name: str, kind: str, weights: Mapping[str, Tensor], own: Given) -> None:
+    if name not in weights:
+        known = ", ".join(f"`{one}`" for one in weights) or "none"
+        problem = BadArgument(f"`{kind}`", str(own.name), f"names parameters of the layer ({known})", f"`{name}`")
+        raise Located(problem, own.span)

@@ -16,7 +16,20 @@ from archdsl.layers.base import KINDS, Layer
 from archdsl.values import spec_text
 
 #: The modules with kinds, the likelier ones first: making their classes is most of what a lookup costs.
-MODULES = ("conv", "activation", "linear", "pool", "reshape", "norm", "dropout", "join", "resample", "pad", "parameter")
+MODULES = (
+    "conv",
+    "activation",
+    "linear",
+    "pool",
+    "reshape",
+    "norm",
+    "dropout",
+    "join",
+    "resample",
+    "pad",
+    "parameter",
+    "attention",
+)
 
 GROUP = "archdsl.layers"
 

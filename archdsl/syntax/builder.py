@@ -108,8 +108,11 @@ class Builder:
         otherwise: tree.Body | tree.If = parts[1]
         return otherwise
 
-    def targets(self, parts: list[Any]) -> list[tree.Name]:
-        return [self.name_of(part) for part in parts if part is not None and part.type == "NAME"]
+    def targets(self, parts: list[Any]) -> list[tree.Target]:
+        return parts
+
+    def tuple_target(self, parts: list[Any]) -> tree.TupleTarget:
+        return tree.TupleTarget(self._items(parts), self.span(parts[0], parts[-1]))
 
     def item(self, parts: list[Any]) -> tree.Item:
         label, form, tap = parts
@@ -236,7 +239,7 @@ class Builder:
         inner: tree.Expr = parts[1]
         return inner
 
-    def _items(self, parts: list[Any]) -> list[tree.Expr]:
+    def _items(self, parts: list[Any]) -> list[Any]:
         return [part for part in parts[1:-1] if part is not None]
 
     def tuple_(self, parts: list[Any]) -> tree.TupleDisplay:
@@ -245,13 +248,18 @@ class Builder:
     def list_(self, parts: list[Any]) -> tree.ListDisplay:
         return tree.ListDisplay(self._items(parts), self.span(parts[0], parts[-1]))
 
+    def comprehension(self, parts: list[Any]) -> tree.Comprehension:
+        start, element, _, targets, _, values, _, test, end = parts
+        return tree.Comprehension(element, targets, values, test, self.span(start, end))
+
     def dict_(self, parts: list[Any]) -> tree.DictDisplay:
         pairs = [part for part in parts[1:-1] if part is not None]
         return tree.DictDisplay(pairs, self.span(parts[0], parts[-1]))
 
-    def pair(self, parts: list[Any]) -> tuple[str, tree.Expr]:
+    def pair(self, parts: list[Any]) -> tree.Pair:
         key, _, value = parts
-        return (self.text_of(key) if key.type == "STRING" else str(key)), value
+        text = self.text_of(key) if key.type == "STRING" else str(key)
+        return tree.Pair(text, value, self.span(key))
 
 
 # Rules whose names are keywords or types of Python.

@@ -21,15 +21,19 @@ INDENT = 2
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 STATEMENT_ENDS = CLOSING | {"_SEP", "$END"}
-ELEMENT_ENDS = CLOSING | {"COMMA"}
+ELEMENT_ENDS = CLOSING | {"COMMA", "CLAUSE"}
 ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH", "PERCENT", "POWER"}
 NUMBERS = {"INT", "FLOAT"}
+#: What can take each other's place in a column of a table.
+WORDS = {"NAME", "TRUE", "FALSE", "NONE"}
 #: What an expression may end with.
 OPERANDS = {"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE"}
 #: A `{` behind one of these is a dictionary.
 BEFORE_VALUES = ARITHMETIC | {"EQUAL", "IN", "WHEN", "IF", "NOT", "AND", "OR", "COMPARE", "DOTDOT"}
 #: The ends of a range's operand: what binds less than `..`, apart from brackets.
-AROUND_RANGES = {"EQUAL", "IN", "WHEN", "IF", "ELSE", "NOT", "AND", "OR", "COMPARE", "COMMA", "COLON", "_SEP", "DOTDOT"}
+AROUND_RANGES = {
+    "EQUAL", "IN", "WHEN", "IF", "ELSE", "NOT", "AND", "OR", "COMPARE", "COMMA", "COLON", "_SEP", "DOTDOT", "CLAUSE",
+}  # fmt: skip
 
 
 def format_text(text: str, path: str = "<string>") -> str:
@@ -98,6 +102,7 @@ def _atoms(source: Source) -> list[Atom]:
         before = end
     significant = [atom for atom in atoms if atom.kind != "COMMENT"]
     _classify(significant)
+    _mark_clauses(significant)
     _mark_ranges(significant)
     _mark_conditional_arguments(significant)
     for atom in atoms:
@@ -134,6 +139,21 @@ def _bracket(atom: Atom, before: Atom, word: str, around: str) -> str:
     conditional = before.kind == "ELSE" and before.bracket != "else"
     is_value = around != "body" or before.kind in BEFORE_VALUES or conditional
     return "dict" if is_value else "body"
+
+
+def _mark_clauses(atoms: Sequence[Atom]) -> None:
+    """In `[a for b, c in d if e]` a `for` and the `if` behind it begin a clause; commas between them end nothing."""
+    stack = ["body"]
+    for atom in atoms:
+        if atom.kind in OPENING:
+            stack.append(atom.bracket)
+        elif atom.kind in CLOSING:
+            stack.pop()
+        elif atom.kind == "FOR" and stack[-1] == "list":
+            atom.kind = "CLAUSE"
+            stack[-1] = "clauses"
+        elif stack[-1] == "clauses" and atom.kind in {"COMMA", "IF"}:
+            atom.kind = "CLAUSE" if atom.kind == "IF" else "TARGET_COMMA"
 
 
 def _run(atoms: Sequence[Atom], indices: range) -> Iterator[Atom]:
@@ -199,7 +219,7 @@ def _gap(before: Atom, atom: Atom, around: str) -> int:
         return int(atom.bracket == "body")
     if before.kind in OPENING:
         return int(before.bracket == "body")
-    if atom.kind in {"COMMA", "COLON", "DOTDOT"} or before.kind == "DOTDOT":
+    if atom.kind in {"COMMA", "TARGET_COMMA", "COLON", "DOTDOT"} or before.kind == "DOTDOT":
         return 0
     if before.kind == "COLON" and around == "index":
         return 0
@@ -215,6 +235,7 @@ class Bracket:
 
     comma       the comma at its end is needed: `(a,)`
     one_a_line  the author ends it with a comma and a line end, so that each element keeps a line of its own
+    clauses     `[a for b in c if d]`: the entries are not separated by commas
     """
 
     open: Atom
@@ -222,6 +243,7 @@ class Bracket:
     close: Atom = field(default_factory=lambda: Atom("", ""))
     comma: bool = False
     one_a_line: bool = False
+    clauses: bool = False
     _flat: list[Atom] | None = None
 
 
@@ -309,6 +331,9 @@ class _Reader:
                 self.next += 1
             elif self.kind == "COMMENT":
                 found.entries.append(self.take())
+            elif self.kind == "CLAUSE":
+                found.clauses = True
+                found.entries.append([self.take(), *self.parts(ELEMENT_ENDS)])
             else:
                 found.entries.append(self.parts(ELEMENT_ENDS))
         found.close = self.take()
@@ -376,7 +401,7 @@ def _flat_elements(bracket: Bracket) -> list[Atom] | None:
         inner = None if isinstance(entry, Atom) else _flat(entry)
         if inner is None:
             return None
-        found += [_sign(","), *inner] if i else inner
+        found += [_sign(","), *inner] if i and not bracket.clauses else inner
     return [*found, _sign(",")] if bracket.comma else found
 
 
@@ -501,7 +526,7 @@ class _Writer:
         inside = indent + INDENT
         flat = [None if isinstance(entry, Atom) else _flat(entry) for entry in bracket.entries]
         elements = [element for element in flat if element is not None]
-        if len(elements) == len(flat) and not bracket.one_a_line:
+        if len(elements) == len(flat) and not bracket.one_a_line and not bracket.clauses:
             self._fill(elements, bracket.comma, inside)
         else:
             self._elements(bracket, inside)
@@ -528,7 +553,7 @@ class _Writer:
             left -= 1
             self.line(indent)
             self.parts(entry, indent, tail=1)
-            if left or bracket.comma or bracket.one_a_line:
+            if (left and not bracket.clauses) or bracket.comma or bracket.one_a_line:
                 self.put(_sign(","))
 
     def block(self, block: Block, indent: int) -> None:
@@ -586,7 +611,7 @@ def _align(lines: Sequence[Line]) -> None:
     for line in lines:
         if not line.atoms or line.indent != indent:
             latest, indent = {}, line.indent
-        table = " ".join(atom.kind for atom in line.atoms)
+        table = " ".join("WORD" if atom.kind in WORDS else atom.kind for atom in line.atoms)
         for atom in line.atoms[1:]:
             if not _can_align(atom):
                 continue

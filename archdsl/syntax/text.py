@@ -54,11 +54,11 @@ def _statement(statement: tree.Statement, depth: int) -> Iterator[Row]:
         case tree.Item():
             yield from _item(statement, depth)
         case tree.Let():
-            yield depth, statement.span, f"let {_names(statement.targets)} = {expression_text(statement.value)}"
+            yield depth, statement.span, f"let {_targets(statement.targets)} = {expression_text(statement.value)}"
         case tree.Setting():
             yield depth, statement.span, f"set {statement.name} = {expression_text(statement.value)}"
         case tree.For():
-            yield depth, statement.span, f"for {_names(statement.targets)} in {expression_text(statement.values)}"
+            yield depth, statement.span, f"for {_targets(statement.targets)} in {expression_text(statement.values)}"
             yield from _body(statement.body, depth + 1)
         case tree.If():
             yield from _if(statement, depth)
@@ -113,6 +113,17 @@ def _names(names: Sequence[tree.Name]) -> str:
     return ", ".join(name.name for name in names)
 
 
+def _targets(targets: Sequence[tree.Target]) -> str:
+    return ", ".join(map(_target, targets))
+
+
+def _target(target: tree.Target) -> str:
+    if isinstance(target, tree.Name):
+        return target.name
+    comma = "," if len(target.targets) == 1 else ""
+    return f"({_targets(target.targets)}{comma})"
+
+
 def _params(params: Sequence[tree.Param]) -> str:
     texts = [p.name if p.default is None else f"{p.name} = {expression_text(p.default)}" for p in params]
     return f"({', '.join(texts)})" if texts else ""
@@ -141,9 +152,13 @@ def expression_text(expression: tree.Expr) -> str:
             return f"({inside},)" if len(expression.items) == 1 else f"({inside})"
         case tree.ListDisplay():
             return f"[{', '.join(map(expression_text, expression.items))}]"
+        case tree.Comprehension():
+            test = "" if expression.test is None else f" if {_operand(expression.test)}"
+            clause = f"for {_targets(expression.targets)} in {_operand(expression.values)}{test}"
+            return f"[{_operand(expression.element)} {clause}]"
         case tree.DictDisplay():
             return (
-                "{" + ", ".join(f"{spec_text(key)}: {expression_text(value)}" for key, value in expression.pairs) + "}"
+                "{" + ", ".join(f"{spec_text(one.key)}: {expression_text(one.value)}" for one in expression.pairs) + "}"
             )
         case tree.Unary():
             return f"{expression.op}{' ' * (expression.op == 'not')}{_operand(expression.operand)}"

@@ -5,6 +5,8 @@ Nodes are compared by identity; `archdsl show --stage tree` prints them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archdsl.record import Record
 from archdsl.source import Source, Span
 
@@ -25,6 +27,25 @@ class Name(Record):
     span: Span
 
 
+class TupleTarget(Record):
+    """`(a, b)` among the targets of a `let` or loop: names that take the parts of one value."""
+
+    targets: list[Target]
+    span: Span
+
+
+#: What a value is bound to. Several beside each other take its parts, one alone takes it whole.
+Target = Name | TupleTarget
+
+
+def names_of(targets: Sequence[Target]) -> list[Name]:
+    """All names that targets bind, in the order of the text."""
+    found: list[Name] = []
+    for target in targets:
+        found += [target] if isinstance(target, Name) else names_of(target.targets)
+    return found
+
+
 class TupleDisplay(Record):
     """`(a, b)`."""
 
@@ -39,10 +60,28 @@ class ListDisplay(Record):
     span: Span
 
 
-class DictDisplay(Record):
-    """`{a: 1, "b": 2}`; the keys are texts."""
+class Comprehension(Record):
+    """`[element for a, b in values if test]`; without a `test` every element is taken."""
 
-    pairs: list[tuple[str, Expr]]
+    element: Expr
+    targets: list[Target]
+    values: Expr
+    test: Expr | None
+    span: Span
+
+
+class Pair(Record):
+    """`key: value` of a dictionary; the key is a text."""
+
+    key: str
+    value: Expr
+    key_span: Span
+
+
+class DictDisplay(Record):
+    """`{a: 1, "b": 2}`."""
+
+    pairs: list[Pair]
     span: Span
 
 
@@ -120,6 +159,7 @@ Expr = (
     | Name
     | TupleDisplay
     | ListDisplay
+    | Comprehension
     | DictDisplay
     | Unary
     | Binary
@@ -205,7 +245,7 @@ class Item(Record):
 class Let(Record):
     """`let a, b = value`."""
 
-    targets: list[Name]
+    targets: list[Target]
     value: Expr
     span: Span
 
@@ -222,7 +262,7 @@ class Setting(Record):
 class For(Record):
     """`for a, b in values { }`."""
 
-    targets: list[Name]
+    targets: list[Target]
     values: Expr
     body: Body
     span: Span

@@ -71,6 +71,8 @@ class GeneratedModule(nn.Module):
     """
 
     __definition__: ClassVar[_Definition]
+    # In the metadata of a state dict, where torchvision's MNASNet takes 1 for an edition with another stem.
+    _version = 2
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., nn.Module], tuple[Any, ...], dict[str, Any]]:
         return _empty, tuple(self.__definition__), self.__dict__

@@ -12,13 +12,14 @@ from archdsl.graph import LayerNode
 
 
 def initialise(module: nn.Module, node: LayerNode) -> None:
-    """Apply a layer's initialisers with the functions of torch.nn.init, and freeze it if the spec does."""
+    """Apply a layer's initialisers with the functions of torch.nn.init, and freeze what the spec does."""
     for name, initializer in node.init.items():
         if initializer.kind != "default":
-            fill = getattr(nn.init, f"{initializer.kind}_")
-            fill(module.get_parameter(name), **initializer.arguments)
-    if not node.trainable:
-        module.requires_grad_(False)
+            fill = getattr(nn.init, f"{initializer.function}_")
+            weight = module.get_parameter(name).data
+            fill(weight[: weight.size(1)] if initializer.square else weight, **initializer.arguments)
+    for name in node.frozen:
+        module.get_parameter(name).requires_grad_(False)
 
 
 @contextmanager

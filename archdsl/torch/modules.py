@@ -9,6 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# They are found here by the names that layers give them.
+from archdsl.torch.attention import (  # noqa: F401
+    MultiheadAttention,
+    RelativeMultiheadAttention,
+    ShiftedWindowAttention,
+    ShiftedWindowAttentionV2,
+)
+
 
 class Permute(nn.Module):
     """Reorder the axes, `torch.permute`. `dims` counts the batch axis as 0."""

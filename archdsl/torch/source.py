@@ -250,9 +250,21 @@ def _init_lines(node: LayerNode) -> tuple[str, ...]:
             f", {key}={value!r}" for key, value in initializer.model_dump(exclude_defaults=True).items()
         )
         if initializer.kind != "default":
-            target = "layer" if node.layer.is_parameter else f"layer.{name}"
-            lines.append(f"nn.init.{initializer.kind}_({target}{arguments})")
-    return (*lines, *(() if node.trainable else ("layer.requires_grad_(False)",)))
+            target = "layer" if node.layer.is_parameter else _weight(name)
+            part = f"{target}.data[:{target}.size(1)]" if initializer.square else target
+            lines.append(f"nn.init.{initializer.function}_({part}{arguments})")
+    return (*lines, *_freezing_lines(node))
+
+
+def _weight(name: str) -> str:
+    """The expression for a weight of `layer`, which may be inside a sequence: `layer.mlp[0].weight`."""
+    return "layer" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("."))
+
+
+def _freezing_lines(node: LayerNode) -> list[str]:
+    if len(node.frozen) == len(node.weights):
+        return ["layer.requires_grad_(False)"] if node.frozen else []
+    return [f"{_weight(name)}.requires_grad_(False)" for name in node.weights if name in node.frozen]
 
 
 def _init_text(scope: Scope) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.runtime import CannotWrite, MissingWeight, UnexpectedWeight, WrongWeightShape
 from archdsl.diagnostics.weights import NotWeights, NoWeights
 from archdsl.shapes import Shape
+from archdsl.torch.build import network_of
 
 #: The file in a run folder.
 WEIGHTS_FILE = "weights.safetensors"
@@ -22,23 +24,62 @@ WEIGHTS_FILE = "weights.safetensors"
 _WRAPPERS = ("state_dict", "model")
 #: At most so many keys are named in one report.
 _SHOWN = 8
+#: How weights begin that torchvision publishes, where a path could stand.
+PREFIX = "torchvision:"
+#: Keys in files that torchvision published years ago, and what they are now.
+_OLDER_KEYS = (
+    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
+#: Batch norms count batches since PyTorch 0.4.1; nothing in eval mode depends on it.
+_COUNTER = "num_batches_tracked"
 
 
 def load_weights(module: nn.Module, path: str | Path) -> None:
-    """Copy weights into a module; every key and shape has to fit.
+    """Copy weights into a module made by `build()`; every key and shape has to fit.
 
-    `path` is a `.safetensors` file, a PyTorch file (`.pt`, `.pth`), or a run folder. Nothing is unpickled
-    but tensors.
+    `path` is a `.safetensors` file, a PyTorch file (`.pt`, `.pth`), a run folder, or `torchvision:NAME` for
+    published weights (`torchvision:TWIN/NAME` where the model is not the zoo's). Nothing is unpickled but
+    tensors. Published weights leave a head of another number of classes as it is, with a warning.
 
     Raises:
         SpecError: the file cannot be read, holds no weights, or those of another model.
     """
+    if str(path).startswith(PREFIX):
+        from archdsl.torch import published
+
+        published.load(module, published.find(str(path), network_of(module)))
+        return
     path = Path(path)
-    state = _read(path / WEIGHTS_FILE if path.is_dir() else path)
-    problems = _differences(module.state_dict(), state)
+    copy_into(module, _read(path / WEIGHTS_FILE if path.is_dir() else path), str(path))
+
+
+def origin_of(module: nn.Module) -> str:
+    """Where the weights of a module came from, as `load_weights` was told; empty where it was not called."""
+    origin: str = module.__dict__.get("__archdsl_weights__", "")
+    return origin
+
+
+def copy_into(module: nn.Module, state: Mapping[str, Tensor], origin: str, skip: Collection[str] = ()) -> None:
+    """Copy a state_dict from `origin` into a module; every key and shape has to fit but those in `skip`."""
+    own = module.state_dict()
+    state = {key: tensor for key, tensor in _modern(state, own).items() if key not in skip}
+    problems = _differences({key: tensor for key, tensor in own.items() if key not in skip}, state)
     if problems:
-        raise SpecError([Diagnostic(problem, path=str(path)) for problem in problems[:_SHOWN]] + _rest(problems, path))
-    module.load_state_dict(state, assign=any(tensor.is_meta for tensor in module.state_dict().values()))
+        raise SpecError([Diagnostic(problem, path=origin) for problem in problems[:_SHOWN]] + _rest(problems, origin))
+    module.load_state_dict(state, strict=not skip, assign=any(tensor.is_meta for tensor in own.values()))
+    module.__dict__["__archdsl_weights__"] = origin
+
+
+def _modern(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state_dict with the keys that older files have otherwise or not at all, as torchvision reads them."""
+    modern = {}
+    for key, tensor in state.items():
+        names = [key, *(pattern.sub(now, key) for pattern, now in _OLDER_KEYS)]
+        modern[next((name for name in names if name in own), key)] = tensor
+    counters = {key: torch.zeros((), dtype=torch.long) for key in own if key.endswith(f".{_COUNTER}")}
+    return counters | modern
 
 
 def save_weights(module: nn.Module, path: str | Path) -> None:
@@ -57,7 +98,7 @@ def save_weights(module: nn.Module, path: str | Path) -> None:
     except Exception as error:
         partial.unlink(missing_ok=True)
         # safetensors reports a full disk or a missing folder as an error of its own.
-        raise SpecError([Diagnostic(CannotWrite(str(path), _reason(error)), path=str(path))]) from error
+        raise SpecError([Diagnostic(CannotWrite(str(path), reason(error)), path=str(path))]) from error
 
 
 def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,7 +120,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
-        raise SpecError([Diagnostic(NoWeights(str(path), _reason(error)), path=str(path))]) from None
+        raise SpecError([Diagnostic(NoWeights(str(path), reason(error)), path=str(path))]) from None
     if path.suffix in {".pt", ".pth"}:
         return _read_torch(path)
     return _read_safetensors(path)
@@ -92,17 +133,17 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise SpecError([Diagnostic(NotWeights(str(path), _reason(error)), path=str(path))]) from None
+        raise SpecError([Diagnostic(NotWeights(str(path), reason(error)), path=str(path))]) from None
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        reason = "it is no PyTorch file, or holds objects other than tensors, which are never unpickled"
-        raise SpecError([Diagnostic(NotWeights(str(path), reason), path=str(path))]) from None
+        why = "it is no PyTorch file, or holds objects other than tensors, which are never unpickled"
+        raise SpecError([Diagnostic(NotWeights(str(path), why), path=str(path))]) from None
     except Exception as error:  # a damaged file can fail in any way
-        raise SpecError([Diagnostic(NotWeights(str(path), _reason(error)), path=str(path))]) from None
+        raise SpecError([Diagnostic(NotWeights(str(path), reason(error)), path=str(path))]) from None
     return _unwrap(content, path)
 
 
@@ -113,9 +154,9 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
             content = content[key]
     if isinstance(content, Mapping) and all(isinstance(value, Tensor) for value in content.values()):
         return dict(content)
-    reason = "a dictionary of tensors is needed"
     helps = (Help("save `module.state_dict()`"),)
-    raise SpecError([Diagnostic(NotWeights(str(path), reason), path=str(path), helps=helps)])
+    problem = NotWeights(str(path), "a dictionary of tensors is needed")
+    raise SpecError([Diagnostic(problem, path=str(path), helps=helps)])
 
 
 def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[Problem]:
@@ -129,19 +170,20 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     return problems
 
 
-def _rest(problems: list[Problem], path: Path) -> list[Diagnostic]:
+def _rest(problems: list[Problem], path: str) -> list[Diagnostic]:
     """The last diagnostic of a long list, which says how many more there are."""
     more = len(problems) - _SHOWN
     if more <= 0:
         return []
     help = Help(f"and {more - 1} more of this kind" if more > 1 else "the weights belong to another model")
-    return [Diagnostic(problems[_SHOWN], path=str(path), helps=(help,))]
+    return [Diagnostic(problems[_SHOWN], path=path, helps=(help,))]
 
 
 def _sizes(tensor: Tensor) -> str:
     return str(Shape(tensor.shape))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why something failed, in one line of at most 200 characters."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split())[:200] or type(error).__name__

@@ -24,7 +24,7 @@ from archdsl.train.curves import draw_curves
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.files import remove_parts, write_tensors, write_text
 from archdsl.train.interrupts import Stop, catching_interrupts
-from archdsl.train.optimizers import check_labels
+from archdsl.train.optimizers import check_labels, plain_optimizers
 from archdsl.train.progress import Progress
 from archdsl.train.run import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
 from archdsl.train.schedule import learning_rate
@@ -83,7 +83,8 @@ def train(
     recipe = recipe or Recipe()
     require_tensorboard(recipe)
     setup = set_up(network, recipe, old.read_info() if old is not None else None)
-    with placed(recipe, network.path), enough_memory(setup, network.path):
+    optimizers = plain_optimizers(compile=recipe.compile)
+    with placed(recipe, network.path), enough_memory(setup, network.path), optimizers:
         module = network.build(seed=recipe.seed)
         check_labels(recipe, module, network.path)
         notes = [*setup.notes, *(start_from(module, recipe) if old is None else ())]

@@ -21,6 +21,7 @@ from torchvision.models.vision_transformer import ConvStemConfig
 from torchvision.ops import StochasticDepth
 
 import archdsl
+import archdsl.torch
 from archdsl import zoo
 from archdsl.torch import modules
 
@@ -236,6 +237,33 @@ def test_initialisation(name: str) -> None:
             error = deviation / expected.numel() ** 0.5
             assert found.std().item() == pytest.approx(deviation, rel=5 / expected.numel() ** 0.5 + 0.02), key
             assert found.mean().item() == pytest.approx(expected.mean().item(), abs=6 * error), key
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_printed_source_is_the_same_network(name: str) -> None:
+    _, ours, network = pair(name)
+    made: dict[str, Any] = {"__name__": "printed"}
+    exec(compile(archdsl.torch.source(network), "printed.py", "exec"), made)
+    theirs = [value for value in made.values() if isinstance(value, type) and value.__module__ == "printed"][-1]()
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    x = torch.randn(2, *network.input_shape)
+    with torch.inference_mode():
+        assert torch.equal(theirs.eval()(x), ours(x))
+
+
+def test_weights_inside_a_layer_are_set_and_frozen_by_their_keys() -> None:
+    """In the built module and in the printed one: `cpb_mlp.0` is a number in a sequence."""
+    network = archdsl.load(
+        "model m { input(4x4x8); a: shifted_window_attention_v2(2, 4, init={"
+        '"cpb_mlp.0.bias": ones, "qkv.weight": constant(0.5)}, trainable={"cpb_mlp.2.weight": false}) }'
+    )
+    made: dict[str, Any] = {"__name__": "printed"}
+    exec(compile(archdsl.torch.source(network), "printed.py", "exec"), made)
+    for module in (network.build(), made["M"]()):
+        weights = dict(module.named_parameters())
+        assert weights["a.cpb_mlp.0.bias"].eq(1).all()
+        assert weights["a.qkv.weight"].eq(0.5).all()
+        assert [key for key, weight in weights.items() if not weight.requires_grad] == ["a.cpb_mlp.2.weight"]
 
 
 def test_a_stem_of_convolutions() -> None:

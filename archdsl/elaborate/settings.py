@@ -1,0 +1,115 @@
+"""The settings of a body: `init = ...` and `defaults = ...`.
+
+They hold from their line to the end of the body, for the blocks called there too; the innermost wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from archdsl.diagnostics import Help
+from archdsl.diagnostics.names import Misplaced, UnknownArgument, UnknownName
+from archdsl.diagnostics.values import WrongType
+from archdsl.elaborate.binding import Given, check_argument
+from archdsl.elaborate.errors import Located
+from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.initialisation import Initialisation, rules, trainable_by_name
+from archdsl.elaborate.names import suggestion
+from archdsl.layers import all_kinds, kind_named
+from archdsl.layers.base import Layer
+from archdsl.record import Record, replace
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+#: The names that can be set in a body.
+SETTINGS = ("init", "defaults")
+
+#: Arguments by kind of layer and name, each with its place in the text.
+Defaults = Mapping[str, Mapping[str, Given]]
+NO_DEFAULTS: Defaults = {}
+
+
+class Settings(Record):
+    """What is in force at a place. Compared by identity, which keys of expansions rely on."""
+
+    init: Initialisation = ()
+    defaults: Defaults = NO_DEFAULTS
+
+    def changed(self, statement: tree.Setting, value: Any) -> Settings:
+        """These with one more, whose value has been worked out.
+
+        Raises:
+            Located: a kind, argument, parameter or initializer that there is not, or a value it does not take.
+        """
+        if statement.name == "init":
+            return replace(self, init=(*self.init, rules(value, statement.value.span)))
+        new = _defaults(value, statement.value)
+        merged = {kind: {**self.defaults.get(kind, {}), **arguments} for kind, arguments in new.items()}
+        return replace(self, defaults={**self.defaults, **merged})
+
+    def given(self, cls: type[Layer], given: Sequence[Given]) -> list[Given]:
+        """The arguments of a layer's call with the defaults for those that it leaves out."""
+        defaults = self.defaults.get(cls.kind)
+        if defaults is None:
+            return list(given)
+        # The positions of a layer that takes taps are taps.
+        positions = 0 if cls.takes_taps else sum(one.name is None for one in given)
+        taken = {*list(cls.model_fields)[:positions], *(one.name for one in given)}
+        return [*given, *(one for name, one in defaults.items() if name not in taken)]
+
+
+def _defaults(value: Any, expression: tree.Expr) -> Defaults:
+    if not isinstance(value, dict):
+        example = Help("for example `defaults = {batchnorm: {eps: 0.001}}`")
+        problem = WrongType("`defaults`", "is a dictionary by kinds of layers", describe(value))
+        raise Located(problem, expression.span, helps=(example,))
+    found = {}
+    for kind, arguments in value.items():
+        place, inner = _entry(expression, kind)
+        cls = kind_named(kind)
+        if cls is None:
+            helps = _helps(kind, all_kinds(), place)
+            raise Located(UnknownName(kind), place, label="not a kind of layer", helps=helps)
+        if not isinstance(arguments, dict):
+            problem = WrongType(f"`{kind}` of `defaults`", "is a dictionary of arguments", describe(arguments))
+            raise Located(problem, inner.span)
+        found[kind] = {one.name or "": one for one in _arguments(cls, arguments, inner)}
+    return found
+
+
+def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.Expr) -> Iterator[Given]:
+    """The arguments for one kind, each of them checked by itself."""
+    what = f"`{cls.kind}`"
+    for name, value in arguments.items():
+        place, inner = _entry(expression, name)
+        given = Given(name, value, inner.span)
+        if name == "init":
+            mend = Help(f"`init = {{{cls.kind}: ...}}` in a line of its own")
+            raise Located(Misplaced("`init` is a setting by itself, not one of the `defaults`"), place, helps=(mend,))
+        if name == "trainable":
+            trainable_by_name(cls.kind, given)
+        elif name in cls.model_fields:
+            check_argument(what, cls, given)
+        else:
+            helps = _helps(name, [*cls.model_fields, "trainable"], place)
+            raise Located(UnknownArgument(what, name), place, helps=helps)
+        yield given
+
+
+def _entry(expression: tree.Expr, key: str) -> tuple[Span, tree.Expr]:
+    """Where a key of a dictionary stands and what it has; the whole where no dictionary is written out."""
+    if isinstance(expression, tree.DictDisplay):
+        for pair in reversed(expression.pairs):
+            if pair.key == key:
+                return pair.key_span, pair.value
+    return expression.span, expression
+
+
+def _helps(name: str, known: Sequence[str] | Mapping[str, Any], place: Span) -> tuple[Help, ...]:
+    meant = suggestion(name, known)
+    if meant is None:
+        return (Help("known: " + ", ".join(known)),) if len(known) < 20 else ()
+    return (
+        (Help(f"did you mean `{meant}`?", place, meant),) if place.text == name else (Help(f"did you mean `{meant}`?"),)
+    )

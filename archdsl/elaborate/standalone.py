@@ -1,0 +1,220 @@
+"""One model with all that it is made of, as a text that needs no other file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archdsl.elaborate.files import Module, read
+from archdsl.record import Record
+from archdsl.source import Span
+from archdsl.syntax import tree
+from archdsl.syntax.parser import parse
+
+Edit = tuple[Span, str]
+
+
+@dataclass(eq=False)
+class _Definition:
+    """A definition of a file with the comments above and beside it. `stem` is the file's name without `.arch`."""
+
+    item: tree.TopLevel
+    comment: str
+    text: str
+    home: _File
+
+    @property
+    def names(self) -> list[tree.Name]:
+        """What it defines, where its name is written."""
+        match self.item:
+            case tree.BlockDef() | tree.ModelDef() | tree.VariantDef():
+                return [self.item.name]
+            case tree.Let():
+                return tree.names_of(self.item.targets)
+        return []
+
+    @property
+    def references(self) -> Iterator[tuple[str, Span]]:
+        """The names of other definitions in it, with their places. Its own parameters and values hide others."""
+        own = set(_bound(self.item))
+        for name, span in _used(self.item):
+            if name not in own:
+                yield name, span
+
+
+@dataclass(eq=False)
+class _File:
+    """A file with its definitions, and the files that it imports with the names it takes (None: all)."""
+
+    stem: str
+    definitions: list[_Definition] = field(default_factory=list)
+    imports: list[tuple[_File, set[str] | None]] = field(default_factory=list)
+    header: str = ""
+
+    def find(self, name: str) -> _Definition | None:
+        """What a name means in this file."""
+        for definition in self.definitions:
+            if name in [one.name for one in definition.names]:
+                return definition
+        for other, names in self.imports:
+            if (names is None or name in names) and (found := other.find(name)):
+                return found
+        return None
+
+
+def standalone(module: Module, model: str, name: str) -> str:
+    """A text with `model` under the new `name` and what it refers to, from this file or those it imports.
+
+    Comments stay with what they stand above, the first of the file at the top; the recipe that holds for the
+    model comes last. A definition whose name another file uses too is named after its file as well.
+
+    Raises:
+        KeyError: `name` is that of a definition which the model is made of.
+    """
+    files = _Files()
+    main = files.load(module.file, Path(module.source.path).absolute())
+    own = main.find(model)
+    assert own is not None
+    kept = _needed(own, files.seen.values())
+    names = _new_names(kept, own, main, name)
+    texts = [definition.comment + _rewritten(definition, names) for definition in kept]
+    recipes = [definition.comment + _for_all(definition) for definition in _recipe(main, model)]
+    return "\n\n".join([*filter(None, [main.header]), *texts, *recipes]) + "\n"
+
+
+class _Files:
+    """Files by their paths, those first that others need."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Path, _File] = {}
+
+    def load(self, parsed: tree.File, path: Path) -> _File:
+        """A file with all that it imports."""
+        file = _File(path.stem)
+        for item in parsed.items:
+            if isinstance(item, tree.Import):
+                target = (path.parent / item.path).resolve()
+                other = self.seen.get(target) or self.load(parse(read(target)), target)
+                file.imports.append((other, None if item.names is None else {one.name for one in item.names}))
+        file.header = _split(parsed, file)
+        self.seen[path.resolve()] = file
+        return file
+
+
+def _split(parsed: tree.File, file: _File) -> str:
+    """Fill in the definitions with their comments; returns the comment at the beginning, up to an empty line."""
+    text, end, header = parsed.source.text, 0, ""
+    starts = [*(item.span.start for item in parsed.items), len(text)]
+    for number, item in enumerate(parsed.items):
+        above = text[end : item.span.start]
+        if number == 0:
+            header, _, above = above.partition("\n\n") if "\n\n" in above else (above, "", "")
+        line_end = text.find("\n", item.span.end, starts[number + 1])
+        end = starts[number + 1] if line_end < 0 else line_end
+        lines = above.rpartition("\n\n")[2].splitlines()
+        comment = "".join(f"{line.strip()}\n" for line in lines if line.lstrip().startswith("#"))
+        file.definitions.append(_Definition(item, comment, text[item.span.start : end].rstrip("; \n"), file))
+    return header.strip()
+
+
+def _needed(model: _Definition, files: Iterable[_File]) -> list[_Definition]:
+    """What a model refers to, directly or not, in the order of the files; itself last."""
+    found, waiting = set[_Definition](), [model]
+    while waiting:
+        definition = waiting.pop()
+        found.add(definition)
+        # Every word counts: more than is referred to does no harm.
+        words = set(re.findall(r"[^\W\d]\w*", definition.item.span.text))
+        others = {other for word in words if (other := definition.home.find(word))}
+        waiting += others - found
+    ordered = [definition for file in files for definition in file.definitions if definition in found]
+    return [*(definition for definition in ordered if definition is not model), model]
+
+
+#: New names by definition and old name.
+_Names = Mapping[tuple[_Definition, str], str]
+
+
+def _new_names(kept: Sequence[_Definition], model: _Definition, main: _File, name: str) -> _Names:
+    """The names in the new text: those of the file itself stay, but for the model's."""
+    names = {(model, model.names[0].name): name}
+    taken = {name}
+    for definition in sorted(kept, key=lambda one: one.home is not main):
+        for old in (one.name for one in definition.names if definition is not model):
+            if old == name:
+                raise KeyError(name)
+            new = old
+            while new in taken:
+                new = f"{definition.home.stem}_{new}"
+            names[definition, old] = new
+            taken.add(new)
+    return names
+
+
+def _rewritten(definition: _Definition, names: _Names) -> str:
+    """The text of a definition, with new names where it is defined and where it refers to others."""
+    edits: list[Edit] = [(one.span, names[definition, one.name]) for one in definition.names]
+    for name, span in definition.references:
+        other = definition.home.find(name)
+        if other is not None and (other, name) in names:
+            edits.append((span, names[other, name]))
+    text, start = definition.text, definition.item.span.start
+    for span, new in sorted(edits, key=lambda edit: -edit[0].start):
+        text = text[: span.start - start] + new + text[span.end - start :]
+    return text
+
+
+def _recipe(main: _File, model: str) -> list[_Definition]:
+    """The recipe that holds for a model, if there is one: that which names it before one for all."""
+    recipes = [(one, one.item.models) for one in main.definitions if isinstance(one.item, tree.TrainDef)]
+    naming = [one for one, models in recipes if model in [other.name for other in models]]
+    return (naming or [one for one, models in recipes if not models])[:1]
+
+
+def _for_all(recipe: _Definition) -> str:
+    return re.sub(r"^train\b[^{]*", "train ", recipe.text)
+
+
+def _nodes(node: object) -> Iterator[Record]:
+    """The nodes of a tree, itself first."""
+    if isinstance(node, list | tuple):
+        for item in node:
+            yield from _nodes(item)
+    elif isinstance(node, Record):
+        yield node
+        for value in vars(node).values():
+            yield from _nodes(value)
+
+
+def _bound(item: tree.TopLevel) -> Iterator[str]:
+    """The names that a definition gives values to inside itself."""
+    for node in _nodes(item):
+        match node:
+            case tree.Param() | tree.TapTarget():
+                yield node.name
+            case tree.For() | tree.Comprehension():
+                yield from (one.name for one in tree.names_of(node.targets))
+            case tree.Let() if node is not item:
+                yield from (one.name for one in tree.names_of(node.targets))
+
+
+def _used(item: tree.TopLevel) -> Iterator[tuple[str, Span]]:
+    """Every name that stands for a value, block or model, with its place; names that are given are not among them."""
+    given = {id(one) for node in _nodes(item) for one in _given(node)}
+    for node in _nodes(item):
+        match node:
+            case tree.LayerCall() | tree.Call():
+                yield node.name, node.name_span
+            case tree.Name() if id(node) not in given:
+                yield node.name, node.span
+
+
+def _given(node: Record) -> Sequence[tree.Name]:
+    match node:
+        case tree.BlockDef() | tree.ModelDef() | tree.VariantDef():
+            return [node.name]
+        case tree.Let() | tree.For() | tree.Comprehension():
+            return tree.names_of(node.targets)
+    return []

@@ -1,0 +1,374 @@
+"""Self-attention: each position looks at all others of its sequence, window or group.
+
+softmax(scale * QK^T + bias) V, where queries, keys and values come from one linear layer and another one
+follows. The features are the last axis. Multiply-adds: 4*C^2 for the linear layers and 2*C for each position
+that is looked at, for each position that looks.
+"""
+
+from math import isqrt, log, prod
+from typing import ClassVar
+
+from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.shapes import WrongArgumentForShape, WrongRank
+from archdsl.layers.axes import onnx_reduce, onnx_reshape
+from archdsl.layers.base import Layer, NonNegative, OnnxBuilder, Positive, Probability, TorchForm, changed
+from archdsl.layers.conv import require_divisible
+from archdsl.receptive_field import ReceptiveField
+from archdsl.shapes import Shape, Tensor, Window
+
+#: What a pair of cells that a shift has brought together has added to its logit, as in Swin.
+_MASKED = -100.0
+#: The hidden features of the network behind Swin V2's position bias.
+_HIDDEN = 512
+
+
+def _linear(name: str, features: int, out: int, *, bias: bool = True) -> dict[str, Tensor]:
+    weights = {f"{name}.weight": Tensor(Shape((out, features)))}
+    return weights | {f"{name}.bias": Tensor(Shape((out,)))} if bias else weights
+
+
+def _macs(positions: int, seen: int, channels: int) -> int:
+    """The linear layers on each position, and its products with the positions it sees."""
+    return positions * channels * (4 * channels + 2 * seen)
+
+
+def _onnx_linear(g: OnnxBuilder, value: str, weight: str, bias: str = "") -> str:
+    """`bias` is a value's name, empty for none."""
+    product = g.node("MatMul", value, g.node("Transpose", g.weight(weight), perm=[1, 0]))
+    return g.node("Add", product, bias) if bias else product
+
+
+def _onnx_bias(g: OnnxBuilder, name: str) -> str:
+    return g.weight(name) if g.has(name) else ""
+
+
+def _onnx_parts(g: OnnxBuilder, qkv: str, sizes: Shape, heads: int) -> tuple[str, str, str]:
+    """Queries, keys and values, each batch x ... x heads x cells x features; the keys have these two exchanged."""
+    *lead, cells, channels = sizes
+    before, axis = list(range(len(lead) + 1)), len(lead) + 1
+    found = []
+    for part in range(3):
+        ends = (g.ints([part * channels]), g.ints([(part + 1) * channels]), g.ints([-1]))
+        split = onnx_reshape(g, g.node("Slice", qkv, *ends), Shape((*lead, cells, heads, channels // heads)))
+        last = [axis + 2, axis] if part == 1 else [axis, axis + 2]
+        found.append(g.node("Transpose", split, perm=[*before, axis + 1, *last]))
+    return found[0], found[1], found[2]
+
+
+def _onnx_attend(g: OnnxBuilder, logits: str, values: str, sizes: Shape) -> str:
+    """softmax(logits) V with the heads joined again: batch x sizes."""
+    attended = g.node("MatMul", g.node("Softmax", logits, axis=-1), values)
+    lead = len(sizes) - 1
+    return onnx_reshape(g, g.node("Transpose", attended, perm=[*range(lead), lead + 1, lead, lead + 2]), sizes)
+
+
+def _onnx_paired(g: OnnxBuilder, table: str, cells: int, heads: int) -> str:
+    """A table's rows for each pair of cells, heads x cells x cells."""
+    rows = g.node("Gather", table, g.weight("relative_position_index"))
+    return g.node("Transpose", g.node("Reshape", rows, g.ints([cells, cells, heads])), perm=[2, 0, 1])
+
+
+class MultiheadAttention(Layer):
+    """Self-attention on tokens (SxD), `torch.nn.MultiheadAttention` of an input with itself.
+
+    softmax(Q K^T / sqrt(D / num_heads)) V in each head (Vaswani and others 2017). Weights 4*D^2, biases 4*D.
+    """
+
+    kind: ClassVar[str] = "multihead_attention"
+
+    num_heads: Positive
+    dropout: Probability = 0.0
+    bias: bool = True
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        if len(x) != 2:
+            help = "flatten(2); transpose(1, 2) makes tokens of a map" if len(x) == 3 else None
+            raise Refused(WrongRank(self.kind, "tokens (SxD)", str(x)), help=help)
+        require_divisible(x[-1], "input features", self.num_heads, "num_heads")
+        return x
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        features = x[-1]
+        weights = {"in_proj_weight": Tensor(Shape((3 * features, features)))}
+        if self.bias:
+            weights["in_proj_bias"] = Tensor(Shape((3 * features,)))
+        return weights | _linear("out_proj", features, features, bias=self.bias)
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return _macs(x[0], x[0], x[1])
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field.mix(0).mix(1)
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.MultiheadAttention", (x[-1], self.num_heads), changed(self, "dropout", "bias"))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        qkv = _onnx_linear(g, g.input, "in_proj_weight", _onnx_bias(g, "in_proj_bias"))
+        queries, keys, values = _onnx_parts(g, qkv, x, self.num_heads)
+        scaled = g.node("Mul", queries, g.scalar((x[-1] // self.num_heads) ** -0.5))
+        attended = _onnx_attend(g, g.node("MatMul", scaled, keys), values, x)
+        return _onnx_linear(g, attended, "out_proj.weight", _onnx_bias(g, "out_proj.bias"))
+
+
+class _WindowAttention(Layer):
+    """What both versions of Swin's attention share: windows on a map HxWxC, shifted or not.
+
+    A map that is no multiple of the window gets zeros below and on the right. Along an axis where one
+    window covers the map nothing is shifted.
+    """
+
+    num_heads: Positive
+    window_size: Positive | tuple[Positive, Positive]
+    shift_size: NonNegative | tuple[NonNegative, NonNegative] = 0
+    qkv_bias: bool = True
+    proj_bias: bool = True
+    attention_dropout: Probability = 0.0
+    dropout: Probability = 0.0
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Rows and columns of a window."""
+        return (self.window_size,) * 2 if isinstance(self.window_size, int) else self.window_size
+
+    def padded(self, x: Shape) -> Shape:
+        """The map with the zeros that fill its last windows."""
+        return Shape((*(-(-size // window) * window for size, window in zip(x[:2], self.window, strict=True)), x[2]))
+
+    def shifts(self, x: Shape) -> tuple[int, ...]:
+        """By how many cells each axis of this map is shifted."""
+        shift = (self.shift_size,) * 2 if isinstance(self.shift_size, int) else self.shift_size
+        axes = zip(shift, self.window, self.padded(x), strict=False)
+        return tuple(cells if window < size else 0 for cells, window, size in axes)
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        if len(x) != 3:
+            raise Refused(WrongRank(self.kind, "a map with its channels last (HxWxC)", str(x)))
+        require_divisible(x[-1], "input features", self.num_heads, "num_heads")
+        shift = (self.shift_size,) * 2 if isinstance(self.shift_size, int) else self.shift_size
+        if any(cells >= size for cells, size in zip(shift, self.window, strict=True)):
+            reason = f"shift_size {self.shift_size} must be less than window_size {self.window_size}"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="shift_size")
+        return x
+
+    def buffers(self, x: Shape) -> dict[str, Tensor]:
+        return {"relative_position_index": Tensor(Shape((prod(self.window) ** 2,)), "int64")}
+
+    def _projections(self, x: Shape) -> dict[str, Tensor]:
+        channels = x[-1]
+        inside = _linear("qkv", channels, 3 * channels, bias=self.qkv_bias)
+        return inside | _linear("proj", channels, channels, bias=self.proj_bias)
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        rows, columns, channels = self.padded(x)
+        return _macs(rows * columns, prod(self.window), channels)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        axes = field.axes
+        windows = [Window(min(window, size)) for window, size in zip(self.window, x[:2], strict=True)]
+        return field.arrange((axes[2], *axes[:2])).slide(windows, x[:2]).arrange(axes).mix(2)
+
+    def _torch(self, name: str, x: Shape) -> TorchForm:
+        names = ("shift_size", "qkv_bias", "proj_bias", "attention_dropout", "dropout")
+        return TorchForm(f"modules.{name}", (x[-1], self.num_heads, self.window_size), changed(self, *names))
+
+    def _onnx_position_bias(self, g: OnnxBuilder) -> str:
+        """Heads x cells x cells; a runtime works it out once, from the weights alone."""
+        raise NotImplementedError
+
+    def _onnx_qkv_bias(self, x: Shape, g: OnnxBuilder) -> str:
+        return _onnx_bias(g, "qkv.bias")
+
+    def _onnx_logits(self, queries: str, keys: str, x: Shape, g: OnnxBuilder) -> str:
+        raise NotImplementedError
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        rows, columns, channels = self.padded(x)
+        (high, wide), shifts = self.window, self.shifts(x)
+        down, across = rows // high, columns // wide
+        padding = [0, 0, 0, 0, 0, rows - x[0], columns - x[1], 0]
+        value = g.node("Pad", g.input, g.ints(padding)) if any(padding) else g.input
+        value = onnx_reshape(g, _onnx_roll(g, value, shifts), Shape((down, high, across, wide, channels)))
+        sizes = Shape((down * across, high * wide, channels))
+        value = onnx_reshape(g, g.node("Transpose", value, perm=[0, 1, 3, 2, 4, 5]), sizes)
+
+        value = self._onnx_attention(value, sizes, x, g)
+        value = _onnx_linear(g, value, "proj.weight", _onnx_bias(g, "proj.bias"))
+
+        value = onnx_reshape(g, value, Shape((down, across, high, wide, channels)))
+        value = onnx_reshape(g, g.node("Transpose", value, perm=[0, 1, 3, 2, 4, 5]), self.padded(x))
+        value = _onnx_roll(g, value, [-shift for shift in shifts])
+        return g.node("Slice", value, g.ints([0, 0]), g.ints(x[:2]), g.ints([1, 2])) if any(padding) else value
+
+    def _onnx_attention(self, value: str, sizes: Shape, x: Shape, g: OnnxBuilder) -> str:
+        """From windows to windows, batch x windows x cells x channels."""
+        qkv = _onnx_linear(g, value, "qkv.weight", self._onnx_qkv_bias(x, g))
+        queries, keys, values = _onnx_parts(g, qkv, sizes, self.num_heads)
+        bias = self._onnx_position_bias(g)
+        if any(self.shifts(x)):
+            bias = g.node("Add", bias, self._onnx_mask(x, g))
+        logits = g.node("Add", self._onnx_logits(queries, keys, x, g), bias)
+        return _onnx_attend(g, logits, values, sizes)
+
+    def _onnx_mask(self, x: Shape, g: OnnxBuilder) -> str:
+        """Windows x 1 x cells x cells: 0 for cells that were neighbours before the shift."""
+        regions = self.regions(x)
+        windows = len(regions) // prod(self.window)
+        down = g.floats(regions, (windows, 1, prod(self.window), 1))
+        across = g.floats(regions, (windows, 1, 1, prod(self.window)))
+        return g.node("Where", g.node("Equal", down, across), g.scalar(0.0), g.scalar(_MASKED))
+
+    def regions(self, x: Shape) -> list[int]:
+        """Window by window, which part of the map before the shift each cell is from."""
+        (rows, columns, _), (high, wide), (down, across) = self.padded(x), self.window, self.shifts(x)
+        return [
+            2 * (row >= rows - down) + (column >= columns - across)
+            for top in range(0, rows, high)
+            for left in range(0, columns, wide)
+            for row in range(top, top + high)
+            for column in range(left, left + wide)
+        ]
+
+
+def _onnx_roll(g: OnnxBuilder, value: str, shifts: tuple[int, ...] | list[int]) -> str:
+    """The map's axes, from 1 on, turned to the left by so many cells, or to the right by negative ones."""
+    for axis, shift in enumerate(shifts, start=1):
+        if shift:
+            end = 2**62
+            front = g.node("Slice", value, g.ints([shift]), g.ints([end]), g.ints([axis]))
+            back = g.node("Slice", value, g.ints([0]), g.ints([shift]), g.ints([axis]))
+            value = g.node("Concat", front, back, axis=axis)
+    return value
+
+
+class ShiftedWindowAttention(_WindowAttention):
+    """Self-attention in windows of a map HxWxC, as torchvision's ShiftedWindowAttention.
+
+    softmax(Q K^T / sqrt(C / num_heads) + B) V, where B holds a learned number for each offset of two cells
+    (Swin: Liu and others 2021). With `shift_size` the map is turned before and back after, and cells that
+    were not neighbours do not see each other. Weights 4*C^2 and (2*M - 1)^2 for each head, M the window.
+    """
+
+    kind: ClassVar[str] = "shifted_window_attention"
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        offsets = prod(2 * size - 1 for size in self.window)
+        table = {"relative_position_bias_table": Tensor(Shape((offsets, self.num_heads)))}
+        return table | self._projections(x)
+
+    def torch(self, x: Shape) -> TorchForm:
+        return self._torch("ShiftedWindowAttention", x)
+
+    def _onnx_position_bias(self, g: OnnxBuilder) -> str:
+        return _onnx_paired(g, g.weight("relative_position_bias_table"), prod(self.window), self.num_heads)
+
+    def _onnx_logits(self, queries: str, keys: str, x: Shape, g: OnnxBuilder) -> str:
+        scaled = g.node("Mul", queries, g.scalar((x[-1] // self.num_heads) ** -0.5))
+        return g.node("MatMul", scaled, keys)
+
+
+class ShiftedWindowAttentionV2(_WindowAttention):
+    """The second version of `shifted_window_attention`, as torchvision's ShiftedWindowAttentionV2.
+
+    softmax(cos(Q, K) * s + B) V: s is learned for each head and at most 100, and a network of two linear layers
+    with 512 hidden features works out B from the offsets on a logarithmic scale (Swin V2: Liu and others
+    2021). That happens once for a batch, and its multiply-adds are counted with the first sample. Keys have no
+    bias. Weights 4*C^2, and 3*512 + 513 for each head.
+    """
+
+    kind: ClassVar[str] = "shifted_window_attention_v2"
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        y = super().shape(x, *operands)
+        if min(self.window) < 2:
+            reason = f"window_size {self.window_size} has no offsets to scale: it must be at least 2 on both axes"
+            raise Refused(WrongArgumentForShape(self.kind, reason), argument="window_size")
+        return y
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        scale = {"logit_scale": Tensor(Shape((self.num_heads, 1, 1)))}
+        network = _linear("cpb_mlp.0", 2, _HIDDEN) | _linear("cpb_mlp.2", _HIDDEN, self.num_heads, bias=False)
+        return scale | self._projections(x) | network
+
+    def buffers(self, x: Shape) -> dict[str, Tensor]:
+        offsets = Shape((1, *(2 * size - 1 for size in self.window), 2))
+        return {"relative_coords_table": Tensor(offsets)} | super().buffers(x)
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        offsets = prod(2 * size - 1 for size in self.window)
+        return super().macs(x, y) + offsets * _HIDDEN * (2 + self.num_heads)
+
+    def torch(self, x: Shape) -> TorchForm:
+        return self._torch("ShiftedWindowAttentionV2", x)
+
+    def _onnx_position_bias(self, g: OnnxBuilder) -> str:
+        offsets = g.node("Reshape", g.weight("relative_coords_table"), g.ints([-1, 2]))
+        hidden = g.node("Relu", _onnx_linear(g, offsets, "cpb_mlp.0.weight", g.weight("cpb_mlp.0.bias")))
+        table = _onnx_linear(g, hidden, "cpb_mlp.2.weight")
+        paired = _onnx_paired(g, table, prod(self.window), self.num_heads)
+        return g.node("Mul", g.node("Sigmoid", paired), g.scalar(16.0))
+
+    def _onnx_qkv_bias(self, x: Shape, g: OnnxBuilder) -> str:
+        if not self.qkv_bias:
+            return ""
+        channels = x[-1]
+        return g.node("Mul", g.weight("qkv.bias"), g.floats([1.0] * channels + [0.0] * channels + [1.0] * channels))
+
+    def _onnx_logits(self, queries: str, keys: str, x: Shape, g: OnnxBuilder) -> str:
+        cosines = g.node("MatMul", _onnx_unit(g, queries, 4), _onnx_unit(g, keys, 3))
+        return g.node("Mul", cosines, g.node("Exp", g.node("Min", g.weight("logit_scale"), g.scalar(log(100)))))
+
+
+def _onnx_unit(g: OnnxBuilder, value: str, axis: int) -> str:
+    """Divided by its length along an axis, as torch.nn.functional.normalize."""
+    length = onnx_reduce(g, "ReduceL2", value, [axis])
+    return g.node("Div", value, g.node("Max", length, g.scalar(1e-12)))
+
+
+class RelativeMultiheadAttention(Layer):
+    """Self-attention in groups of tokens (...xPxC), as torchvision's RelativePositionalMultiHeadAttention.
+
+    softmax(Q K^T / sqrt(C) + B) V in each head of `head_dim` features (MaxViT: Tu and others 2022). The P
+    tokens are the cells of a square, row by row, and B holds a learned number for each offset of two. Weights
+    4*C^2 and (2*sqrt(P) - 1)^2 for each head.
+    """
+
+    kind: ClassVar[str] = "relative_multihead_attention"
+
+    head_dim: Positive
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        if len(x) < 2:
+            raise Refused(WrongRank(self.kind, "groups of tokens (...xPxC)", str(x)))
+        require_divisible(x[-1], "input features", self.head_dim, "head_dim")
+        if isqrt(x[-2]) ** 2 != x[-2]:
+            reason = f"the {x[-2]} tokens of the input {x} are not the cells of a square"
+            raise Refused(WrongArgumentForShape(self.kind, reason))
+        return x
+
+    def weights(self, x: Shape) -> dict[str, Tensor]:
+        *_, tokens, channels = x
+        table = Shape(((2 * isqrt(tokens) - 1) ** 2, channels // self.head_dim))
+        weights = {"relative_position_bias_table": Tensor(table)}
+        return weights | _linear("to_qkv", channels, 3 * channels) | _linear("merge", channels, channels)
+
+    def buffers(self, x: Shape) -> dict[str, Tensor]:
+        return {"relative_position_index": Tensor(Shape((x[-2], x[-2])), "int64")}
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return _macs(prod(x[:-1]), x[-2], x[-1])
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field.mix(len(x) - 2).mix(len(x) - 1)
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.RelativeMultiheadAttention", (x[-1], self.head_dim, x[-2]))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        heads = x[-1] // self.head_dim
+        qkv = _onnx_linear(g, g.input, "to_qkv.weight", g.weight("to_qkv.bias"))
+        queries, keys, values = _onnx_parts(g, qkv, x, heads)
+        products = g.node("MatMul", g.node("Mul", queries, g.scalar(x[-1] ** -0.5)), keys)
+        bias = _onnx_paired(g, g.weight("relative_position_bias_table"), x[-2], heads)
+        attended = _onnx_attend(g, g.node("Add", products, bias), values, x)
+        return _onnx_linear(g, attended, "merge.weight", g.weight("merge.bias"))
