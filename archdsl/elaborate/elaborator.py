@@ -21,7 +21,6 @@ from archdsl.diagnostics.names import (
     Misplaced,
     UnknownLayer,
     UnknownName,
-    UnknownSetting,
     WrongReuse,
 )
 from archdsl.diagnostics.shapes import NotDivisible, ShapesDiffer
@@ -33,7 +32,7 @@ from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, key_of
 from archdsl.elaborate.expressions import Evaluator, describe, unpack
 from archdsl.elaborate.initialisation import for_layer, frozen_weights
 from archdsl.elaborate.names import Scope, check_label, suggestion
-from archdsl.elaborate.settings import SETTINGS, Settings
+from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
 from archdsl.graph import (
     AnyNode,
     Aux,
@@ -240,7 +239,7 @@ class Elaborator:
         with self.reporting(place):
             if statement.name not in SETTINGS:
                 place.env.values.setdefault(statement.name, UNKNOWN)
-                raise Located(UnknownSetting(statement.name), statement.name_span, helps=_helps_for_setting(statement))
+            require_setting(statement)
             value = self.evaluator.evaluate(statement.value, place.env, constructs=statement.name == "init")
             key = key_of_setting(statement, value, self.settings)
             if key not in self.known_settings:
@@ -880,13 +879,6 @@ def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
     end = Span(form.span.source, form.span.end, form.span.end)
     mend = f" shortcut {{ conv({y.channels}, 1{stride}) }}"
     return Help("give the input a path to the same shape", end, mend)
-
-
-def _helps_for_setting(statement: tree.Setting) -> tuple[Help, ...]:
-    meant = suggestion(statement.name, SETTINGS)
-    if meant:
-        return (Help(f"did you mean `{meant}`?", statement.name_span, meant),)
-    return (Help(f"to name a value: `let {statement.span.text}`"),)
 
 
 def _is_inside(span: Span, outer: Span) -> bool:

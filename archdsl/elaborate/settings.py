@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archdsl.diagnostics import Help
-from archdsl.diagnostics.names import Misplaced, UnknownArgument, UnknownName
+from archdsl.diagnostics.names import Misplaced, UnknownArgument, UnknownName, UnknownSetting
 from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, check_argument
 from archdsl.elaborate.errors import Located
@@ -59,6 +59,26 @@ class Settings(Record):
         return [*given, *(one for name, one in defaults.items() if name not in taken)]
 
 
+def require_setting(statement: tree.Setting) -> None:
+    """Refuse what the text alone shows: an unknown setting, or `init` among the defaults.
+
+    Raises:
+        Located: at the name.
+    """
+    if statement.name not in SETTINGS:
+        helps = _helps(statement.name, SETTINGS, statement.name_span)
+        if not helps[0].replacement:
+            helps = (Help(f"to name a value: `let {statement.span.text}`"),)
+        raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
+    written = statement.value.pairs if isinstance(statement.value, tree.DictDisplay) else []
+    for kind in written if statement.name == "defaults" else []:
+        for argument in kind.value.pairs if isinstance(kind.value, tree.DictDisplay) else []:
+            if argument.key == "init":
+                mend = Help(f"`init = {{{kind.key}: ...}}` in a line of its own")
+                problem = Misplaced("`init` is a setting by itself, not one of the `defaults`")
+                raise Located(problem, argument.key_span, helps=(mend,))
+
+
 def _defaults(value: Any, expression: tree.Expr) -> Defaults:
     if not isinstance(value, dict):
         example = Help("for example `defaults = {batchnorm: {eps: 0.001}}`")
@@ -84,9 +104,6 @@ def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.
     for name, value in arguments.items():
         place, inner = _entry(expression, name)
         given = Given(name, value, inner.span)
-        if name == "init":
-            mend = Help(f"`init = {{{cls.kind}: ...}}` in a line of its own")
-            raise Located(Misplaced("`init` is a setting by itself, not one of the `defaults`"), place, helps=(mend,))
         if name == "trainable":
             trainable_by_name(cls.kind, given)
         elif name in cls.model_fields:

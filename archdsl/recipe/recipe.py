@@ -59,6 +59,7 @@ class Recipe(BaseModel):
     weights      a file or run to start from
     ema          decay of the moving average that is evaluated and saved in place of the weights
     monitor      what the best weights, `patience` and `plateau` go by
+    report       whether the run ends with a report.html
     workers      processes that read pictures, where a folder is too large for memory
     """
 
@@ -104,6 +105,7 @@ class Recipe(BaseModel):
     keep: Positive = 2
     checkpoint_every: Annotated[int | str | None, BeforeValidator(_interval)] = None
     tensorboard: bool = False
+    report: bool = True
     device: Annotated[str, AfterValidator(_device_name)] = "auto"
     workers: Annotated[int, Field(ge=0)] = 2
 

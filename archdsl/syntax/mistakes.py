@@ -57,6 +57,10 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
         yield Help("a value is given with `=`", whole, "=" if in_call else " = ")
     elif "MODEL" in accepted and kind in STATEMENTS:
         yield Help("layers stand in a model or block: `model name { ... }`")
+    elif word == "for" and "RSQB" in accepted:
+        yield Help("a list is written out or made by one `for`: `[... for x in values]`")
+    elif word == "for" and "RPAR" in accepted:
+        yield Help("a list made by a loop stands in brackets: `[... for x in values]`")
     elif '"' not in word and accepted == {"STRING"}:
         yield Help("files are named in quotes, with their ending", span, f'"{word}.arch"')
     elif word in PAIRS.values():

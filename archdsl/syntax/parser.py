@@ -42,7 +42,7 @@ SIGNS = {
 }  # fmt: skip
 VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE"})
 OPERATORS = frozenset(SIGNS) - {"LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COLON", "ARROW", "EQUAL"}
-OPERATORS |= {"COMPARE", "AND", "OR", "IN", "NOT", "IF"}
+OPERATORS |= {"COMPARE", "AND", "OR", "IN", "NOT", "IF", "FOR"}
 STATEMENTS = frozenset({"RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX", "LET", "FOR"})
 TOP_LEVEL = re.compile(r"^(?:import|from|inline|block|model|train|let)\b", re.MULTILINE)
 
@@ -192,8 +192,10 @@ def _expectation(types: set[str]) -> str:
     elif types >= {"BLOCK", "MODEL", "TRAIN"}:
         types -= {"INLINE", "BLOCK", "MODEL", "TRAIN", "IMPORT", "FROM", "LET", "_SEP"}
         words = ["`model`", "`block`", "`train`", "`let`", "an import"]
-    if len(types) > len(OPERATORS & types):
-        types -= OPERATORS
+    # Behind the names of a loop, `in` is no comparison.
+    operators = OPERATORS if "COMPARE" in types else OPERATORS - {"IN"}
+    if len(types) > len(operators & types):
+        types -= operators
     # What may also follow says little where the end of the statement or of the argument is what is missing.
     if "_SEP" in types:
         types -= {"ARROW", "ELSE", "SHORTCUT", "LPAR", "LSQB", "EQUAL"}

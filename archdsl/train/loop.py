@@ -40,7 +40,7 @@ __all__ = ["Result", "Setup", "Trainable", "set_up", "train"]
 CHANGEABLE = {
     *("epochs", "steps", "max_steps", "patience"),
     *("root", "device", "workers"),
-    *("keep", "checkpoint_every", "tensorboard"),
+    *("keep", "checkpoint_every", "tensorboard", "report"),
 }
 #: Seconds between two looks at the loss; each waits for the device.
 PROGRESS_INTERVAL = 0.1
@@ -409,9 +409,19 @@ class _Run:
             draw_curves(self.history, f"{self.network.name} on {self.setup.data.name}", self.folder.curves)
         held_back = self.setup.data.validation is not self.setup.data.test
         test = None if interrupted or not held_back else self.setup.evaluate(self.stepper.result, test=True)
+        if self.recipe.report and self.history and not interrupted:
+            self._write_report()
         self._say_the_end(interrupted, test)
         history, signal = tuple(self.history), self.stop.signal if interrupted else 0
         return Result(self.folder.path, history, self.last, test, interrupted, self._resume_command, signal)
+
+    def _write_report(self) -> None:
+        """report.html, for a network that comes from a spec."""
+        from archdsl.network import Network
+        from archdsl.report import write_report
+
+        if isinstance(self.network, Network):
+            write_report(self.folder, self.network, self.stepper.result, self.setup, self.history)
 
     def _say_the_end(self, interrupted: bool, test: Evaluation | None) -> None:
         if interrupted:

@@ -78,6 +78,19 @@ class Spec:
             lambda: ["[", *self.several(self.expression, ",", comma=True), "]"],
             lambda: ["{:", *self.several(self.pair, ",", comma=True), ":}"],
             lambda: [self.draw(NAMES), *self.arguments()],
+            self.comprehension,
+        )
+
+    def comprehension(self) -> Tokens:
+        test = ["if", *self.condition_of_a_list()] if self.chance(2) else []
+        source = self.pick(self.postfix, lambda: [*self.sum(), "..", *self.sum()])
+        return ["[", *self.expression(), "for", *self.targets(), "in", *source, *test, "]"]
+
+    def condition_of_a_list(self) -> Tokens:
+        return self.pick(
+            self.postfix,
+            lambda: ["not", *self.postfix()],
+            lambda: ["-", *self.postfix(), "<", *self.sum(), "or", *self.postfix()],
         )
 
     def pair(self) -> Tokens:
@@ -124,15 +137,21 @@ class Spec:
             lambda: [self.draw(NAMES)],
             self.item,
             self.item,
-            lambda: ["let", *self.several(lambda: [self.draw(NAMES)], ",", 1), "=", *self.expression()],
-            lambda: ["init", "=", *self.expression()],
+            lambda: ["let", *self.targets(), "=", *self.expression()],
+            lambda: [self.draw(st.sampled_from(["init", "defaults"])), "=", *self.expression()],
             lambda: ["for", *self.targets(), "in", *self.postfix(), *self.body()],
             self.condition,
         )
 
     def targets(self) -> Tokens:
-        names = self.several(lambda: [self.draw(NAMES)], ",", 1)
-        return ["(", *names, ")"] if self.chance(3) else names
+        return self.several(self.target, ",", 1)
+
+    def target(self) -> Tokens:
+        return self.pick(
+            lambda: [self.draw(NAMES)],
+            lambda: ["(", *self.target(), ",", ")"],
+            lambda: ["(", *self.several(self.target, ",", 1, comma=True), ")"],
+        )
 
     def condition(self) -> Tokens:
         otherwise = self.pick(lambda: [], lambda: ["else", *self.body()], lambda: ["else", *self.condition()])
@@ -163,7 +182,7 @@ class Spec:
 
     def top_level(self) -> Tokens:
         return self.pick(
-            lambda: ["let", self.draw(NAMES), "=", *self.expression()],
+            lambda: ["let", *self.targets(), "=", *self.expression()],
             lambda: ["model", "m", *self.params(), *self.body()],
             lambda: ["model", "m", *self.params(), *self.body()],
             lambda: [*(["inline"] if self.chance(3) else []), "block", "b", *self.params(), *self.body()],
