@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, TypeGuard, assert_never
 
 from archdsl.diagnostics import Help, Note, Problem
 from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
 from archdsl.diagnostics.names import TooManyArguments, UnknownName
 from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, WrongType, WrongUnpacking
-from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue
+from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.names import suggestion
 from archdsl.layers import kind_named
@@ -71,6 +71,13 @@ def describe(value: object) -> str:
 def is_number(value: object) -> bool:
     """Whether arithmetic takes the value; `true` is no number here."""
     return isinstance(value, Number) and not isinstance(value, bool)
+
+
+def is_dictionary(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether the value is a dictionary with texts as keys, and no family of taps."""
+    return isinstance(value, dict) and not any(
+        isinstance(item, TapValue) or not isinstance(key, str) for key, item in value.items()
+    )
 
 
 def divisible(value: float, divisor: int = 8, minimum: float | None = None) -> int:
@@ -134,6 +141,13 @@ class Evaluator:
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise Stop(TooManySteps(MAX_STEPS), span)
+
+    def made(self, value: Any, span: Span) -> Any:
+        """Count a list or text made at once as steps too, so that they bound the memory: 8 elements for one."""
+        if isinstance(value, list | tuple | str):
+            self.steps += len(value) // 8
+            self.step(span)
+        return value
 
     def evaluate(self, expression: tree.Expr, env: Environment, *, constructs: bool = False) -> Any:
         """The value of an expression.
@@ -303,10 +317,10 @@ class Evaluator:
                 raise Located(TooLarge("the result"), expression.span) from None
         if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
             self._require_length(len(left) + len(right), left, expression.span)
-            return left + right
+            return self.made(left + right, expression.span)
         if op == "*" and isinstance(left, list | tuple) and isinstance(right, int) and not isinstance(right, bool):
             self._require_length(len(left) * max(right, 0), left, expression.span)
-            return left * right
+            return self.made(left * right, expression.span)
         wrong, value = (expression.right, right) if is_number(left) else (expression.left, left)
         raise _wrong_type(wrong.span, f"`{op}`", "takes numbers", value)
 
@@ -349,7 +363,7 @@ class Evaluator:
             bounds.append(bound)
         if bounds[2] == 0:
             raise Located(ArithmeticFault("the step of a slice is 0"), expression.span)
-        return value[slice(*bounds)]
+        return self.made(value[slice(*bounds)], expression.span)
 
     def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
         if expression.name not in FUNCTIONS:
@@ -391,7 +405,7 @@ class Evaluator:
         if name == "range" and any(not isinstance(value, int) for value in args):
             raise _wrong_type(expression.span, "`range`", "takes whole numbers", args)
         try:
-            return FUNCTIONS[name](*args, **kwargs)
+            return self.made(FUNCTIONS[name](*args, **kwargs), expression.span)
         except TypeError:
             problem: Problem = TooManyArguments(f"`{name}`", 3, len(args) + len(kwargs))
             if not args:

@@ -18,7 +18,7 @@ from archdsl.diagnostics.files import (
 )
 from archdsl.diagnostics.names import DuplicateName, UnknownName
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
-from archdsl.elaborate.errors import Located, Unknown
+from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.names import suggestion
 from archdsl.limits import MAX_FILE_BYTES, MAX_FILES
@@ -78,6 +78,7 @@ class Loader:
     def __init__(self) -> None:
         self.modules: dict[Path, Module] = {}
         self.diagnostics: list[Diagnostic] = []
+        self._evaluator = Evaluator()
         self._open: list[Path] = []
 
     @property
@@ -97,6 +98,8 @@ class Loader:
                 pass
             except Located as error:
                 self.report(error)
+                if isinstance(error, Stop):
+                    break
         self._open.pop()
         return module
 
@@ -120,7 +123,7 @@ class Loader:
                 module.trains.append(item)
             case tree.Let():
                 try:
-                    values = unpack(item.targets, Evaluator().evaluate(item.value, module.globals), item.value.span)
+                    values = unpack(item.targets, self._evaluator.evaluate(item.value, module.globals), item.value.span)
                 except (Located, Unknown):
                     module.globals.values |= {one.name: UNKNOWN for one in tree.names_of(item.targets)}
                     raise

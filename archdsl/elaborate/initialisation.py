@@ -9,7 +9,7 @@ from archdsl.diagnostics import Help
 from archdsl.diagnostics.names import BadArgument, UnknownName
 from archdsl.elaborate.binding import Given, make
 from archdsl.elaborate.errors import Located
-from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.expressions import describe, is_dictionary
 from archdsl.elaborate.names import suggestion
 from archdsl.layers import all_kinds
 from archdsl.shapes import Tensor
@@ -52,7 +52,7 @@ def rules(value: Any, span: Span) -> Rules:
     A dictionary addresses kinds (`conv: ...`), parameters of all kinds (`bias: ...`), or parameters of a
     kind (`linear: {weight: ..., bias: ...}`).
     """
-    if not isinstance(value, dict):
+    if not is_dictionary(value):
         return {("", "weight"): initializer(value, span)}
     found: dict[tuple[str, str], Initializer] = {}
     for key, entry in value.items():
@@ -62,7 +62,7 @@ def rules(value: Any, span: Span) -> Rules:
             meant = suggestion(key, [*all_kinds(), *PARAMETERS])
             helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
             raise Located(UnknownName(key), span, label="neither a kind of layer nor a parameter", helps=helps)
-        elif isinstance(entry, dict):
+        elif is_dictionary(entry):
             found |= {(key, name): initializer(one, span) for name, one in entry.items()}
         else:
             found[key, "weight"] = initializer(entry, span)
@@ -89,7 +89,7 @@ def for_layer(
     chosen: dict[str, Initializer] = {}
     if own is not None and own.value is not None:
         main = next(iter(weights)) if len(weights) == 1 else "weight"
-        by_name = own.value if isinstance(own.value, dict) else {main: own.value}
+        by_name = own.value if is_dictionary(own.value) else {main: own.value}
         for name, value in by_name.items():
             _require_weight(name, kind, weights, own)
             chosen[name] = initializer(value, own.span)
@@ -118,12 +118,11 @@ def frozen_weights(kind: str, weights: Mapping[str, Tensor], own: Given | None) 
 def trainable_by_name(kind: str, own: Given) -> bool | dict[str, bool]:
     """The value of an argument `trainable`: for all parameters of a layer, or for each by its name."""
     value = own.value
-    if not isinstance(value, bool) and not (
-        isinstance(value, dict) and all(isinstance(v, bool) for v in value.values())
-    ):
+    if not all(isinstance(one, bool) for one in (value.values() if is_dictionary(value) else [value])):
         need = "must be `true`, `false` or a dictionary of these by parameter"
         raise Located(BadArgument(f"`{kind}`", "trainable", need, describe(value)), own.span)
-    return value
+    found: bool | dict[str, bool] = value
+    return found
 
 
 def _require_weight(name: str, kind: str, weights: Mapping[str, Tensor], own: Given) -> None:

@@ -13,7 +13,7 @@ from archdsl.diagnostics.names import Misplaced, UnknownArgument, UnknownName, U
 from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, check_argument
 from archdsl.elaborate.errors import Located
-from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.expressions import describe, is_dictionary
 from archdsl.elaborate.initialisation import Initialisation, rules, trainable_by_name
 from archdsl.elaborate.names import suggestion
 from archdsl.layers import all_kinds, kind_named
@@ -66,21 +66,25 @@ def require_setting(statement: tree.Setting) -> None:
         Located: at the name.
     """
     if statement.name not in SETTINGS:
-        helps = _helps(statement.name, SETTINGS, statement.name_span)
-        if not helps[0].replacement:
-            helps = (Help(f"to name a value: `let {statement.span.text}`"),)
-        raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
-    written = statement.value.pairs if isinstance(statement.value, tree.DictDisplay) else []
-    for kind in written if statement.name == "defaults" else []:
-        for argument in kind.value.pairs if isinstance(kind.value, tree.DictDisplay) else []:
+        meant = suggestion(statement.name, SETTINGS)
+        value = Help(f"to name a value: `let {statement.span.text}`")
+        mend = Help(f"did you mean `{meant}`?", statement.name_span, meant) if meant else value
+        raise Located(UnknownSetting(statement.name), statement.name_span, helps=(mend,))
+    for kind in _pairs(statement.value) if statement.name == "defaults" else ():
+        for argument in _pairs(kind.value):
             if argument.key == "init":
-                mend = Help(f"`init = {{{kind.key}: ...}}` in a line of its own")
                 problem = Misplaced("`init` is a setting by itself, not one of the `defaults`")
+                mend = Help(f"`init = {{{kind.key}: ...}}` on a line of its own")
                 raise Located(problem, argument.key_span, helps=(mend,))
 
 
+def _pairs(expression: tree.Expr) -> Sequence[tree.Pair]:
+    """The entries of a dictionary that is written out; none of any other expression."""
+    return expression.pairs if isinstance(expression, tree.DictDisplay) else ()
+
+
 def _defaults(value: Any, expression: tree.Expr) -> Defaults:
-    if not isinstance(value, dict):
+    if not is_dictionary(value):
         example = Help("for example `defaults = {batchnorm: {eps: 0.001}}`")
         problem = WrongType("`defaults`", "is a dictionary by kinds of layers", describe(value))
         raise Located(problem, expression.span, helps=(example,))
@@ -91,7 +95,7 @@ def _defaults(value: Any, expression: tree.Expr) -> Defaults:
         if cls is None:
             helps = _helps(kind, all_kinds(), place)
             raise Located(UnknownName(kind), place, label="not a kind of layer", helps=helps)
-        if not isinstance(arguments, dict):
+        if not is_dictionary(arguments):
             problem = WrongType(f"`{kind}` of `defaults`", "is a dictionary of arguments", describe(arguments))
             raise Located(problem, inner.span)
         found[kind] = {one.name or "": one for one in _arguments(cls, arguments, inner)}
@@ -116,17 +120,16 @@ def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.
 
 def _entry(expression: tree.Expr, key: str) -> tuple[Span, tree.Expr]:
     """Where a key of a dictionary stands and what it has; the whole where no dictionary is written out."""
-    if isinstance(expression, tree.DictDisplay):
-        for pair in reversed(expression.pairs):
-            if pair.key == key:
-                return pair.key_span, pair.value
+    for pair in reversed(_pairs(expression)):
+        if pair.key == key:
+            return pair.key_span, pair.value
     return expression.span, expression
 
 
 def _helps(name: str, known: Sequence[str] | Mapping[str, Any], place: Span) -> tuple[Help, ...]:
+    """What a name was probably meant for; an edit where the name itself stands at the place."""
     meant = suggestion(name, known)
     if meant is None:
         return (Help("known: " + ", ".join(known)),) if len(known) < 20 else ()
-    return (
-        (Help(f"did you mean `{meant}`?", place, meant),) if place.text == name else (Help(f"did you mean `{meant}`?"),)
-    )
+    edit = (place, meant) if place.text == name else ()
+    return (Help(f"did you mean `{meant}`?", *edit),)

@@ -36,6 +36,15 @@ def source(text: str) -> Source:
         ("(1)", "1"),
         ("(1,)", "(1,)"),
         ("{a: 1}", '{"a": 1}'),
+        ("[a + 1 for a in b]", "[(a + 1) for a in b]"),
+        ("[a if b else c for d in e]", "[(a if b else c) for d in e]"),
+        ("[a for b, (c, (d,)), e in f if g or h]", "[a for b, (c, (d,)), e in f if (g or h)]"),
+        ("[a for (b) in 1..n]", "[a for b in (1..n)]"),
+        ("[[a for b in c] for d in e][0]", "[[a for b in c] for d in e][0]"),
+        ("[a for b in c if d if e else f]", None),
+        ("[a for b in c for d in e]", None),
+        ("[a, b for c in d]", None),
+        ("(a for b in c)", None),
     ],
 )
 def test_precedence(text: str, structure: str | None) -> None:
@@ -60,6 +69,8 @@ def test_precedence(text: str, structure: str | None) -> None:
         ("let a = [1, 2,]", "let a = [1, 2]"),
         ("model m { a: relu }", "model m { a : relu }"),
         ("let a = {b: 1\n}", "let a = {b: 1}"),
+        ("let a = [b\nfor b in\nc\nif d]", "let a = [b for b in c if d]"),
+        ("let ((a), (b,\n c,)) = d", "let (a, (b, c)) = d"),
         ("# only\n\n", ""),
     ],
 )

@@ -16,6 +16,7 @@ inline block b(n, k = 1 + 2 * 3) {
   residual when a > 1 { relu } shortcut { tanh }
   split(2) { relu; relu }
   init = {conv: zeros}
+  for (i, ((j), k,)), (l,) in [(m, n) for m, n in c if not m == n] { }
 }
 model m { input(3); b(1) }
 model v(n = 2) = m()
@@ -45,12 +46,13 @@ DUMP = """\
  9      relu
  9      relu
 10    set init = {"conv": zeros}
-12  model m
-12    input(3)
-12    b(1)
-13  variant v(n = 2) of m()
-14  train m
-14    set lr = 0.001"""
+11    for (i, (j, k)), (l,) in [(m, n) for m, n in c if (not (m == n))]
+13  model m
+13    input(3)
+13    b(1)
+14  variant v(n = 2) of m()
+15  train m
+15    set lr = 0.001"""
 
 
 def test_dump() -> None:
