@@ -43,6 +43,8 @@ EDGES = {
     "tables": "values summary",
     "onnx": "version diagnostics shapes graph network",
     "torch": "diagnostics shapes layers graph network",
+    "picture": "graph network summary",
+    "report": "diagnostics elaborate loading network picture summary train",
     "train": "diagnostics shapes recipe",
     "cli": "source diagnostics values layers graph network syntax elaborate summary tables zoo cards",
     "__main__": "cli",
@@ -55,17 +57,19 @@ LAZY_EDGES = {
     "network": "torch",
     "zoo": "cards loading torch",
     "torch": "onnx zoo",
-    "train": "torch zoo",
-    "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables torch onnx train",
+    "report": "loading train",
+    "train": "torch zoo network report",
+    "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables torch onnx train report picture",
 }
 
 #: The only parts that may import a package, at any level.
 ONLY = {
-    "torch": {"torch", "train"},
+    "torch": {"torch", "train", "report"},
     "torchvision": {"torch", "train"},
     "safetensors": {"torch", "train"},
     "sklearn": {"train"},
-    "matplotlib": {"train"},
+    "matplotlib": {"train", "report"},
+    "jinja2": {"report"},
     "PIL": {"train"},
     "numpy": {"torch", "train", "onnx"},
     "onnx": {"onnx"},
