@@ -59,7 +59,8 @@ LAZY_EDGES = {
     "torch": "onnx zoo",
     "report": "loading train",
     "train": "torch zoo network report",
-    "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables torch onnx train report picture",
+    "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables picture"
+    " torch onnx train report",
 }
 
 #: The only parts that may import a package, at any level.
