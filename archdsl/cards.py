@@ -42,6 +42,24 @@ class Result(_Table):
     source: str
 
 
+class Reached(_Table):
+    """An accuracy that was reached by training from the spec alone, in percent, and how to reach it again.
+
+    metric   what was measured, `test accuracy`
+    runs     with how many seeds; `value` is their mean, `spread` the distance of the best from the worst
+    minutes  of one run on `machine`
+    """
+
+    dataset: str
+    metric: str
+    value: Percent
+    runs: Annotated[int, Field(ge=1)] = 1
+    spread: Percent = 0.0
+    command: str
+    minutes: PositiveFloat
+    machine: str
+
+
 class ModelCard(_Table):
     """What is known about one network.
 
@@ -71,6 +89,7 @@ class ModelCard(_Table):
     year: int | None = None
     url: str = ""
     results: Annotated[tuple[Result, ...], Field(strict=False)] = ()
+    reached: Annotated[tuple[Reached, ...], Field(strict=False)] = ()
 
 
 class Card(_Table):

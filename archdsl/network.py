@@ -74,7 +74,7 @@ class Network:
     settings   the model's parameters with the values they have here
     root       the graph
     outputs    the taps the model returns besides its last tensor (`output(a, b)`)
-    spec       the text of the spec, with the imported files' after it
+    spec       a text that the network can be made from again without other files
     recipe     the entries of the `train` block as values with their places, None without one
     """
 

@@ -53,6 +53,10 @@ def test_textmate_knows_every_keyword() -> None:
         ("definition", "inline block b(n)", "inline block b"),
         ("argument", "stride=2", "stride="),
         ("argument", "a == 2", None),
+        ("setting", "defaults = {conv: {bias: false}}", "defaults ="),
+        ("setting", "{ init = zeros }", "{ init ="),
+        ("setting", "conv(8, 3, init=zeros)", None),
+        ("setting", "let defaults = 3", None),
     ],
 )
 def test_textmate_finds(name: str, text: str, found: str | None) -> None:

@@ -123,3 +123,15 @@ def test_the_shape_rule(body: str, output: tuple[int, ...]) -> None:
 def test_a_megapixel_into_a_thousand_hidden_units_is_three_billion_weights() -> None:
     network = archdsl.load("model m { input(3x1000x1000); flatten; linear(1000, bias=false) }")
     assert network.params == 3_000_000_000
+
+
+IMPORTING = [name for name in zoo.names() if (entry := zoo.find(name)) and 'from "' in entry.path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("name", IMPORTING)
+def test_the_text_of_a_network_needs_no_other_file(name: str) -> None:
+    network = zoo.load(name)
+    again = archdsl.load(network.spec, model=name)
+    assert 'from "' not in network.spec
+    assert again.state == network.state
+    assert again.macs == network.macs

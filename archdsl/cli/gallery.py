@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args
 import typer
 
 from archdsl import zoo
-from archdsl.cards import Card, ModelCard, Result, Task, cards
+from archdsl.cards import Card, ModelCard, Reached, Result, Task, cards
 from archdsl.tables import Column, draw, terminal_width
 from archdsl.values import spec_text as value_text
 
@@ -153,6 +153,7 @@ def card_json(entry: Entry) -> str:
         "note": model.note,
         "source": model.source,
         "results": [result.model_dump(exclude_defaults=True) for result in model.results],
+        "reached": [result.model_dump() for result in model.reached],
     }
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
@@ -164,6 +165,7 @@ def card_text(entry: Entry) -> str:
         _paper(entry),
         _figures(entry),
         _results(entry.model.results),
+        _reached(entry.model.reached),
         _usage(entry),
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -208,6 +210,16 @@ def _results(results: Sequence[Result]) -> list[str]:
         shown = ", ".join(f"{title} {value:g} %" for title, value in values if value is not None)
         text = f"{result.dataset}: {shown}{f' with {result.weights}' if result.weights else ''}"
         lines += wrap(text, terminal_width(), subsequent_indent="  ")
+    return lines
+
+
+def _reached(reached: Sequence[Reached]) -> list[str]:
+    """What was reached from the spec alone, with the command."""
+    lines = []
+    for each in reached:
+        seeds = f", mean of {each.runs} seeds (within {each.spread:g})" if each.runs > 1 else ""
+        text = f"{each.dataset}: {each.metric} {each.value:g} %{seeds} in {each.minutes:g} minutes on {each.machine}"
+        lines += [*wrap(text, terminal_width(), subsequent_indent="  "), f"  {each.command}"]
     return lines
 
 

@@ -38,27 +38,16 @@ def load_module(source: Source, path: Path | None = None) -> Module:
         module = loader.load(source, (path or Path(source.path)).absolute())
     if loader.diagnostics:
         raise SpecError(loader.diagnostics)
-    module.spec = _whole_text(module, loader)
     return module
 
 
-def _whole_text(module: Module, loader: Loader) -> str:
-    """The spec as one text: what is imported stands in front, in place of the import lines."""
-    imports = [item for item in module.file.items if isinstance(item, tree.Import)]
-    if not imports:
+def _text_of(module: Module, model: str) -> str:
+    """A text from which `model` can be made again: the file's own, or where it imports, the model with its parts."""
+    if not any(isinstance(item, tree.Import) for item in module.file.items):
         return module.source.text
-    parts = []
-    for other in reversed(list(loader.modules.values())):
-        for item in other.file.items:
-            wanted = isinstance(item, tree.BlockDef | tree.Let) or (
-                isinstance(item, tree.ModelDef | tree.VariantDef) and item.name.name in module.imported_models
-            )
-            if other is not module and wanted:
-                parts.append(item.span.text)
-    text = module.source.text
-    for item in reversed(imports):
-        text = text[: item.span.start] + text[item.span.end :]
-    return "\n\n".join([*parts, text.lstrip("\n")])
+    from archdsl.elaborate.standalone import standalone
+
+    return standalone(module, model, model)
 
 
 def models_in(module: Module, given: Collection[str] = ()) -> list[str]:
@@ -203,7 +192,7 @@ class _Run:
             settings=self.used,
             root=root,
             outputs=tuple(elaborator.outputs),
-            spec=self.module.spec,
+            spec=_text_of(self.module, self.model.name),
             path=self.module.source.path,
             recipe=recipe,
         )

@@ -61,7 +61,7 @@ def read(path: Path, name: str | None = None) -> Source:
 
 @dataclass(eq=False)
 class Module:
-    """One file with what it defines; `globals` also holds what it imports, `spec` is the text of it all."""
+    """One file with what it defines; `globals` also holds what it imports."""
 
     source: Source
     file: tree.File
@@ -69,7 +69,6 @@ class Module:
     models: dict[str, ModelValue] = field(default_factory=dict)
     imported_models: dict[str, ModelValue] = field(default_factory=dict)
     trains: list[tree.TrainDef] = field(default_factory=list)
-    spec: str = ""
 
 
 class Loader:

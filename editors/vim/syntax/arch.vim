@@ -15,6 +15,7 @@ syntax match archName /\v(<(model|block)\s+)@<=\h\w*/
 syntax match archTap /->\s*\h\w*/
 syntax match archLabel /\v(^|[;{])@<=\s*(\w|\{[^{}]*\})([0-9A-Za-z_-]|\{[^{}]*\})*\ze\s*:/
 syntax match archArgument /\v<\h\w*\ze\s*\=([^=]|$)/
+syntax match archSetting /\v(^|[;{])@<=\s*(init|defaults)\ze\s*\=([^=]|$)/
 syntax match archNumber /\v<\d+(\.\d+)?([eE][+-]?\d+)?>/
 syntax match archNumber /\v<\d+(x\d+)+>/
 syntax region archString start=/"/ skip=/\\["\\nt]/ end=/"\|$/ oneline
@@ -31,6 +32,7 @@ highlight default link archName Type
 highlight default link archTap Special
 highlight default link archLabel Label
 highlight default link archArgument Identifier
+highlight default link archSetting Keyword
 highlight default link archNumber Number
 highlight default link archString String
 highlight default link archComment Comment
