@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+
 from archdsl.source import Source
-from archdsl.syntax import parse, tree_text
+from archdsl.syntax import parse, parse_expression, tree_text
+from archdsl.syntax.text import expression_text
+from tests.syntax.plain import plain
+from tests.syntax.texts import expression_texts
 
 TEXT = """\
 import "a.arch"
@@ -57,3 +62,13 @@ DUMP = """\
 
 def test_dump() -> None:
     assert tree_text(parse(Source("test.arch", TEXT))) == DUMP
+
+
+@settings(max_examples=300, deadline=None)
+@given(expression_texts())
+def test_an_expression_reads_as_it_is_printed(text: str) -> None:
+    expression = parse_expression(Source("test.arch", text))
+    printed = expression_text(expression)
+    again = parse_expression(Source("test.arch", printed))
+    assert plain(again) == plain(expression)
+    assert expression_text(again) == printed

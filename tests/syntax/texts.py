@@ -241,3 +241,10 @@ def spec_texts(draw: st.DrawFn) -> str:
             nesting.pop()
         before = token
     return text + draw(st.sampled_from(["", "\n", "\n\n# the end", "  # end\n"]))
+
+
+@st.composite
+def expression_texts(draw: st.DrawFn) -> str:
+    """The text of a random expression on one line."""
+    tokens = Spec(draw, draw(st.integers(1, 40))).expression()
+    return " ".join(token.strip(":") or ":" for token in tokens)

@@ -13,7 +13,7 @@ from torchvision.models import get_model, get_model_weights
 from archdsl import zoo
 from archdsl.cards import cards
 from tests.onnx.cases import model_of, run
-from tests.torch.test_zoo import settle, shapes
+from tests.torch.comparison import difference, require_apart, settle, shapes
 
 CARDS = {name: card for family in cards().values() for name, card in family.models.items() if card.task == "video"}
 #: Small clips of odd sizes: S3D ends with a window of 2x7x7 on a map of 1/8 of the time and 1/32 of the rest.
@@ -66,9 +66,8 @@ def test_counts_and_multiply_adds(name: str) -> None:
 )
 def test_weights_outputs_and_onnx(name: str, record_property: Callable[[str, object], None]) -> None:
     """On small clips of odd sizes; the differences found are noted for the table that `./run zoo` makes."""
-    theirs = twin(name).eval()
-    settle(theirs)
     size = SIZES.get(name, SMALL)
+    theirs = settle(twin(name), size)
     with torch.device("meta"):
         ours = zoo.build(name, input=size).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
@@ -78,10 +77,10 @@ def test_weights_outputs_and_onnx(name: str, record_property: Callable[[str, obj
         expected, found = theirs(x), ours(x)
     # Without export_onnx's own runs of the file: those over three axes are slow.
     exported = run(model_of(zoo.load(name, input=size), ours.state_dict()), x)["output"]
-    scale = max(1.0, expected.abs().max().item())
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * scale)
-    torch.testing.assert_close(exported, expected, rtol=0, atol=1e-4 * scale)
-    differences = [(each - expected).abs().max().item() / scale for each in (found, exported)]
+    require_apart(expected)
+    differences = [difference(each, expected) for each in (found, exported)]
+    assert differences[0] <= 1e-5
+    assert differences[1] <= 1e-4
     record_property("zoo", [name, *differences])
 
 

@@ -17,6 +17,7 @@ from torchvision.models import get_model, get_model_builder
 import archdsl
 from archdsl import zoo
 from archdsl.cards import cards
+from tests.torch.comparison import difference, require_apart, settle, shapes
 
 #: The classifiers that torchvision has too, by family.
 FAMILIES = {
@@ -47,23 +48,6 @@ def twin(name: str, **options: Any) -> nn.Module:
     else:
         module = get_model(name, weights=None, **options)
     return module
-
-
-def settle(module: nn.Module) -> None:
-    """Give a module the state of one that was trained: fresh norms, biases and scales would hide mistakes."""
-    for key, buffer in module.named_buffers():
-        if key.endswith("running_var"):
-            buffer.uniform_(0.5, 2)
-        elif key.endswith("running_mean"):
-            buffer.normal_(std=0.2)
-    with torch.no_grad():
-        for weight in module.parameters():
-            if weight.dim() <= 1 or bool((weight == weight.flatten()[0]).all()):
-                weight.add_(torch.randn_like(weight) * 0.1)
-
-
-def shapes(state: dict[str, Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    return {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in state.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -108,24 +92,22 @@ def test_keys_shapes_counts_and_multiply_adds(name: str) -> None:
 @pytest.mark.parametrize("name", sized(*TWINS))
 def test_weights_outputs_and_onnx(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """The differences found are noted for the table that `./run zoo` makes."""
-    theirs = twin(name).eval()
-    settle(theirs)
+    theirs = settle(twin(name), load(name).input_shape)
     with torch.device("meta"):
         ours = zoo.build(name).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     x = pictures(name)
     with torch.inference_mode():
-        expected = theirs(x)
-        scale = max(1.0, expected.abs().max().item())
-        found = ours(x)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * scale)
+        expected, found = theirs(x), ours(x)
+    require_apart(expected)
     path = tmp_path / "model.onnx"
     archdsl.export_onnx(ours, path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (exported,) = map(torch.from_numpy, session.run(None, {"input": x.numpy()}))
-    torch.testing.assert_close(exported, expected, rtol=0, atol=1e-4 * scale)
-    differences = [(each - expected).abs().max().item() / scale for each in (found, exported)]
+    differences = [difference(each, expected) for each in (found, exported)]
+    assert differences[0] <= 1e-5
+    assert differences[1] <= 1e-4
     record_property("zoo", [name, *differences])
 
 
