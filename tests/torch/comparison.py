@@ -28,15 +28,19 @@ def settle(module: nn.Module, size: Sequence[int]) -> nn.Module:
             for layer in module.modules():
                 if isinstance(layer, nn.Conv2d | nn.Linear):
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        for layer in norms:
+            # Branches that add little keep a deep residual network as tame as training leaves it.
+            nn.init.uniform_(layer.weight, 0.1, 0.3)
         if norms:
-            _calibrate(module.train(), norms, torch.randn(len(SCALES), *size))
+            _calibrate(module.eval(), norms, torch.randn(len(SCALES), *size))
     return module.eval()
 
 
 def _calibrate(module: nn.Module, norms: Sequence[_BatchNorm], x: Tensor) -> None:
-    """Set the running figures of the norms to those of a batch."""
+    """Set the running figures of the norms to those of a batch; all else is as in evaluation."""
     before = [layer.momentum for layer in norms]
     for layer in norms:
+        layer.train()
         layer.momentum = 1.0
     module(x * torch.tensor(SCALES).view(-1, *[1] * (x.dim() - 1)))
     for layer, momentum in zip(norms, before, strict=True):
