@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MARK = "zoo"
+ROW = r"^\| `(\w+)` \|.*\| ([\d.e+-]+) \| ([\d.e+-]+) \|$"
 
 
 class Measured(NamedTuple):
@@ -31,8 +33,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     reports = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
     properties = (value for report in reports for name, value in report.user_properties if name == MARK)
     measured = {name: Measured(name, *differences) for name, *differences in properties}
-    write_tables(measured)
+    write_tables(earlier() | measured)
     terminalreporter.write_line(f"wrote the tables of {len(measured)} networks")
+
+
+def earlier() -> dict[str, Measured]:
+    """What docs/zoo.md says: a run of some networks leaves the others' rows as they are."""
+    rows = re.findall(ROW, (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: Measured(name, float(torch), float(onnx)) for name, torch, onnx in rows}
 
 
 def write_tables(measured: dict[str, Measured]) -> None:

@@ -30,7 +30,7 @@ def settle(module: nn.Module, size: Sequence[int]) -> nn.Module:
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         for layer in norms:
             # Branches that add little keep a deep residual network as tame as training leaves it.
-            nn.init.uniform_(layer.weight, 0.1, 0.3)
+            nn.init.uniform_(layer.weight, 0.15, 0.4)
         if norms:
             _calibrate(module.eval(), norms, torch.randn(len(SCALES), *size))
     return module.eval()
