@@ -233,7 +233,7 @@ def with_lightning(network: Network, loader: DataLoader[Any]) -> Callable[[], ob
     """A LightningModule and its Trainer with everything off that can be: no logger, checkpoints, bar or checks."""
     import lightning
 
-    class Classifier(lightning.LightningModule):
+    class Classifier(lightning.LightningModule):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.network = network.build(seed=0)
