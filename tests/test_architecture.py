@@ -58,7 +58,7 @@ LAZY_EDGES = {
     "zoo": "cards loading torch",
     "torch": "onnx zoo",
     "report": "loading train",
-    "train": "torch zoo network report",
+    "train": "torch zoo",
     "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables picture"
     " torch onnx train report",
 }

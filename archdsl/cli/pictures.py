@@ -33,7 +33,7 @@ def write_picture(picture: str, network: Network, weights: str | None, path: str
         raise typer.BadParameter("a picture of what a network has learned needs its weights", param_hint="--weights")
     if Path(path).suffix.lower() not in FORMS:
         raise typer.BadParameter(f"{path}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
-    from archdsl.report import draw, save
+    from archdsl.report.figures import draw, save
     from archdsl.train import trained
 
     module, setup = trained(network, None, weights)

@@ -13,7 +13,7 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.")]
 
 def report(run: Run) -> None:
     """Write a run's report.html anew, from its folder alone."""
-    from archdsl.report import report_of_run
+    from archdsl.report.page import report_of_run
 
     print(f"wrote {report_of_run(Path(run))}")
 
@@ -35,7 +35,7 @@ def compare(
     else:
         draw_comparison(found, file=sys.stdout)
     if output is not None:
-        from archdsl.report import save
+        from archdsl.report.figures import save
 
         save(comparison_figure(found), Path(output))
         print(f"wrote {output}", file=sys.stderr)

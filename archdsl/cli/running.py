@@ -60,12 +60,13 @@ def train(
 
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
     overrides = recipe_overrides(entries, given)
+    from archdsl.report import reporter
     from archdsl.train import recipe_of_run, run_training
 
     recipe = _recipe(network, overrides, run)
     if recipe is None and run is not None and resume is None:
         recipe = recipe_of_run(run)
-    result = run_training(network, recipe, out=out, resume=resume, quiet=quiet)
+    result = run_training(network, recipe, out=out, resume=resume, quiet=quiet, at_end=reporter(network))
     raise typer.Exit(STOPPED + result.signal if result.interrupted else 0)
 
 

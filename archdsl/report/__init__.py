@@ -1,6 +1,24 @@
 """What a trained network looks like: filters, feature maps, activations, mistakes, and the report of a run."""
 
-from archdsl.report.figures import PICTURES, draw, save
-from archdsl.report.page import report_of_run, write_report
+from __future__ import annotations
 
-__all__ = ["PICTURES", "draw", "report_of_run", "save", "write_report"]
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archdsl.network import Network
+    from archdsl.train.run import EpochMetrics, RunFolder
+    from archdsl.train.setup import Setup
+
+
+def reporter(network: Network) -> Callable[[RunFolder, nn.Module, Setup, Sequence[EpochMetrics]], None]:
+    """What writes the report of a run of this network at its end; matplotlib is not imported before."""
+
+    def write(folder: RunFolder, module: nn.Module, setup: Setup, history: Sequence[EpochMetrics]) -> None:
+        from archdsl.report.page import write_report
+
+        write_report(folder, network, module, setup, history)
+
+    return write

@@ -8,7 +8,7 @@ from torch import nn
 
 from archdsl.recipe import Recipe
 from archdsl.train.evaluation import ClassFigures, Evaluation
-from archdsl.train.loop import Result, Setup, Trainable, set_up, train
+from archdsl.train.loop import AtEnd, Result, Setup, Trainable, set_up, train
 from archdsl.train.progress import make_progress
 from archdsl.train.run import EpochMetrics, RunFolder
 
@@ -31,12 +31,14 @@ def run_training(
     out: str | Path | None = None,
     resume: str | Path | None = None,
     quiet: bool = False,
+    at_end: AtEnd | None = None,
 ) -> Result:
     """Train `network` by `recipe` in the run folder `out` (None: runs/<model>-<date>-<time>).
 
     With `resume` the run in that folder goes on, by its own recipe where none is given; `out` must be None
     then. Progress goes to standard output unless `quiet`. Where `Result.interrupted`, the exit code is 130.
-    Raises SpecError for whatever is wrong with data, folders, disk or loss.
+    `at_end` is called before it returns (`archdsl.report.reporter(network)` writes the report). Raises SpecError for
+    whatever is wrong with data, folders, disk or loss.
 
         result = run_training(archdsl.load("specs/lenet.arch"), Recipe(epochs=3))
     """
@@ -48,6 +50,7 @@ def run_training(
         None if out is None else Path(out),
         None if resume is None else Path(resume),
         make_progress(quiet=quiet),
+        at_end,
     )
 
 

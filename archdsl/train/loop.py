@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -68,8 +68,17 @@ class Result:
     signal: int = 0
 
 
+#: Called with the folder, the trained module, its data and its history when a run has come to its end.
+AtEnd = Callable[[RunFolder, nn.Module, Setup, Sequence[EpochMetrics]], object]
+
+
 def train(
-    network: Trainable, recipe: Recipe | None, out: Path | None, resume: Path | None, progress: Progress
+    network: Trainable,
+    recipe: Recipe | None,
+    out: Path | None,
+    resume: Path | None,
+    progress: Progress,
+    at_end: AtEnd | None = None,
 ) -> Result:
     """Train a network by a recipe into a new folder, or go on with the run in `resume`.
 
@@ -96,7 +105,7 @@ def train(
             aux=[head.output_name for head in network.aux],
             path=network.path,
         )
-        run = _Run(network, setup, stepper, old or create_run_folder(out, network.name), progress)
+        run = _Run(network, setup, stepper, old or create_run_folder(out, network.name), progress, at_end)
         with progress, torch.random.fork_rng([setup.device] if setup.device.type == "cuda" else []):
             for note in notes:
                 progress.note(note)
@@ -151,6 +160,7 @@ class _Run:
     stepper: Stepper
     folder: RunFolder
     progress: Progress
+    at_end: AtEnd | None = None
     stop: Stop = field(default_factory=Stop)
     position: Position = field(default_factory=Position)
     history: list[EpochMetrics] = field(default_factory=list)
@@ -409,19 +419,11 @@ class _Run:
             draw_curves(self.history, f"{self.network.name} on {self.setup.data.name}", self.folder.curves)
         held_back = self.setup.data.validation is not self.setup.data.test
         test = None if interrupted or not held_back else self.setup.evaluate(self.stepper.result, test=True)
-        if self.recipe.report and self.history and not interrupted:
-            self._write_report()
+        if self.at_end is not None and self.recipe.report and self.history and not interrupted:
+            self.at_end(self.folder, self.stepper.result, self.setup, self.history)
         self._say_the_end(interrupted, test)
         history, signal = tuple(self.history), self.stop.signal if interrupted else 0
         return Result(self.folder.path, history, self.last, test, interrupted, self._resume_command, signal)
-
-    def _write_report(self) -> None:
-        """report.html, for a network that comes from a spec."""
-        from archdsl.network import Network
-        from archdsl.report import write_report
-
-        if isinstance(self.network, Network):
-            write_report(self.folder, self.network, self.stepper.result, self.setup, self.history)
 
     def _say_the_end(self, interrupted: bool, test: Evaluation | None) -> None:
         if interrupted:

@@ -14,8 +14,7 @@ from torch import nn
 import archdsl
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import Mse, Recipe
-from archdsl.report import PICTURES, draw, save
-from archdsl.report.figures import confusion_matrix
+from archdsl.report.figures import PICTURES, confusion_matrix, draw, save
 from archdsl.report.measure import activations, mistakes, principal_components
 from archdsl.train.setup import Setup, set_up
 

@@ -12,8 +12,8 @@ import pytest
 from torch import nn
 
 from archdsl.network import Network
-from archdsl.report import report_of_run
 from archdsl.report.entries import flat
+from archdsl.report.page import report_of_run
 from archdsl.train.setup import Setup
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
