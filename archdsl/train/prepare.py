@@ -163,7 +163,7 @@ class Preparation:
     def _normalised(self, images: Tensor) -> Tensor:
         if self.fit.repeat:
             images = images.expand(-1, self.channels, -1, -1)
-        return (images.float() - self.shift).mul_(self.factor)
+        return images.to(torch.float32, copy=True).sub_(self.shift).mul_(self.factor)
 
     def _flattened(self, images: Tensor) -> Tensor:
         return images.flatten(1) if self.fit.flatten else images
