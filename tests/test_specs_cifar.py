@@ -363,6 +363,38 @@ def test_shapes_of_the_speed_run() -> None:
     assert [output(network, label) for label in "02345"] == ["24x31x31", "64x15x15", "256x7x7", "256x3x3", "256x1x1"]
 
 
+# ResNet-9: the article's figure, by hand.
+
+
+class Nine(nn.Module):
+    """The article's network by hand."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+
+        def unit(channels: int, out: int) -> nn.Sequential:
+            return nn.Sequential(nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+        self.prep, self.widen1 = unit(channels, width), unit(width, 2 * width)
+        self.branch1 = nn.Sequential(unit(2 * width, 2 * width), unit(2 * width, 2 * width))
+        self.widen2, self.widen3 = unit(2 * width, 4 * width), unit(4 * width, 8 * width)
+        self.branch3 = nn.Sequential(unit(8 * width, 8 * width), unit(8 * width, 8 * width))
+        self.classifier = nn.Linear(8 * width, 10, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.max_pool2d(self.widen1(self.prep(x)), 2)
+        x = functional.max_pool2d(self.widen2(x + self.branch1(x)), 2)
+        x = functional.max_pool2d(self.widen3(x), 2)
+        return self.classifier((x + self.branch3(x)).amax((2, 3))) * 0.125
+
+
+@pytest.mark.parametrize(("name", "width", "size"), [("resnet9", 64, (3, 32, 32)), ("resnet9_fashion", 16, (1, 28, 28))])
+def test_resnet9_is_the_one_by_hand(name: str, width: int, size: tuple[int, int, int]) -> None:
+    ours, theirs = zoo.build(name, seed=0), Nine(width, size[0])
+    assert sum(p.numel() for p in theirs.parameters()) == zoo.load(name).params
+    agree(ours, theirs, *size)
+
+
 ONNX: list[Callable[[], nn.Module]] = [
     lambda: zoo.build("airbench94", seed=0),
     lambda: zoo.build("wide_resnet", seed=0, depth=10, width=2),
@@ -372,6 +404,7 @@ ONNX: list[Callable[[], nn.Module]] = [
     lambda: zoo.build("resnext_cifar", seed=0, groups=4, width_per_group=8, n=1),
     lambda: zoo.build("cnn_c", seed=0),
     lambda: zoo.build("all_cnn_c", seed=0),
+    lambda: zoo.build("resnet9_fashion", seed=0),
 ]
 
 

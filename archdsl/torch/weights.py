@@ -51,8 +51,7 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
 
         published.load(module, published.find(str(path), network_of(module)))
         return
-    path = Path(path)
-    copy_into(module, _read(path / WEIGHTS_FILE if path.is_dir() else path), str(path))
+    copy_into(module, read_weights(Path(path)), str(path))
 
 
 def origin_of(module: nn.Module) -> str:
@@ -115,7 +114,9 @@ def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return separate
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors in a file of weights, or in that of a run's folder. Raises SpecError where it cannot be read."""
+    path = path / WEIGHTS_FILE if path.is_dir() else path
     try:
         with path.open("rb"):
             pass

@@ -36,10 +36,9 @@ def start_from(module: nn.Module, recipe: Recipe) -> list[str]:
 
 def _fitting(module: nn.Module, recipe: Recipe, source: str) -> list[str]:
     """Load what fits."""
-    from archdsl.torch.weights import WEIGHTS_FILE, _read, copy_into
+    from archdsl.torch.weights import copy_into, read_weights
 
-    path = Path(source).expanduser()
-    state = _read(path / WEIGHTS_FILE if path.is_dir() else path)
+    state = read_weights(Path(source).expanduser())
     own = module.state_dict()
     fresh = [key for key, tensor in own.items() if key not in state or state[key].shape != tensor.shape]
     if len(fresh) * 2 > len(own):
