@@ -61,6 +61,7 @@ class Recipe(BaseModel):
     monitor      what the best weights, `patience` and `plateau` go by
     report       whether the run ends with a report.html
     workers      processes that read pictures, where a folder is too large for memory
+    sync_batchnorm  whether batch norm takes its statistics over the shares of all processes
     """
 
     model_config = CONFIG
@@ -100,8 +101,9 @@ class Recipe(BaseModel):
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"], Word, Field(description='one of "fp32", "bf16" and "fp16"')
     ] = "fp32"
-    channels_last: bool = False
+    channels_last: bool | None = None
     compile: bool = False
+    sync_batchnorm: bool = False
     keep: Positive = 2
     checkpoint_every: Annotated[int | str | None, BeforeValidator(_interval)] = None
     tensorboard: bool = False

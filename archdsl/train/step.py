@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.nn.utils import clip_grad_value_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archdsl.recipe import Recipe
 from archdsl.train.losses import Loss, class_numbers, class_scores, loss_function, main_output, predictions
 from archdsl.train.optimizers import freeze, make_optimizer
+from archdsl.train.processes import ALONE, Processes
 from archdsl.train.schedule import Reductions
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -26,12 +27,20 @@ def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any
     return torch.autocast(device.type, TYPES[recipe.precision])
 
 
+def lies_channels_last(recipe: Recipe, device: torch.device) -> bool:
+    """Whether pictures lie with their channels last: as the recipe says, or else where convolutions are faster so."""
+    if recipe.channels_last is not None:
+        return recipe.channels_last
+    return device.type == "cpu" or (device.type == "cuda" and recipe.precision != "fp32")
+
+
 class Stepper:
     """A module in training, with all that changes from step to step.
 
     average    the moving average of the weights, which is evaluated and saved in their place
     scaler     scales the loss of half-precision numbers, whose gradients would be too small
     reductions what a plateau has done to the rate
+    wrapped    what is called in training: the module itself, or what shares its gradients with other processes
     """
 
     def __init__(
@@ -43,20 +52,23 @@ class Stepper:
         classes: int = 0,
         aux: Sequence[str] = (),
         path: str = "",
+        processes: Processes = ALONE,
     ) -> None:
-        self.recipe, self.module, self.device = recipe, module, device
+        self.recipe, self.module, self.device, self.processes = recipe, module, device, processes
         self.classes, self.aux = classes, tuple(aux)
-        self.loss: Loss = loss_function(recipe.loss, device)
+        self.loss: Loss = processes.loss(loss_function(recipe.loss, device))
         self.frozen = freeze(module, recipe.freeze)
-        if recipe.channels_last:
+        self.channels_last = lies_channels_last(recipe, device)
+        if self.channels_last:
             module.to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(recipe, module, path)
-        self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         self.average = None if recipe.ema is None else _average(module, recipe.ema)
         self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None
         self.reductions = Reductions()
         if recipe.compile:
             module.compile()
+        self.wrapped = processes.wrap(module, self.optimizer)
+        self.weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
     @property
     def result(self) -> nn.Module:
@@ -76,17 +88,23 @@ class Stepper:
             own = group["base_lr"]
             group["lr"] = left * (rate if own == base else rate * (own / base))
 
-    def step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The batch's mean loss and its number of hits (None where no classes are told apart), still on the device."""
+    def step(self, inputs: Tensor, targets: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor | None]:
+        """The batch's mean loss and its number of hits (None where no classes are told apart), still on the device.
+
+        In several processes these have a share each of a batch of `samples`, and what is returned adds up over them.
+        """
         self.optimizer.zero_grad()
-        parts = list(self._parts(inputs, targets))
-        whole = self.loss.weight(targets) if len(parts) > 1 else 1
+        processes = self.processes
+        parts = list(self._parts(inputs, targets, processes.smallest_share(samples or len(inputs))))
+        is_part = len(parts) > 1 or processes.world > 1
+        whole = processes.total_weight(self.loss.weight(targets)) if is_part else 1
         losses, hits = [], []
-        for part, wanted in parts:
-            loss, right = self._forward(part, wanted)
-            if len(parts) > 1:
-                loss = loss * (self.loss.weight(wanted) / whole)
-            (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+        for number, (part, wanted) in enumerate(parts, 1):
+            with processes.gradients(self.wrapped, last=number == len(parts)):
+                loss, right = self._forward(part, wanted)
+                if is_part:
+                    loss = loss * (self.loss.weight(wanted) / whole)
+                self._backward(processes.scaled(loss))
             losses.append(loss.detach())
             hits.append(right)
         self._update()
@@ -95,17 +113,20 @@ class Stepper:
         counted = [right for right in hits if right is not None]
         return torch.stack(losses).sum(), torch.stack(counted).sum() if counted else None
 
-    def _parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.recipe.channels_last and inputs.ndim == 4:
+    def _backward(self, loss: Tensor) -> None:
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+
+    def _parts(self, inputs: Tensor, targets: Tensor, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
+        if self.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.recipe.accumulate == 1:
             return iter([(inputs, targets)])
-        count = max(1, min(self.recipe.accumulate, len(inputs) // 2))  # a lone sample could not be normalised
+        count = max(1, min(self.recipe.accumulate, samples // 2))  # a lone sample could not be normalised
         return zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)
 
     def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
         with autocast(self.recipe, self.device):
-            output = self.module(inputs)
+            output = self.wrapped(inputs)
         outputs = self._outputs(output)
         loss = self.loss(outputs, targets)
         for name in self.aux:
@@ -126,7 +147,7 @@ class Stepper:
         if recipe.clip_value is not None:
             clip_grad_value_(self.weights, recipe.clip_value)
         if recipe.clip_norm is not None:
-            clip_grad_norm_(self.weights, recipe.clip_norm)
+            self.processes.clip_norm(self.weights, recipe.clip_norm)
         if scaler is None:
             self.optimizer.step()
         else:

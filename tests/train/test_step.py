@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archdsl.recipe import Adam, CrossEntropy, Nll, OneCycle, Recipe, Sgd
 from archdsl.train.schedule import learning_rate
-from archdsl.train.step import Stepper
+from archdsl.train.step import Stepper, lies_channels_last
 from tests.train.stub import cnn, mlp
 
 CPU = torch.device("cpu")
@@ -167,7 +167,7 @@ def test_bf16_is_autocast() -> None:
         return functional.cross_entropy(scores.float(), labels)
 
     half = by_hand(cnn, loss=twin)
-    assert_same(stepped(changed(precision="bf16"), cnn), half)
+    assert_same(stepped(changed(precision="bf16", channels_last=False), cnn), half)
     assert not torch.equal(half.state_dict()["6.weight"], by_hand(cnn).state_dict()["6.weight"])
     assert half.state_dict()["6.weight"].dtype == torch.float32
 
@@ -187,6 +187,15 @@ def test_fp16_scales_the_loss_and_clips_what_is_unscaled() -> None:
         scaler.step(optimizer)
         scaler.update()
     assert_same(stepped(changed(precision="fp16", clip_norm=0.5, optimizer=Adam(lr=0.01))), module)
+
+
+def test_pictures_lie_as_the_recipe_says_or_else_as_the_device_is_faster() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert lies_channels_last(Recipe(), cpu)
+    assert not lies_channels_last(Recipe(channels_last=False), cpu)
+    assert not lies_channels_last(Recipe(), gpu)
+    assert lies_channels_last(Recipe(precision="bf16"), gpu)
+    assert lies_channels_last(Recipe(channels_last=True), gpu)
 
 
 def test_channels_last_changes_the_memory_and_not_the_result() -> None:
