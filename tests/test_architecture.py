@@ -67,6 +67,7 @@ LAZY_EDGES = {
 ONLY = {
     "torch": {"torch", "train", "report"},
     "torchvision": {"torch", "train"},
+    "accelerate": {"train"},
     "safetensors": {"torch", "train"},
     "sklearn": {"train"},
     "matplotlib": {"train", "report"},

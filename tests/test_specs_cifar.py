@@ -388,7 +388,9 @@ class Nine(nn.Module):
         return self.classifier((x + self.branch3(x)).amax((2, 3))) * 0.125
 
 
-@pytest.mark.parametrize(("name", "width", "size"), [("resnet9", 64, (3, 32, 32)), ("resnet9_fashion", 16, (1, 28, 28))])
+@pytest.mark.parametrize(
+    ("name", "width", "size"), [("resnet9", 64, (3, 32, 32)), ("resnet9_fashion", 16, (1, 28, 28))]
+)
 def test_resnet9_is_the_one_by_hand(name: str, width: int, size: tuple[int, int, int]) -> None:
     ours, theirs = zoo.build(name, seed=0), Nine(width, size[0])
     assert sum(p.numel() for p in theirs.parameters()) == zoo.load(name).params

@@ -55,7 +55,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SpecError as error:
         from archdsl.cli.report import print_errors
 
-        print_errors(error.diagnostics)
+        # Of the processes that a launcher starts on a machine one speaks, unless they have agreed on another.
+        if os.environ.get("LOCAL_RANK", "0") == "0" if error.here is None else error.here:
+            print_errors(error.diagnostics)
     except KeyboardInterrupt:
         return INTERRUPTED
     except ModuleNotFoundError as error:

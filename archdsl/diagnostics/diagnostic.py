@@ -56,7 +56,12 @@ class Diagnostic:
 
 
 class SpecError(Exception):
-    """A spec is wrong; `diagnostics` says where and why, in the order of the text. Its text is the whole report."""
+    """A spec is wrong; `diagnostics` says where and why, in the order of the text. Its text is the whole report.
+
+    here  whether this one of several processes is to print it; None where they have not agreed on that
+    """
+
+    here: bool | None = None
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__(diagnostics)

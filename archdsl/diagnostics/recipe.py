@@ -502,3 +502,33 @@ fresh, and the run says which. Where less than half of them fit, it is another n
     weights: str
     fitting: int
     entries: int
+
+
+class ProcessLost(Problem):
+    """Another process of a run in several processes has ended, or cannot be reached."""
+
+    code = "E645"
+    text = "process {rank} of {world}: another process of the run has ended, or cannot be reached any more"
+    explanation = """
+Processes that train together wait for each other in every step: when one is killed, runs out of memory or loses
+its machine, the others end too. What that process said, or the launcher's report of it, tells why. Every
+checkpoint is whole; the newest serves any number of processes. `checkpoint_every = "10min"` bounds what is lost.
+"""
+
+    rank: int
+    world: int
+
+
+class NotTogether(Problem):
+    """An entry of the recipe does not work in several processes, or not as they were launched."""
+
+    code = "E646"
+    text = "`{entry}` does not work with these processes: {reason}"
+    explanation = """
+Under `torchrun` and `accelerate launch` a run is shared by several processes: with DDP each has the whole network,
+with FSDP a part of it. Synchronised batch norm needs GPUs; FSDP needs GPUs and its second version, and takes no
+moving average, no bound on single gradients and no `fp16`.
+"""
+
+    entry: str
+    reason: str

@@ -72,6 +72,11 @@ def save_checkpoint(folder: Path, steps: int, keep: int, stepper: Stepper, posit
     Raises SpecError (E708) where the disk refuses; the older ones are untouched then.
     """
     tensors, facts = _state(stepper, position)
+    stepper.processes.from_main(lambda: _write(folder, steps, keep, tensors, facts))
+
+
+def _write(folder: Path, steps: int, keep: int, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(facts)
     metadata = {METADATA: text, "checksum": _checksum(tensors, text)}
     path = checkpoint_path(folder, steps)
@@ -87,9 +92,10 @@ def save_checkpoint(folder: Path, steps: int, keep: int, stepper: Stepper, posit
 
 def _state(stepper: Stepper, position: Position) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Everything that changes while a run goes on, as tensors and as JSON's types."""
-    tensors: dict[str, Tensor] = {f"model/{name}": t for name, t in stepper.module.state_dict().items()}
+    processes = stepper.processes
+    tensors: dict[str, Tensor] = {f"model/{name}": t for name, t in processes.state(stepper.module).items()}
     facts: dict[str, Any] = {"version": VERSION, "position": asdict(position), "plain": {}}
-    for number, state in stepper.optimizer.state_dict()["state"].items():
+    for number, state in processes.optimizer_state(stepper.optimizer).items():
         for name, value in state.items():
             key = f"optimizer/{number}/{name}"
             if isinstance(value, Tensor):
@@ -101,7 +107,7 @@ def _state(stepper: Stepper, position: Position) -> tuple[dict[str, Tensor], dic
     if stepper.scaler is not None:
         facts["scaler"] = stepper.scaler.state_dict()
     facts["reductions"] = asdict(stepper.reductions)
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, facts
+    return tensors, facts
 
 
 def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
@@ -117,8 +123,14 @@ def load_newest(folder: Path, stepper: Stepper) -> tuple[Position, list[str]]:
     """Put the newest state that is sound into the stepper; returns the position and what is worth saying.
 
     Damaged files are set aside. Raises SpecError (E633) where none is sound, and for the state of another
-    network or of a later version.
+    network or of a later version. Of several processes the main one reads, so that the others need no such folder.
     """
+    path, tensors, facts, notes = stepper.processes.from_main(lambda: _newest(folder))
+    return _restore(path, stepper, tensors, facts), notes
+
+
+def _newest(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any], list[str]]:
+    """The newest state that is sound, with its file and what is worth saying."""
     notes: list[str] = []
     found = checkpoints(folder)
     for path in found:
@@ -131,7 +143,7 @@ def load_newest(folder: Path, stepper: Stepper) -> tuple[Position, list[str]]:
             with contextlib.suppress(OSError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
             continue
-        return _restore(path, stepper, tensors, facts), notes
+        return path, tensors, facts, notes
     raise _unusable(folder, "it holds no checkpoint")
 
 
@@ -159,10 +171,9 @@ def _restore(path: Path, stepper: Stepper, tensors: Mapping[str, Tensor], facts:
     for key, value in (part("optimizer/") | plain).items():
         number, _, name = key.partition("/")
         state.setdefault(int(number), {})[name] = value
-    optimizer = stepper.optimizer
     try:
-        stepper.module.load_state_dict(part("model/"))
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        stepper.processes.load(stepper.module, part("model/"))
+        stepper.processes.load_optimizer(stepper.optimizer, state)
         if stepper.average is not None:
             stepper.average.load_state_dict(part("average/"))
         if stepper.scaler is not None:

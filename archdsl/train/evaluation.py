@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.train.losses import Loss, class_numbers, class_scores, main_output, predictions
+from archdsl.train.processes import ALONE, Processes
 from archdsl.train.seeds import in_batches
 from archdsl.train.splits import Split
 
@@ -102,20 +103,26 @@ def evaluate(
     batch: int,
     top5: bool = False,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    processes: Processes = ALONE,
 ) -> Evaluation:
     """Run the module in eval mode over a split; afterwards it is in the mode it was in.
 
     `prepare` turns pictures into the module's input, which it works on within `autocast`. Scores beyond the
-    number of classes are not predictions; without classes there is a loss alone.
+    number of classes are not predictions; without classes there is a loss alone. Each of several `processes` has
+    a share of every batch, and all get the results of the whole.
     """
-    tally, mode = _Tally(loss, len(classes), top5=top5 and len(classes) > 0), module.training
+    tally, mode = _Tally(processes.loss(loss), len(classes), top5=top5 and len(classes) > 0), module.training
+    batches = in_batches(torch.arange(len(split.labels)), batch * processes.world)
+    processes.same_buffers(module)
     module.eval()
     with torch.inference_mode():
-        for images, targets in split.batches(in_batches(torch.arange(len(split.labels)), batch)):
+        shares = split.batches([processes.share(rows) for rows in batches])
+        for rows, (images, targets) in zip(batches, shares, strict=True):
             with autocast():
                 output = module(prepare(images))
-            tally.add(output, targets)
-        found = tally.result(tuple(classes), len(split.labels))
+            if processes.counts(len(rows)):
+                tally.add(output, targets)
+        found = tally.result(tuple(classes), len(split.labels), processes)
     module.train(mode)
     return found
 
@@ -144,12 +151,14 @@ class _Tally:
             likeliest = scores.topk(min(5, scores.shape[1]), 1).indices
             self.hits.append(likeliest.eq(labels[:, None]).any(1).sum())
 
-    def result(self, classes: tuple[str, ...], samples: int) -> Evaluation:
-        total = torch.stack(self.losses).cpu().double().sum().item()
-        loss = total / float(sum(self.weights))
+    def result(self, classes: tuple[str, ...], samples: int, processes: Processes) -> Evaluation:
+        total = torch.stack(self.losses).cpu().double().sum().item() if self.losses else 0.0
+        sums = processes.sum(torch.tensor([total, float(sum(self.weights))], dtype=torch.float64))
+        loss = (sums[0] / sums[1]).item()
         if not classes:
             return Evaluation(loss, None, (), (), count=samples)
-        confusion = torch.stack(self.counts).sum(0).view(len(classes), -1).cpu()
+        counts = torch.stack(self.counts).sum(0).cpu() if self.counts else torch.zeros(len(classes) ** 2).long()
+        confusion = processes.sum(counts).view(len(classes), -1)
         hits, rows = int(confusion.diagonal().sum()), tuple(map(tuple, confusion.tolist()))
-        top5 = int(torch.stack(self.hits).sum()) / samples if self.top5 else None
+        top5 = int(processes.sum(torch.tensor(int(sum(self.hits))))) / samples if self.top5 else None
         return Evaluation(loss, hits / samples, classes, rows, top5)

@@ -25,6 +25,7 @@ from archdsl.train.evaluation import Evaluation
 from archdsl.train.files import remove_parts, write_tensors, write_text
 from archdsl.train.interrupts import Stop, catching_interrupts
 from archdsl.train.optimizers import check_labels, plain_optimizers
+from archdsl.train.processes import Processes, Wish, processes_of_run, told
 from archdsl.train.progress import Progress
 from archdsl.train.run import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
 from archdsl.train.schedule import learning_rate
@@ -84,30 +85,40 @@ def train(
 
     A resumed run takes the recipe it was started with where none is given; one that is given may differ
     in CHANGEABLE only. On the CPU its weights are bit for bit those of a run that was never stopped.
+    Where a launcher has started several processes, all call this; they train together, and the main one writes.
     Raises SpecError for all that is wrong with the data, the folder, the disk, the memory or the loss.
     """
-    old = find_run_folder(resume) if resume is not None else None
-    if old is not None:
-        recipe = _resumed_recipe(old, recipe)
-    recipe = recipe or Recipe()
-    require_tensorboard(recipe)
-    setup = set_up(network, recipe, old.read_info() if old is not None else None)
+    with processes_of_run() as processes:
+        return _train(network, recipe, out, resume, progress if processes.is_main else Progress(), at_end, processes)
+
+
+def _train(
+    network: Trainable,
+    recipe: Recipe | None,
+    out: Path | None,
+    resume: Path | None,
+    progress: Progress,
+    at_end: AtEnd | None,
+    processes: Processes,
+) -> Result:
+    old, recipe, info = processes.from_main(lambda: _start(resume, recipe))
+    setup = processes.everywhere(lambda: _set_up(network, recipe, info, processes))
     optimizers = plain_optimizers(compile=recipe.compile)
     with placed(recipe, network.path), enough_memory(setup, network.path), optimizers:
-        module = network.build(seed=recipe.seed)
-        check_labels(recipe, module, network.path)
-        notes = [*setup.notes, *(start_from(module, recipe) if old is None else ())]
+        module, notes = processes.everywhere(lambda: _module(network, setup, fresh=old is None))
         stepper = Stepper(
             recipe,
-            module.to(setup.device),
+            processes.convert(module, recipe).to(setup.device),
             setup.device,
             classes=len(setup.classes),
             aux=[head.output_name for head in network.aux],
             path=network.path,
+            processes=processes,
         )
-        run = _Run(network, setup, stepper, old or create_run_folder(out, network.name), progress, at_end)
+        folder = old or processes.from_main(lambda: create_run_folder(out, network.name))
+        run = _Run(network, setup, stepper, folder, progress, at_end)
         with progress, torch.random.fork_rng([setup.device] if setup.device.type == "cuda" else []):
-            for note in notes:
+            for note in (*setup.notes, *notes, *_about(processes, recipe)):
                 progress.note(note)
             with catching_interrupts() as run.stop:
                 if old is None:
@@ -115,6 +126,39 @@ def train(
                 else:
                     run.restore()
                 return run.train()
+
+
+def _start(resume: Path | None, recipe: Recipe | None) -> tuple[RunFolder | None, Recipe, RunInfo | None]:
+    """The run to go on with, None for a new one; its recipe; what it knows."""
+    if resume is None:
+        return None, recipe or Recipe(), None
+    old = find_run_folder(resume)
+    return old, _resumed_recipe(old, recipe), old.read_info()
+
+
+def _set_up(network: Trainable, recipe: Recipe, info: RunInfo | None, processes: Processes) -> Setup:
+    with placed(recipe, network.path):
+        processes.choose(recipe)
+    require_tensorboard(recipe)
+    return set_up(network, recipe, info, processes.device)
+
+
+def _module(network: Trainable, setup: Setup, *, fresh: bool) -> tuple[nn.Module, list[str]]:
+    """The network's module with the weights to start from, and what is worth saying about them."""
+    module = network.build(seed=setup.recipe.seed)
+    with placed(setup.recipe, network.path):
+        check_labels(setup.recipe, module, network.path)
+        return module, start_from(module, setup.recipe) if fresh else []
+
+
+def _about(processes: Processes, recipe: Recipe) -> list[str]:
+    """What is worth saying about several processes."""
+    if processes.world == 1:
+        return []
+    notes = [f"{processes.world} processes share each batch of {recipe.batch}"]
+    if processes.smallest_share(recipe.batch) == recipe.batch:
+        notes = [f"a batch of {recipe.batch} is too small for {processes.world} processes: each computes all of it"]
+    return notes
 
 
 def _resumed_recipe(folder: RunFolder, recipe: Recipe | None) -> Recipe:
@@ -171,6 +215,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.recipe, self.device = self.setup.recipe, self.setup.device
+        self.processes = self.stepper.processes
+        self.processes.resume_command = self._resume_command
         modules = self.stepper.module.modules()
         self.keep_lone = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in modules)
         self.generator = torch.Generator(self.device)
@@ -195,20 +241,29 @@ class _Run:
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
             sample=tuple(data.sample),
         )
-        write_text(self.folder.spec, network.spec)
-        write_text(self.folder.recipe, self.recipe.to_json() + "\n")
-        write_text(self.folder.info, info.to_json() + "\n")
-        write_text(self.folder.environment, dumps(environment(self.device), indent=2) + "\n")
+        facts = environment(self.device) | {"processes": self.processes.world}
+
+        def write() -> None:
+            write_text(self.folder.spec, network.spec)
+            write_text(self.folder.recipe, self.recipe.to_json() + "\n")
+            write_text(self.folder.info, info.to_json() + "\n")
+            write_text(self.folder.environment, dumps(facts, indent=2) + "\n")
+
+        self.processes.from_main(write)
         self._save_weights()
         self._save_checkpoint()
 
     def restore(self) -> None:
         """The state of the checkpoint; metrics of later epochs are dropped, they will be written again."""
-        remove_parts(self.folder.path)
-        remove_parts(self.folder.checkpoints)
+
+        def clean() -> None:
+            remove_parts(self.folder.path)
+            remove_parts(self.folder.checkpoints)
+            write_text(self.folder.recipe, self.recipe.to_json() + "\n")
+
+        self.processes.from_main(clean)
         self.position, notes = load_newest(self.folder.checkpoints, self.stepper)
-        self.history = self.folder.read_metrics(self.position.epoch)
-        write_text(self.folder.recipe, self.recipe.to_json() + "\n")
+        self.history = self.processes.from_main(lambda: self.folder.read_metrics(self.position.epoch))
         for note in notes:
             self.progress.note(note)
         self.progress.note(f"resumed {self.folder.path} after epoch {self.position.epoch}, step {self.position.step}")
@@ -216,9 +271,10 @@ class _Run:
     def train(self) -> Result:
         """Epoch after epoch to the end of the recipe, or until asked to stop."""
         self.progress.start(math.ceil(self.last_step / self.epoch_steps), self.epoch_steps, self.steps_done)
-        self.board = make_board(self.recipe, self.folder.tensorboard, self.steps_done)
+        if self.processes.is_main:
+            self.board = make_board(self.recipe, self.folder.tensorboard, self.steps_done)
         try:
-            while not self._is_over and not self.stop.requested:
+            while not self._is_over and not self._stops:
                 self._train_epoch()
                 if self.position.step == self.epoch_steps or self._at_last_step:
                     self._finish_epoch()
@@ -236,17 +292,23 @@ class _Run:
     def _with_help(self, error: SpecError) -> SpecError:
         """A refusal of the disk, with the command that goes on once there is room."""
         help = Help(f"make room or give access, then go on from the last checkpoint: {self._resume_command}")
-        return SpecError(
-            [
-                replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one
-                for one in error.diagnostics
-            ]
-        )
+        found = [
+            replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one
+            for one in error.diagnostics
+        ]
+        return told(SpecError(found), here=error.here)
 
     @property
     def steps_done(self) -> int:
         """Optimizer steps since the start of the run."""
         return self.position.epoch * self.epoch_steps + self.position.step
+
+    @property
+    def _stops(self) -> bool:
+        """Whether any process has been asked to stop, and so all are."""
+        if signal := self.processes.settled(Wish.STOP, self.stop.signal):
+            self.stop.signal = signal
+        return self.stop.requested
 
     @property
     def _at_last_step(self) -> bool:
@@ -286,31 +348,36 @@ class _Run:
         left = min(self.last_step - self.steps_done, self.epoch_steps - position.step)
         rest = self.order[position.step : position.step + max(left, 0)]
         self.stepper.train_mode()
-        for images, targets in self.setup.data.train.batches(rest):
-            loss, hits = self._step(images, targets)
+        processes = self.processes
+        shares = self.setup.data.train.batches([processes.share(rows) for rows in rest])
+        for rows, (images, targets) in zip(rest, shares, strict=True):
+            loss, hits = self._step(images, targets, len(rows))
             position.step += 1
-            self.pending.append((loss, hits, len(targets)))
+            self.pending.append((loss, hits if processes.counts(len(rows)) else None, len(rows)))
             now = time.perf_counter()
             position.seconds = before + now - started
-            if now - shown >= PROGRESS_INTERVAL:
+            if processes.agreed(Wish.LOOK, now - shown >= PROGRESS_INTERVAL):
                 shown = now
                 self._look()
                 self._show(position.seen / position.seconds)
-            if self.stop.requested:
+            if signal := processes.agreed(Wish.STOP, self.stop.signal):
+                self.stop.signal = signal
                 break
             if self._is_checkpoint_due():
                 self._save_checkpoint()
         self._look()
         position.seconds = before + time.perf_counter() - started
 
-    def _step(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _step(self, images: Tensor, targets: Tensor, samples: int) -> tuple[Tensor, Tensor | None]:
         """One step of the optimizer; the batch's mean loss and its number of hits, both still on the device."""
-        recipe, step = self.recipe, self.steps_done
-        self.generator.manual_seed(seed_for(recipe.seed, "augment", step))
-        seed_global(self.device, seed_for(recipe.seed, "step", step))
+        recipe, step, keys = self.recipe, self.steps_done, self.processes.keys
+        self.processes.start_step()
+        self.generator.manual_seed(seed_for(recipe.seed, "augment", step, *keys))
+        seed_global(self.device, seed_for(recipe.seed, "step", step, *keys))
         self.stepper.set_rate(self._learning_rate(step))
         outputs = self.network.output_shape.channels
-        return self.stepper.step(*self.setup.preparation.train_with(images, targets, self.generator, outputs))
+        inputs, targets = self.setup.preparation.train_with(images, targets, self.generator, outputs)
+        return self.stepper.step(inputs, targets, samples)
 
     def _learning_rate(self, step: int) -> float:
         recipe = self.recipe
@@ -324,27 +391,34 @@ class _Run:
         if not self.pending:
             return
         position, first = self.position, self.steps_done - len(self.pending)
-        losses = torch.stack([loss for loss, _, _ in self.pending]).tolist()
+        shares = torch.stack([loss for loss, _, _ in self.pending]).cpu().double()
         hits = [hit for _, hit, _ in self.pending if hit is not None]
-        position.hits += int(torch.stack(hits).sum()) if hits else 0
+        losses = self.processes.sum(shares.clone()).tolist()
+        position.hits += int(self.processes.sum(torch.tensor(int(torch.stack(hits).sum()) if hits else 0)))
         for i, (loss, (_, _, samples)) in enumerate(zip(losses, self.pending, strict=True)):
             if not math.isfinite(loss):
-                raise self._not_finite(loss, position.step - len(losses) + i)
+                raise self._not_finite(loss, position.step - len(losses) + i, own=float(shares[i]))
             position.loss_sum += loss * samples
             position.seen += samples
             self.board.step(first + i + 1, loss)
         self.pending.clear()
 
-    def _not_finite(self, loss: float, step: int) -> SpecError:
-        """The loss of the epoch's step `step` (from 0) is no number: name its samples."""
-        epoch, rows = self.position.epoch + 1, self.order[step].tolist()
+    def _not_finite(self, loss: float, step: int, own: float) -> SpecError:
+        """The loss of the epoch's step `step` (from 0) is no number: name its samples.
+
+        Of several processes those name theirs whose `own` part of the loss it is.
+        """
+        share = self.processes.share(self.order[step]).tolist()
+        found = self.processes.gather([] if math.isfinite(own) else share)
+        epoch, rows = self.position.epoch + 1, found or self.order[step].tolist()
         facts = {"epoch": epoch, "step": step + 1, "loss": str(loss), "samples": rows}
-        write_text(self.folder.failed_batch, dumps(facts) + "\n")
+        self.processes.from_main(lambda: write_text(self.folder.failed_batch, dumps(facts) + "\n"))
         more = len(rows) - SHOWN
         named = ", ".join(map(str, rows[:SHOWN])) + (f" and {more} more" if more > 0 else "")
         help = Help(f"the last good state is in {self.folder.path}, all samples in {self.folder.failed_batch.name}")
         problem = NotFinite(f"{loss}", epoch, step + 1, named)
-        return SpecError([Diagnostic(problem, self.recipe.place("optimizer"), helps=(help,), path=self.network.path)])
+        error = SpecError([Diagnostic(problem, self.recipe.place("optimizer"), helps=(help,), path=self.network.path)])
+        return told(error, here=self.processes.is_main)
 
     def _show(self, pace: float) -> None:
         position = self.position
@@ -355,17 +429,17 @@ class _Run:
     def _finish_epoch(self) -> None:
         """Evaluate, write what there is to write, and last the checkpoint that counts the epoch as done."""
         position, setup = self.position, self.setup
-        self.last = setup.evaluate(self.stepper.result)
+        self.last = setup.evaluate(self.stepper.result, processes=self.processes)
         line = self._line(self.last)
         self.history.append(line)
         self.progress.epoch(line)
         self.board.epoch(self.steps_done, line)
         value, is_whole = self.last.figure(setup.monitor), position.step == self.epoch_steps
         if setup.is_better(value, position.best):
-            write_tensors(self.folder.best, self.stepper.result.state_dict())
+            self._save_weights(self.folder.best)
             if is_whole:
                 position.best, position.best_epoch = value, line.epoch
-        self.folder.write_metrics(self.history)
+        self.processes.from_main(lambda: self.folder.write_metrics(self.history))
         if is_whole:
             self._reduce_rate(value)
             position.next_epoch()
@@ -400,10 +474,12 @@ class _Run:
             return False
         steps, seconds = self.recipe.checkpoint_steps, self.recipe.checkpoint_seconds
         by_steps = steps is not None and self.steps_done % steps == 0
-        return by_steps or (seconds is not None and time.monotonic() - self.saved >= seconds)
+        by_time = seconds is not None and time.monotonic() - self.saved >= seconds
+        return by_steps or bool(self.processes.agreed(Wish.CHECKPOINT, by_time))
 
-    def _save_weights(self) -> None:
-        write_tensors(self.folder.weights, self.stepper.result.state_dict())
+    def _save_weights(self, path: Path | None = None) -> None:
+        state = self.processes.state(self.stepper.result)
+        self.processes.from_main(lambda: write_tensors(path or self.folder.weights, state))
 
     def _save_checkpoint(self) -> None:
         self._look()
@@ -411,16 +487,21 @@ class _Run:
         self.saved = time.monotonic()
 
     def _finish(self) -> Result:
-        interrupted = self.stop.requested and not self._is_over and not self._at_last_step
+        interrupted = not self._is_over and not self._at_last_step
         if interrupted:
             self._save_weights()
             self._save_checkpoint()
         if self.history:
-            draw_curves(self.history, f"{self.network.name} on {self.setup.data.name}", self.folder.curves)
+            title = f"{self.network.name} on {self.setup.data.name}"
+            self.processes.from_main(lambda: draw_curves(self.history, title, self.folder.curves))
         held_back = self.setup.data.validation is not self.setup.data.test
-        test = None if interrupted or not held_back else self.setup.evaluate(self.stepper.result, test=True)
+        test = None
+        if held_back and not interrupted:
+            test = self.setup.evaluate(self.stepper.result, test=True, processes=self.processes)
         if self.at_end is not None and self.recipe.report and self.history and not interrupted:
-            self.at_end(self.folder, self.stepper.result, self.setup, self.history)
+            module = self.processes.whole(self.stepper.result, self.network.build)
+            if module is not None:
+                self.at_end(self.folder, module, self.setup, self.history)
         self._say_the_end(interrupted, test)
         history, signal = tuple(self.history), self.stop.signal if interrupted else 0
         return Result(self.folder.path, history, self.last, test, interrupted, self._resume_command, signal)

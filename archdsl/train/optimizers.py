@@ -89,15 +89,18 @@ def _longest(labels: Iterable[str], name: str) -> str:
     return max((label for label in labels if f"{name}.".startswith(f"{label}.")), key=len, default="")
 
 
-def make_optimizer(recipe: Recipe, module: nn.Module, path: str = "") -> torch.optim.Optimizer:
-    """The recipe's optimizer over the weights that are trained. Raises SpecError (E637) where there are none."""
+def make_optimizer(recipe: Recipe, module: nn.Module, path: str = "", *, fused: bool = True) -> torch.optim.Optimizer:
+    """The recipe's optimizer over the weights that are trained. Raises SpecError (E637) where there are none.
+
+    Without `fused` there is no one kernel for all weights, which those in pieces do not have.
+    """
     groups = parameter_groups(recipe, module)
     if not groups:
         raise SpecError([Diagnostic(NothingToTrain(), path=path)])
     part = recipe.optimizer
     arguments: dict[str, Any] = {name: getattr(part, name) for name in part.arguments()}
     if isinstance(part, FUSED):
-        arguments["fused"] = True
+        arguments["fused"] = fused
     optimizer = OPTIMIZERS[type(part)](groups, **arguments)
     if not recipe.compile:
         optimizer.step = _plain_step(optimizer)  # type: ignore[method-assign]

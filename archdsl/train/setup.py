@@ -25,6 +25,7 @@ from archdsl.train.data import Data, load_data
 from archdsl.train.evaluation import Evaluation, evaluate
 from archdsl.train.losses import loss_function, takes_class_numbers
 from archdsl.train.prepare import Preparation
+from archdsl.train.processes import ALONE, Processes
 from archdsl.train.run import RunInfo
 from archdsl.train.splits import statistics
 from archdsl.train.step import autocast
@@ -85,8 +86,8 @@ class Setup:
         """Whether a value of the monitored figure is better than another."""
         return best is None or (value < best if self.monitor == "loss" else value > best)
 
-    def evaluate(self, module: nn.Module, *, test: bool = False) -> Evaluation:
-        """The module's results on the validation split, or on the test split."""
+    def evaluate(self, module: nn.Module, *, test: bool = False, processes: Processes = ALONE) -> Evaluation:
+        """The module's results on the validation split, or on the test split, which `processes` share."""
         return evaluate(
             module,
             self.data.test if test else self.data.validation,
@@ -96,16 +97,20 @@ class Setup:
             batch=max(self.recipe.batch, min(EVALUATION_BATCH, EVALUATION_NUMEL // self.input.numel)),
             top5="top5" in self.figures,
             autocast=lambda: autocast(self.recipe, self.device),
+            processes=processes,
         )
 
 
-def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None) -> Setup:
+def set_up(
+    network: Trainable, recipe: Recipe, info: RunInfo | None = None, device: torch.device | None = None
+) -> Setup:
     """Load the recipe's data and check that network, data and loss suit each other, before anything is computed.
 
-    `info` is an earlier run's, whose normalisation is used again. Raises SpecError (E61x, E62x, E636, E641, E642).
+    `info` is an earlier run's, whose normalisation is used again; `device` goes before the recipe's. Raises
+    SpecError (E61x, E62x, E636, E641, E642).
     """
     with placed(recipe, network.path):
-        device = _device(recipe.device)
+        device = device or _device(recipe.device)
         data = load_data(recipe, network.input_shape)
         notes = [data.fit.note] if data.fit.note else []
         notes += check_output(recipe, network.output_shape, data)

@@ -61,7 +61,7 @@ class Stepper:
         self.channels_last = lies_channels_last(recipe, device)
         if self.channels_last:
             module.to(memory_format=torch.channels_last)
-        self.optimizer = make_optimizer(recipe, module, path)
+        self.optimizer = make_optimizer(recipe, module, path, fused=not processes.are_sharding)
         self.average = None if recipe.ema is None else _average(module, recipe.ema)
         self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None
         self.reductions = Reductions()
