@@ -45,7 +45,9 @@ def predict(
     network = network_of(spec, model, settings, input, run=weights)
     from archdsl import predict as classify
     from archdsl.torch import load_weights
+    from archdsl.train.predict import check_pictures
 
+    check_pictures([Path(image) for image in images])  # before weights are downloaded
     module = network.build()
     load_weights(module, weights)
     found = classify(module, images, top=top, classes=names, normalize=normalize)

@@ -85,7 +85,7 @@ def predict(
     network = network_of(module)
     _check(network)
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(image) for image in images]
-    _check_pictures(paths)
+    check_pictures(paths)
     inputs = _inputs(module, network, normalize)
     names = _names(network, inputs.classes if classes is None else classes, given=classes is not None)
     found = []
@@ -109,8 +109,8 @@ def _check(network: Network) -> None:
         raise _error(NotForPictures(network.name, str(input)), network.path)
 
 
-def _check_pictures(paths: Sequence[Path]) -> None:
-    """Refuse all that is no picture file before anything is computed."""
+def check_pictures(paths: Sequence[Path]) -> None:
+    """Refuse all that is no picture file before anything is computed. Raises SpecError (E732, E617)."""
     problems = [problem for path in paths if (problem := _problem(path))]
     if problems:
         raise SpecError([Diagnostic(problem) for problem in problems])
