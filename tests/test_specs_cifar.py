@@ -385,7 +385,8 @@ class Nine(nn.Module):
         x = functional.max_pool2d(self.widen1(self.prep(x)), 2)
         x = functional.max_pool2d(self.widen2(x + self.branch1(x)), 2)
         x = functional.max_pool2d(self.widen3(x), 2)
-        return self.classifier((x + self.branch3(x)).amax((2, 3))) * 0.125
+        scores: Tensor = self.classifier((x + self.branch3(x)).amax((2, 3))) * 0.125
+        return scores
 
 
 @pytest.mark.parametrize(
