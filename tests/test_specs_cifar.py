@@ -15,6 +15,7 @@ import archdsl
 from archdsl import zoo
 from archdsl.graph import layer_nodes
 from archdsl.network import Network
+from archdsl.torch import network_of
 
 
 @pytest.fixture(autouse=True)
@@ -417,6 +418,6 @@ def test_onnx_says_the_same(build: Callable[[], nn.Module], tmp_path: Path) -> N
     settle(module)
     archdsl.export_onnx(module, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    x = torch.randn(2, 3, 32, 32)
+    x = torch.randn(2, *network_of(module).input_shape)
     (found,) = session.run(None, {"input": x.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), module(x).detach(), rtol=1e-4, atol=1e-4)
