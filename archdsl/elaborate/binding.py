@@ -95,6 +95,21 @@ def tuples(value: Any) -> Any:
     return tuple(tuples(item) for item in value) if isinstance(value, list | tuple | range) else value
 
 
+def assign_fields(
+    what: str, cls: type[BaseModel], given: Sequence[Given], span: Span, *, complete: bool = True
+) -> dict[str, Given]:
+    """Each argument by the field of a typed class that it is for; only if `complete` may none be missing.
+
+    Raises:
+        Located: an argument that is unknown, repeated, missing or surplus.
+    """
+    names, required = _fields(cls)
+    if len(given) > 1 and _holds_tuple(cls) and all(one.name is None for one in given):
+        whole = Span(span.source, given[0].span.start, given[-1].span.end)
+        given = [Given(None, tuple(one.value for one in given), whole)]
+    return assign(what, names, required if complete else (), given, span)
+
+
 def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Model:
     """An instance of a typed class from the arguments of a call.
 
@@ -103,11 +118,7 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
     Raises:
         Located: an argument that is unknown, repeated, missing, surplus, of the wrong type or out of range.
     """
-    names, required = _fields(cls)
-    if len(given) > 1 and _holds_tuple(cls) and all(one.name is None for one in given):
-        whole = Span(span.source, given[0].span.start, given[-1].span.end)
-        given = [Given(None, tuple(one.value for one in given), whole)]
-    bound = assign(what, names, required, given, span)
+    bound = assign_fields(what, cls, given, span)
     try:
         return cls(**{name: tuples(one.value) for name, one in bound.items()})
     except ValidationError as error:

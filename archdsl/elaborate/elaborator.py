@@ -19,19 +19,18 @@ from archdsl.diagnostics.names import (
     BadArgument,
     DuplicateName,
     Misplaced,
-    UnknownLayer,
-    UnknownName,
     WrongReuse,
 )
 from archdsl.diagnostics.shapes import NotDivisible, ShapesDiffer
 from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, assign, make
-from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
+from archdsl.elaborate.calls import STATEMENTS, callee, no_input, no_such_part, no_tensor, require_place, reused_label
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, key_of_setting, renamed
 from archdsl.elaborate.expressions import Evaluator, describe, unpack
 from archdsl.elaborate.initialisation import for_layer, frozen_weights
-from archdsl.elaborate.names import Scope, check_label, suggestion
+from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
 from archdsl.graph import (
     AnyNode,
@@ -48,16 +47,12 @@ from archdsl.graph import (
     Use,
     walk,
 )
-from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
 from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
 from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
 from archdsl.syntax import tree
-
-#: Statements that are written like a layer.
-STATEMENTS = ("input", "use", "output", "reuse")
 
 
 @dataclass(slots=True)
@@ -170,9 +165,7 @@ class Elaborator:
             if len(self.diagnostics) < MAX_ERRORS:
                 self.diagnostics.append(Diagnostic(stop.problem, stop.span, stop.label))
         if self.input is None and not self.diagnostics:
-            problem = Misplaced("a model begins with `input(...)`")
-            helps = (Help("for example `input(3x224x224)`"),)
-            self.diagnostics.append(Diagnostic(problem, body.span, helps=helps))
+            self.report(no_input(body.span), place)
         return Group(
             name="", label="", input=self.input or start, output=self.x or start, span=body.span, body=nodes, block=name
         )
@@ -350,14 +343,12 @@ class Elaborator:
 
     def _require_tensor(self, span: Span) -> None:
         if not self.evaluator.has_tensor:
-            helps = (Help("a model begins with its input, for example `input(3x224x224)`"),)
-            raise Located(Misplaced("there is no tensor yet"), span, helps=helps)
+            raise no_tensor(span)
 
     # Statements that look like layers
 
     def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place) -> AnyNode | None:
-        if item.label is not None:
-            raise Located(Misplaced(f"`{form.name}` makes no module and takes no label"), item.label.span)
+        require_place(form, item, block=bool(place.chain), aux=place.aux)
         if form.name == "reuse":
             return self._reuse(form, place)
         given = self.arguments(form.arguments, place)
@@ -371,9 +362,7 @@ class Elaborator:
                 self.x = tap.shape
                 return Use(name=place.scope.path, label=None, input=before, output=tap.shape, span=form.span, tap=tap)
             case _:
-                if item.tap is not None:
-                    raise Located(Misplaced("`output` makes no tensor that could be kept"), item.tap.span)
-                self._output(form, given, place)
+                self._output(given, place)
                 return None
 
     def _input(self, form: tree.LayerCall, given: list[Given], place: Place, *, tapped: bool) -> AnyNode | None:
@@ -417,11 +406,7 @@ class Elaborator:
             raise Located(problem, given.span)
         return value.tap
 
-    def _output(self, form: tree.LayerCall, given: list[Given], place: Place) -> None:
-        if place.chain or place.aux:
-            raise Located(Misplaced("`output` stands in a model, not in a block or `aux`"), form.span)
-        if not given:
-            raise Located(Misplaced("`output` names the taps that the model returns too"), form.span)
+    def _output(self, given: list[Given], place: Place) -> None:
         for one in given:
             tap = self._tap(one, place)
             name = one.name or tap.name
@@ -437,15 +422,10 @@ class Elaborator:
         self.aux_names[name] = span
 
     def _reuse(self, form: tree.LayerCall, place: Place) -> AnyNode | None:
-        names = [one.value for one in form.arguments]
-        if len(names) != 1 or not isinstance(names[0], tree.Name | tree.Literal):
-            raise Located(Misplaced("`reuse(label)` takes the label of an earlier part of the same scope"), form.span)
-        name = names[0].name if isinstance(names[0], tree.Name) else str(names[0].value)
+        name = reused_label(form)
         found = place.made.get(name)
         if found is None:
-            meant = suggestion(name, place.made)
-            helps = (Help(f"did you mean `{meant}`?", names[0].span, meant),) if meant else ()
-            raise Located(UnknownName(name), names[0].span, label="no earlier part of this scope", helps=helps)
+            raise no_such_part(form, place.made)
         x = self._known()
         again = self._again(found, place, form)
         if again is None or self.x is None:
@@ -476,49 +456,11 @@ class Elaborator:
 
     def _call(self, form: tree.LayerCall, label: str | None, item: tree.Item, place: Place) -> AnyNode | None:
         """A layer or a block, by its name or by that of a parameter that holds one."""
-        try:
-            value = place.env.find(form.name)
-        except KeyError:
-            value = KindValue(form.name)
-        if value is UNKNOWN:
-            raise Unknown
-        if isinstance(value, str):
-            value = self._named_by_text(value, form, place)
-        if isinstance(value, BlockValue):
-            return self._block(value, form, label, item, place)
-        if not isinstance(value, KindValue):
-            if kind_named(form.name) is None:
-                problem: Problem = WrongType(f"`{form.name}`", "should be a layer or a block", describe(value))
-                meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
-                helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
-                raise Located(problem, form.name_span, helps=helps)
-            value = KindValue(form.name)
-        cls = kind_named(value.kind)
-        if cls is None:
-            raise self._unknown_layer(form, place)
-        self._require_tensor(form.span)
-        return self._layer(cls, form, label, item, place)
-
-    def _named_by_text(self, text: str, form: tree.LayerCall, place: Place) -> Any:
-        """The layer or block that a text names: `--set activation=relu` and Python's `activation="relu"`."""
-        if kind_named(form.name) is not None:
-            return text
-        try:
-            found = place.env.find(text)
-        except KeyError:
-            found = None
+        found = callee(form, place.env)
         if isinstance(found, BlockValue):
-            return found
-        return text if kind_named(text) is None else KindValue(text)
-
-    def _unknown_layer(self, form: tree.LayerCall, place: Place) -> Located:
-        blocks = {name for name in place.env.names() if isinstance(place.env.find(name), BlockValue)}
-        meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
-        if meant:
-            helps = (Help(f"did you mean `{meant}`?", form.name_span, meant),)
-        else:
-            helps = (Help("`archdsl layers` lists the layers"),)
-        return Located(UnknownLayer(form.name), form.name_span, helps=helps)
+            return self._block(found, form, label, item, place)
+        self._require_tensor(form.span)
+        return self._layer(found, form, label, item, place)
 
     def _layer(
         self, cls: type[Layer], form: tree.LayerCall, label: str | None, item: tree.Item, place: Place

@@ -127,6 +127,26 @@ TEXTS = frozenset({"same", "valid", "zeros", "reflect", "replicate", "circular",
 OF_LISTS = frozenset({"min", "max", "sum", "len", "zip", "enumerate"})
 
 
+def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -> Located:
+    """The error of a name that stands for nothing here, with what it may have been meant for."""
+    name = expression.name
+    meant = suggestion(name, [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"])
+    if meant:
+        helps = (Help(f"did you mean `{meant}`?", expression.span, meant),)
+    elif name in TEXTS:
+        helps = (Help("a text stands in quotes", expression.span, f'"{name}"'),)
+    else:
+        helps = (Help(f"a value gets its name with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
+    return Located(UnknownName(name), expression.span, helps=helps)
+
+
+def unknown_function(expression: tree.Call) -> Located:
+    """The error of a call in an expression that names no function."""
+    meant = suggestion(expression.name, FUNCTIONS)
+    helps = (Help(f"did you mean `{meant}`?", expression.name_span, meant),) if meant else ()
+    return Located(UnknownName(expression.name), expression.name_span, helps=helps)
+
+
 class Evaluator:
     """Evaluates expressions. `current` is the current tensor's shape, None while it is unknown."""
 
@@ -248,17 +268,7 @@ class Evaluator:
             return Construct(expression.name, span=expression.span)
         if kind_named(expression.name) is not None:
             return KindValue(expression.name)
-        raise Located(UnknownName(expression.name), expression.span, helps=self._helps(expression, env))
-
-    def _helps(self, expression: tree.Name, env: Environment) -> tuple[Help, ...]:
-        """What an unknown name may have been meant for."""
-        name = expression.name
-        meant = suggestion(name, [*WORDS, *sorted(env.names()), *(FIGURES if self.has_tensor else ()), "shape"])
-        if meant:
-            return (Help(f"did you mean `{meant}`?", expression.span, meant),)
-        if name in TEXTS:
-            return (Help("a text stands in quotes", expression.span, f'"{name}"'),)
-        return (Help(f"a value gets its name with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
+        raise unknown_name(expression, env, has_tensor=self.has_tensor)
 
     def _figure(self, expression: tree.Name) -> Any:
         if self.current is None:
@@ -369,9 +379,7 @@ class Evaluator:
         if expression.name not in FUNCTIONS:
             if constructs:
                 return self._construct(expression, env)
-            meant = suggestion(expression.name, FUNCTIONS)
-            helps = (Help(f"did you mean `{meant}`?", expression.name_span, meant),) if meant else ()
-            raise Located(UnknownName(expression.name), expression.name_span, helps=helps)
+            raise unknown_function(expression)
         args, kwargs = [], {}
         for argument in expression.arguments:
             value = self.evaluate(argument.value, env)

@@ -1,0 +1,123 @@
+"""What a call in a body means as far as its names tell: the layer type or block, and which argument is which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archdsl.diagnostics import Help
+from archdsl.diagnostics.names import Misplaced, UnknownLayer, UnknownName
+from archdsl.diagnostics.values import WrongType
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
+from archdsl.elaborate.errors import Located, Unknown
+from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.names import suggestion
+from archdsl.layers import all_kinds, kind_named
+from archdsl.layers.base import Layer
+from archdsl.source import Span
+from archdsl.syntax import tree
+
+#: Statements that are written like a layer.
+STATEMENTS = ("input", "use", "output", "reuse")
+
+
+def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
+    """The block or layer type that a call means, by its name or by that of a parameter that holds one.
+
+    Raises:
+        Located: there is none of that name, or the name stands for something else.
+        Unknown: the name's value was wrong, or is not known yet.
+    """
+    try:
+        value = env.find(form.name)
+    except KeyError:
+        value = KindValue(form.name)
+    if value is UNKNOWN:
+        raise Unknown
+    if isinstance(value, str):
+        value = _named_by_text(value, form, env)
+    if isinstance(value, BlockValue):
+        return value
+    if not isinstance(value, KindValue):
+        if kind_named(form.name) is None:
+            problem = WrongType(f"`{form.name}`", "should be a layer or a block", describe(value))
+            meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
+            helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
+            raise Located(problem, form.name_span, helps=helps)
+        value = KindValue(form.name)
+    cls = kind_named(value.kind)
+    if cls is None:
+        raise _unknown_layer(form, env)
+    return cls
+
+
+def _named_by_text(text: str, form: tree.LayerCall, env: Environment) -> object:
+    """The layer or block that a text names: `--set activation=relu` and Python's `activation="relu"`."""
+    if kind_named(form.name) is not None:
+        return text
+    try:
+        found = env.find(text)
+    except KeyError:
+        found = None
+    if isinstance(found, BlockValue):
+        return found
+    return text if kind_named(text) is None else KindValue(text)
+
+
+def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
+    blocks = {name for name in env.names() if isinstance(env.find(name), BlockValue)}
+    meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
+    if meant:
+        helps = (Help(f"did you mean `{meant}`?", form.name_span, meant),)
+    else:
+        helps = (Help("`archdsl layers` lists the layers"),)
+    return Located(UnknownLayer(form.name), form.name_span, helps=helps)
+
+
+def no_tensor(span: Span) -> Located:
+    """The error of a layer before the model's input."""
+    helps = (Help("a model begins with its input, for example `input(3x224x224)`"),)
+    return Located(Misplaced("there is no tensor yet"), span, helps=helps)
+
+
+def no_input(span: Span) -> Located:
+    """The error of a model without an input, whose body stands at the place."""
+    return Located(Misplaced("a model begins with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),))
+
+
+def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bool) -> None:
+    """Reject a statement whose place in the text is wrong: with a label, or an `output` outside the model's own body.
+
+    Raises:
+        Located: at the label, the tap or the statement.
+    """
+    if item.label is not None:
+        raise Located(Misplaced(f"`{form.name}` makes no module and takes no label"), item.label.span)
+    if form.name == "output":
+        if item.tap is not None:
+            raise Located(Misplaced("`output` makes no tensor that could be kept"), item.tap.span)
+        if block or aux:
+            raise Located(Misplaced("`output` stands in a model, not in a block or `aux`"), form.span)
+        if not form.arguments:
+            raise Located(Misplaced("`output` names the taps that the model returns too"), form.span)
+
+
+def reused_label(form: tree.LayerCall) -> str:
+    """The label that a `reuse(label)` names.
+
+    Raises:
+        Located: it has another form.
+    """
+    values = [one.value for one in form.arguments]
+    if len(values) == 1 and isinstance(values[0], tree.Name):
+        return values[0].name
+    if len(values) == 1 and isinstance(values[0], tree.Literal):
+        return str(values[0].value)
+    raise Located(Misplaced("`reuse(label)` takes the label of an earlier part of the same scope"), form.span)
+
+
+def no_such_part(form: tree.LayerCall, made: Iterable[str]) -> Located:
+    """The error of a `reuse` whose label no earlier part of the scope has; `made` has those there are."""
+    name, span = reused_label(form), form.arguments[0].value.span
+    meant = suggestion(name, made)
+    helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
+    return Located(UnknownName(name), span, label="no earlier part of this scope", helps=helps)
