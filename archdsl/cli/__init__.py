@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+from archdsl.cli.streams import give_up_on_lost_streams, prepare_streams
+
 __all__ = ["main", "run"]
 
 #: Exit codes: what was given is wrong; the command line itself is wrong (Typer's own); Ctrl-C.
@@ -23,15 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(100_000, 20, 20)
     # Pydantic would read the metadata of every installed package to look for plugins, for 10 ms.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     try:
-        return _run(arguments)
-    except BrokenPipeError:
-        # The reader has gone (`| head`). Python flushes once more at exit, and that must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WRONG
+        code = _run(arguments)
+    except BrokenPipeError:  # the reader has gone (`| head`)
+        code = WRONG
+    give_up_on_lost_streams()
+    return code
 
 
 def run() -> NoReturn:
@@ -41,7 +41,6 @@ def run() -> NoReturn:
         # Its libraries have threads and temporary files to put away.
         sys.exit(code)
     # Everything is written. Taking the interpreter apart would be a tenth of a short command's time.
-    sys.stderr.flush()
     os._exit(code)
 
 
@@ -67,7 +66,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         from archdsl.diagnostics import Diagnostic
         from archdsl.diagnostics.runtime import MissingPackage
 
-        print_errors([Diagnostic(MissingPackage("this command", str(error.name), extra))])
+        print_errors([Diagnostic(MissingPackage("this command", _package(error), extra))])
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -103,5 +102,10 @@ def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any
 def _extra(error: ModuleNotFoundError) -> str | None:
     """The extra of this package that brings a missing module."""
     extras = {"onnx": "onnx", "onnxruntime": "onnx"}
-    extras |= dict.fromkeys(("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "PIL"), "torch")
-    return extras.get((error.name or "").partition(".")[0])
+    torch = ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL")
+    extras |= dict.fromkeys(torch, "torch")
+    return extras.get(_package(error))
+
+
+def _package(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from archdsl.cli.options import Json
+from archdsl.cli.streams import print_json
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
@@ -33,10 +34,10 @@ def zoo(
     if show:
         print(gallery.spec_text(text), end="")
     elif one is not None and (task, year, max_params) == (None, None, None):
-        print(gallery.card_json(one) if form == "json" else gallery.card_text(one))
+        print_json(gallery.card_json(one)) if form == "json" else print(gallery.card_text(one))
     else:
         found = gallery.select(text, task, _years(year), _number(max_params))
-        print(gallery.as_json(found)) if form == "json" else gallery.draw_list(found)
+        print_json(gallery.as_json(found)) if form == "json" else gallery.draw_list(found)
 
 
 def _years(text: str | None) -> range | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli.report import ErrorFormat, print_errors, render
+from archdsl.cli.streams import print_json
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
@@ -32,7 +33,7 @@ def check(
     found = _without_repeats([error for errors, _ in results for error in errors])
     if format != "text":
         if text := render(found, format):
-            print(text)
+            print_json(text) if format == "json" else print(text)
     elif found:
         print_errors(found, file=sys.stdout)
     else:
@@ -92,10 +93,9 @@ def fmt(
     from archdsl.diagnostics import SpecError
 
     if list(paths) == ["-"]:
-        from archdsl.syntax.format import format_text
-
-        print(format_text(sys.stdin.read(), "<stdin>"), end="")
-        return
+        raise typer.Exit(1 if _format_stdin(check) else 0)
+    if "-" in paths:
+        raise typer.BadParameter("`-` stands alone: standard input goes to standard output", param_hint="PATH")
     changed = 0
     errors: list[Diagnostic] = []
     files = list(arch_files(paths))
@@ -109,6 +109,19 @@ def fmt(
     elif not changed:
         print(f"{_plural(len(files), 'file')} in form already")
     raise typer.Exit(1 if errors or (check and changed) else 0)
+
+
+def _format_stdin(check: bool) -> bool:
+    """Print what stdin holds in form, or with `check` nothing but whether it would change, which is returned."""
+    from archdsl.syntax.format import format_text
+
+    text = "" if sys.stdin is None else sys.stdin.read()
+    formatted = format_text(text, "<stdin>")
+    if not check:
+        print(formatted, end="")
+    elif text != formatted:
+        print("would reformat <stdin>")
+    return check and text != formatted
 
 
 def _format(file: str, check: bool) -> bool:

@@ -9,6 +9,7 @@ import typer
 
 from archdsl.cli.options import Input, Model, Settings, Spec
 from archdsl.cli.spec import network_and_file, network_of, source_of
+from archdsl.cli.streams import print_json
 
 
 def summary(
@@ -38,7 +39,7 @@ def summary(
             width = terminal_width()
             draw_summary(network, file=sys.stdout, width=width, depth=depth, columns=chosen, others=others)
         case "json":
-            print(forms.to_json(network))
+            print_json(forms.to_json(network))
         case "csv":
             print(forms.to_csv(network, depth))
         case "markdown":
@@ -69,7 +70,7 @@ def layers(
     from archdsl.cli import catalogue
 
     if format == "json":
-        print(catalogue.layers_json(kind))
+        print_json(catalogue.layers_json(kind))
     elif kind is None:
         catalogue.draw_layers()
     else:

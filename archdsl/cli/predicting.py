@@ -13,6 +13,7 @@ import typer
 
 from archdsl.cli.options import GivenWeights, Input, Json, Model, Settings, Spec
 from archdsl.cli.spec import network_of
+from archdsl.cli.streams import print_json
 
 if TYPE_CHECKING:
     from archdsl.train.predict import Prediction
@@ -52,7 +53,7 @@ def predict(
     load_weights(module, weights)
     found = classify(module, images, top=top, classes=names, normalize=normalize)
     if as_json or format == "json":
-        print(_json(images, found))
+        print_json(_json(images, found))
     else:
         _draw(images, found)
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from archdsl.cli.streams import print_json
+
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.")]
 
 
@@ -31,7 +33,7 @@ def compare(
 
     found = compare_runs([Path(run) for run in runs])
     if format == "json":
-        print(comparison_json(found))
+        print_json(comparison_json(found))
     else:
         draw_comparison(found, file=sys.stdout)
     if output is not None:

@@ -10,6 +10,7 @@ import typer
 
 from archdsl.cli.options import GivenWeights, Input, Model, Parameters, Settings, Spec, Weights
 from archdsl.cli.spec import network_of
+from archdsl.cli.streams import print_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,7 +98,7 @@ def eval(
     from archdsl.cli.evaluation import draw_evaluation, evaluation_json
 
     if format == "json":
-        print(evaluation_json(found))
+        print_json(evaluation_json(found))
     else:
         draw_evaluation(found)
 

@@ -1,5 +1,6 @@
 """The commands from outside: exit codes, help, what is printed where, what is imported."""
 
+import io
 import json
 import os
 import re
@@ -314,16 +315,28 @@ def test_the_front_end_stays_light(arguments: list[str]) -> None:
     assert not {*HEAVY, "rich"} & set(modules)
 
 
-def test_a_missing_extra_is_named() -> None:
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from archdsl.cli import main\n"
-        "sys.exit(main(['export', 'lenet', '-o', 'x.onnx']))"
-    )
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("torch", ["export", "lenet", "-o", "x.onnx"]),
+        ("torch", ["report", "x"]),
+        ("jinja2", ["report", "x"]),
+    ],
+)
+def test_a_missing_extra_is_named(package: str, arguments: list[str]) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None\nfrom archdsl.cli import main\nsys.exit(main({arguments}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert 'pip install "archdsl[torch]"' in done.stderr
+    assert f'the package {package}: pip install "archdsl[torch]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_fmt_of_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    for arguments, code, printed in (([], 0, "model m { relu }\n"), (["--check"], 1, "would reformat <stdin>\n")):
+        monkeypatch.setattr("sys.stdin", io.StringIO("model m{relu}"))
+        assert main(["fmt", *arguments, "-"]) == code
+        assert capsys.readouterr().out == printed
+    assert main(["fmt", "-", "specs/lenet.arch"]) == 2
 
 
 def test_a_reader_that_goes_is_no_error() -> None:

@@ -1,0 +1,74 @@
+"""Standard streams that can always be written to: where one is closed, and where it takes ASCII alone."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+import sys
+from unicodedata import normalize
+
+#: What is printed for the characters that a stream's encoding lacks.
+PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("─━–—−‐", "-"),
+        **dict.fromkeys("│┃", "|"),
+        **dict.fromkeys("┌┐└┘├┤┬┴┼", "+"),
+        **dict.fromkeys("‘’", "'"),
+        **dict.fromkeys("“”„", '"'),
+        **dict.fromkeys("·•", "."),
+        **{"…": "...", "→": "->", "←": "<-", "×": "x", "≤": "<=", "≥": ">=", "\N{REPLACEMENT CHARACTER}": "?"},
+    }
+)
+ERRORS = "archdsl.plain"
+
+
+def prepare_streams() -> None:
+    """Make standard output and error streams that no text can break."""
+    codecs.register_error(ERRORS, _plain)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere(descriptor))
+        if hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(errors=ERRORS)
+
+
+def _nowhere(descriptor: int) -> object:
+    """A stream in place of a closed one. It takes the descriptor too, which the next file opened would get."""
+    opened = os.open(os.devnull, os.O_WRONLY)
+    if opened != descriptor:
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    return open(descriptor, "w", encoding="utf-8")  # noqa: SIM115 (it lives as long as the process)
+
+
+def give_up_on_lost_streams() -> None:
+    """Send what a stream still holds to nowhere where it cannot be written: Python would try again at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """The error handler of the streams: ASCII that looks alike, letters without their accents, else an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain_character, error.object[error.start : error.end])), error.end
+
+
+def _plain_character(character: str) -> str:
+    similar = character.translate(PLAIN)
+    if not similar.isascii():
+        similar = normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return similar or character.encode("ascii", "backslashreplace").decode()
+
+
+def print_json(text: str) -> None:
+    """Print JSON as it is, or with escapes where the stream would change a character of a string."""
+    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
+    if encoding != "utf-8":
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    print(text)
