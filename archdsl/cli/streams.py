@@ -40,7 +40,7 @@ def _nowhere(descriptor: int) -> object:
     if opened != descriptor:
         os.dup2(opened, descriptor)
         os.close(opened)
-    return open(descriptor, "w", encoding="utf-8")  # noqa: SIM115 (it lives as long as the process)
+    return open(descriptor, "w", encoding="utf-8")
 
 
 def give_up_on_lost_streams() -> None:

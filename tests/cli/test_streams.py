@@ -50,7 +50,8 @@ def test_closed_streams(command: str, code: int) -> None:
 
 def test_a_closed_stream_is_no_file_that_is_opened_next(tmp_path: os.PathLike[str]) -> None:
     """With stdout closed, the file to be written would get its descriptor, and in it what is printed."""
-    done = subprocess.run(["bash", "-c", f"{ARCHDSL} new one >&- && cat one.arch"], cwd=tmp_path, capture_output=True)
+    command = ["bash", "-c", f"{ARCHDSL} new one >&- && cat one.arch"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.startswith(b"# one: ")
     assert b"wrote" not in done.stdout
 
