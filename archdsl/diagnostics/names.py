@@ -197,3 +197,20 @@ layers leave out. A value gets a name with `let`.
     right = "model m { input(3x8x8); let hidden = 8; conv(hidden, 3) }"
 
     name: str
+
+
+class NotALayer(Problem):
+    """A name that is called and holds no layer."""
+
+    code = "E213"
+    text = "`{name}` stands for {found} here, which is no layer or block"
+    explanation = """
+A parameter, a `let`, a loop or a tap hides the layer or block of the same name to the end of its body, so that
+`dropout(dropout)` would call a number. Give the value another name, such as `rate`. `input`, `use`, `output` and
+`reuse` are statements whatever is bound to their names.
+"""
+    wrong = "model m(dropout = 0.5) { input(64); dropout(dropout) }"
+    right = "model m(rate = 0.5) { input(64); dropout(rate) }"
+
+    name: str
+    found: str

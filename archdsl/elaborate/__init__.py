@@ -183,8 +183,9 @@ class _Run:
         except Located as error:
             elaborator.report(error, Place(Scope(), Environment()))
             raise SpecError(elaborator.diagnostics) from None
+        params = env.snapshot()
         root = elaborator.model(definition.body, env, self.model.name)
-        recipe = self._recipe(env)
+        recipe = self._recipe(params)
         if elaborator.diagnostics:
             raise SpecError(sorted(elaborator.diagnostics, key=_position))
         return Network(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archdsl.diagnostics import Help
-from archdsl.diagnostics.names import Misplaced, UnknownLayer, UnknownName
-from archdsl.diagnostics.values import WrongType
+from archdsl.diagnostics.names import Misplaced, NotALayer, UnknownLayer, UnknownName
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
 from archdsl.elaborate.errors import Located, Unknown
 from archdsl.elaborate.expressions import describe
@@ -34,26 +33,19 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
     if value is UNKNOWN:
         raise Unknown
     if isinstance(value, str):
-        value = _named_by_text(value, form, env)
+        value = _named_by_text(value, env)
     if isinstance(value, BlockValue):
         return value
     if not isinstance(value, KindValue):
-        if kind_named(form.name) is None:
-            problem = WrongType(f"`{form.name}`", "should be a layer or a block", describe(value))
-            meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
-            helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
-            raise Located(problem, form.name_span, helps=helps)
-        value = KindValue(form.name)
+        raise _not_a_layer(form, value)
     cls = kind_named(value.kind)
     if cls is None:
         raise _unknown_layer(form, env)
     return cls
 
 
-def _named_by_text(text: str, form: tree.LayerCall, env: Environment) -> object:
+def _named_by_text(text: str, env: Environment) -> object:
     """The layer or block that a text names: `--set activation=relu` and Python's `activation="relu"`."""
-    if kind_named(form.name) is not None:
-        return text
     try:
         found = env.find(text)
     except KeyError:
@@ -61,6 +53,16 @@ def _named_by_text(text: str, form: tree.LayerCall, env: Environment) -> object:
     if isinstance(found, BlockValue):
         return found
     return text if kind_named(text) is None else KindValue(text)
+
+
+def _not_a_layer(form: tree.LayerCall, value: object) -> Located:
+    meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
+    helps: tuple[Help, ...] = ()
+    if meant:
+        helps = (Help(f"did you mean `{meant}`?"),)
+    elif kind_named(form.name) is not None:
+        helps = (Help(f"it hides the layer `{form.name}`: give the value another name"),)
+    return Located(NotALayer(form.name, describe(value)), form.name_span, helps=helps)
 
 
 def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:

@@ -54,6 +54,9 @@ from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
 from archdsl.syntax import tree
 
+#: Among the labels of a scope: one that is not known after a mistake.
+ANY_LABEL = ""
+
 
 @dataclass(slots=True)
 class Place:
@@ -64,7 +67,7 @@ class Place:
     chain: tuple[Frame, ...] = ()
     aux: bool = False
     blocks: tuple[tree.BlockDef, ...] = ()
-    made: dict[str, Reusable] = field(default_factory=dict)
+    made: dict[str, Reusable | None] = field(default_factory=dict)
 
     def inside(self, scope: Scope) -> Place:
         """The same place in an inner scope."""
@@ -77,7 +80,7 @@ class Place:
 
 @dataclass(slots=True)
 class Reusable:
-    """A labelled item that `reuse` can run again."""
+    """A labelled item that `reuse` can run again, with the names as they were before it."""
 
     item: tree.Item
     env: Environment
@@ -217,13 +220,13 @@ class Elaborator:
                     assert_never(statement)
 
     def let(self, statement: tree.Let, place: Place) -> None:
-        """Bind names; those whose value is wrong are silent afterwards. `let n = n + 1` reads the n before."""
+        """Bind names, again where the block has them; those whose value is wrong are silent afterwards."""
         before = self.x
         bound: Mapping[str, Any] = {one.name: UNKNOWN for one in tree.names_of(statement.targets)}
         with self.reporting(place):
             value = self.evaluator.evaluate(statement.value, place.env)
             bound = unpack(statement.targets, value, statement.value.span)
-        place.env.values |= bound
+        place.env.bind(bound)
         self.x = before
 
     def setting(self, statement: tree.Setting, place: Place) -> None:
@@ -242,9 +245,12 @@ class Elaborator:
 
     def loop(self, statement: tree.For, place: Place) -> Iterator[tuple[tree.Item, Place]]:
         """The items of a loop's body, once for each value."""
-        values: Any = ()
+        values: Any = None
         with self.reporting(place):
             values = self.evaluator.values(statement.values, place.env)
+        if values is None:
+            self.skipped(statement.body, place)
+            return
         with self.nested(statement.span):
             for value in values:
                 self.evaluator.step(statement.span)
@@ -253,15 +259,19 @@ class Elaborator:
                     inner.env.values |= unpack(statement.targets, value, statement.values.span)
                 except Located as error:
                     self.failed(error, place)
+                    self.skipped(statement.body, place)
                     return
                 yield from self.body_items(statement.body, inner)
 
     def condition(self, statement: tree.If, place: Place) -> Iterator[tuple[tree.Item, Place]]:
         """The items of the branch that is taken."""
-        chosen: tree.Body | tree.If | None = None
+        test: Any = None
         with self.reporting(place):
             test = self.evaluator.boolean(statement.test, place.env, "the condition")
-            chosen = statement.body if test else statement.otherwise
+        if test is None:
+            self.skipped([statement.body, statement.otherwise], place)
+            return
+        chosen = statement.body if test else statement.otherwise
         with self.nested(statement.span):
             if isinstance(chosen, tree.If):
                 yield from self.condition(chosen, place)
@@ -284,6 +294,7 @@ class Elaborator:
             node = self._form(item, place)
         except (Located, Unknown) as error:
             self.failed(error, place)
+            self.skipped(item, place)
         if item.tap is not None:
             node = self._keep(item.tap, node, place)
         return node
@@ -291,6 +302,7 @@ class Elaborator:
     def _form(self, item: tree.Item, place: Place) -> AnyNode | None:
         form = item.form
         label = None if item.label is None else self.label(item.label, place)
+        before = place.env if label is None else place.env.snapshot()
         if isinstance(form, tree.LayerCall):
             if form.name in STATEMENTS:
                 return self._statement(form, item, place)
@@ -301,9 +313,22 @@ class Elaborator:
             if label is not None:
                 inner = place.inside(Scope(place.scope.full(place.scope.take(label, item.span))))
             node = self._combinator(form, label, inner)
-        if label is not None and node is not None:
-            place.made[label] = Reusable(item, place.env, node, self.settings)
+        if label is not None:
+            place.made[label] = None if node is None else Reusable(item, before, node, self.settings)
         return node
+
+    def skipped(self, node: object, place: Place) -> None:
+        """Make unknown what a part that a mistake kept from running would have bound, so that it is not missed."""
+        for inner in tree.nodes(node):
+            match inner:
+                case tree.Let():
+                    known = (one.name for one in tree.names_of(inner.targets) if place.env.holder(one.name))
+                    place.env.bind(dict.fromkeys(known, UNKNOWN))
+                case tree.TapTarget():
+                    (place.env.holder(inner.name) or place.env.function).values[inner.name] = UNKNOWN
+                case tree.Label():
+                    fixed = all(isinstance(part, str) for part in inner.parts)
+                    place.made.setdefault("".join(map(str, inner.parts)) if fixed else ANY_LABEL, None)
 
     def label(self, label: tree.Label, place: Place) -> str:
         """A label's text, its expressions evaluated."""
@@ -318,8 +343,8 @@ class Elaborator:
         return name
 
     def _keep(self, target: tree.TapTarget, node: AnyNode | None, place: Place) -> AnyNode | None:
-        """Keep the current tensor under a name (`-> d1`, `-> skip[i]`)."""
-        values = place.env.function.values
+        """Keep the current tensor under a name (`-> d1`, `-> skip[i]`), as long as its block or model lasts."""
+        values = (place.env.holder(target.name) or place.env.function).values
         index: Any = None
         shape = self.x
         with self.reporting(place):
@@ -425,6 +450,8 @@ class Elaborator:
         name = reused_label(form)
         found = place.made.get(name)
         if found is None:
+            if name in place.made or ANY_LABEL in place.made:
+                raise Unknown
             raise no_such_part(form, place.made)
         x = self._known()
         again = self._again(found, place, form)
@@ -437,7 +464,8 @@ class Elaborator:
 
     def _again(self, found: Reusable, place: Place, form: tree.LayerCall) -> AnyNode | None:
         item = replace(found.item, tap=None)
-        fresh = Place(Scope(place.scope.path), found.env, place.chain, place.aux, place.blocks)
+        # A copy again, since the item may bind names anew each time.
+        fresh = Place(Scope(place.scope.path), found.env.snapshot(), place.chain, place.aux, place.blocks)
         before, self.settings = self.settings, found.settings
         try:
             return self._form(item, fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,28 @@ class Environment:
         inner = Environment(self)
         inner.function = self.function
         return inner
+
+    def snapshot(self) -> Environment:
+        """The same names with the values they have now, whatever is bound later; those of the file are shared."""
+        if self.parent is None or self.function is self:
+            return Environment(self.parent, dict(self.values))
+        copy = self.parent.snapshot().child()
+        copy.values |= self.values
+        return copy
+
+    def holder(self, name: str) -> Environment | None:
+        """The innermost body of the same block that has a name; names of the file are not the block's."""
+        environment: Environment | None = self
+        while environment is not None:
+            if name in environment.values:
+                return environment
+            environment = None if environment is self.function else environment.parent
+        return None
+
+    def bind(self, values: Mapping[str, Any]) -> None:
+        """Bind names again in the body of this block that has them, new ones in this body."""
+        for name, value in values.items():
+            (self.holder(name) or self).values[name] = value
 
     def find(self, name: str) -> Any:
         """What a name stands for; raises KeyError."""

@@ -177,20 +177,9 @@ def _for_all(recipe: _Definition) -> str:
     return re.sub(r"^train\b[^{]*", "train ", recipe.text)
 
 
-def _nodes(node: object) -> Iterator[Record]:
-    """The nodes of a tree, itself first."""
-    if isinstance(node, list | tuple):
-        for item in node:
-            yield from _nodes(item)
-    elif isinstance(node, Record):
-        yield node
-        for value in vars(node).values():
-            yield from _nodes(value)
-
-
 def _bound(item: tree.TopLevel) -> Iterator[str]:
     """The names that a definition gives values to inside itself."""
-    for node in _nodes(item):
+    for node in tree.nodes(item):
         match node:
             case tree.Param() | tree.TapTarget():
                 yield node.name
@@ -202,8 +191,8 @@ def _bound(item: tree.TopLevel) -> Iterator[str]:
 
 def _used(item: tree.TopLevel) -> Iterator[tuple[str, Span]]:
     """Every name that stands for a value, block or model, with its place; names that are given are not among them."""
-    given = {id(one) for node in _nodes(item) for one in _given(node)}
-    for node in _nodes(item):
+    given = {id(one) for node in tree.nodes(item) for one in _given(node)}
+    for node in tree.nodes(item):
         match node:
             case tree.LayerCall() | tree.Call():
                 yield node.name, node.name_span

@@ -5,7 +5,7 @@ Nodes are compared by identity; `archdsl show --stage tree` prints them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from archdsl.record import Record
 from archdsl.source import Source, Span
@@ -344,3 +344,15 @@ class File(Record):
     source: Source
     items: list[TopLevel]
     comments: list[Span]
+
+
+def nodes(node: object) -> Iterator[Record]:
+    """The nodes of a tree or of a list of trees in the order of the fields, itself first, however deep they are."""
+    waiting = [node]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, list | tuple):
+            waiting += reversed(inner)
+        elif isinstance(inner, Record):
+            yield inner
+            waiting += reversed(vars(inner).values())
