@@ -14,8 +14,16 @@ MAX_NESTING = 100
 MAX_LAYERS = 20_000
 #: Statements and expressions evaluated for one model.
 MAX_STEPS = 300_000
+#: Those evaluated after the first mistake, to find others: a loop repeats its mistakes.
+MAX_STEPS_AFTER_ERROR = 20_000
 #: Values of one loop, range, list or text.
 MAX_LENGTH = 10_000
+#: Values inside one value, in lists inside each other; eight characters of a string count as one.
+MAX_ELEMENTS = 100_000
+#: Models that are variants of each other, from a variant to the model with the body.
+MAX_VARIANTS = 100
+#: Characters of one label: every layer's name has the labels of all scopes around it.
+MAX_LABEL = 100
 #: The magnitude of an integer.
 MAX_INTEGER = 2**63 - 1
 #: Elements of one tensor.

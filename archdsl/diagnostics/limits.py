@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.diagnostics.problem import Problem
-from archdsl.limits import MAX_LENGTH
+from archdsl.limits import MAX_ELEMENTS, MAX_LENGTH
 
 
 class TooDeep(Problem):
@@ -66,6 +66,21 @@ Loops, ranges, lists and texts have at most {MAX_LENGTH:,} elements.
     what: str
     length: int
     units: str
+    limit: int
+
+
+class TooManyElements(Problem):
+    """A value with too many values inside."""
+
+    code = "E508"
+    text = "the value would hold more than {limit:,} values, those of lists inside lists counted"
+    explanation = f"""
+A list has at most {MAX_LENGTH:,} elements, and a list of lists at most {MAX_ELEMENTS:,} in all; one that occurs
+several times counts each time. Eight characters of a string count as one element.
+"""
+    wrong = "let a = [0] * 10000\nlet b = [a] * 10000\nmodel m { input(3); relu }"
+    right = "let a = [0] * 100\nlet b = [a] * 100\nmodel m { input(3); relu }"
+
     limit: int
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.files import NoModel, UnknownModel
-from archdsl.diagnostics.limits import Recursive
+from archdsl.diagnostics.limits import Recursive, TooDeep
 from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.elaborator import Elaborator, Place
@@ -19,6 +19,7 @@ from archdsl.elaborate.environment import BlockValue, Environment, KindValue, Mo
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
 from archdsl.elaborate.names import Scope, suggestion
+from archdsl.limits import MAX_ERRORS, MAX_VARIANTS
 from archdsl.network import Network
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
@@ -83,23 +84,31 @@ def _chain(model: ModelValue, module: Module) -> list[ModelValue]:
             raise Located(UnknownName(definition.base.name), span, label="no model of that name", helps=helps)
         if base in chain:
             raise Located(Recursive(base.name, ""), definition.base.name_span)
+        if len(chain) == MAX_VARIANTS:
+            raise Located(TooDeep("variants of variants", MAX_VARIANTS), chain[0].definition.span)
         chain.append(base)
     return chain
 
 
-def _params(chain: Sequence[ModelValue]) -> list[tree.Param]:
-    """What can be given to the first model of a chain: its own parameters, then those it leaves open in its base."""
-    own, base = chain[0].definition, chain[1:]
-    if not isinstance(own, tree.VariantDef):
-        return own.params
-    arguments = own.base.arguments
-    positions = min(sum(one.name is None for one in arguments), len(base[0].definition.params))
-    still_open = _params(base)[positions:]
-    for argument in arguments:
-        given = next((param for param in still_open if param.name == argument.name), None)
-        if given is not None:
-            still_open.remove(given)
-    return [*own.params, *still_open]
+def _params(chain: Sequence[ModelValue]) -> list[list[tree.Param]]:
+    """What can be given to each model of a chain: its own parameters, then those it leaves open in its base."""
+    found: list[list[tree.Param]] = []
+    for i, model in enumerate(reversed(chain)):
+        own = model.definition
+        still_open: list[tree.Param] = []
+        if isinstance(own, tree.VariantDef):
+            still_open = _left_open(found[-1], own.base.arguments, chain[len(chain) - i].definition)
+        found.append([*own.params, *still_open])
+    return found[::-1]
+
+
+def _left_open(
+    params: Sequence[tree.Param], arguments: Sequence[tree.Argument], base: tree.ModelDef | tree.VariantDef
+) -> list[tree.Param]:
+    """The parameters of a model that the arguments of its variant leave open; positions are for its own."""
+    positions = min(sum(one.name is None for one in arguments), len(base.params))
+    given = {one.name for one in arguments}
+    return [param for param in params[positions:] if param.name not in given]
 
 
 def _open_params(model: ModelValue, module: Module) -> list[str]:
@@ -108,7 +117,7 @@ def _open_params(model: ModelValue, module: Module) -> list[str]:
         chain = _chain(model, module)
     except Located:
         return []
-    return [param.name for param in _params(chain) if param.default is None]
+    return [param.name for param in _params(chain)[0] if param.default is None]
 
 
 @contextmanager
@@ -203,12 +212,13 @@ class _Run:
         chain = _chain(self.model, self.module)
         self._refuse_unknown_settings(chain)
         given: list[Given] = []
+        params = _params(chain)
         for i, model in enumerate(chain):
             definition = model.definition
             names = [param.name for param in definition.params]
             what = f"model `{model.name}`"
-            handed_on = [param.name for param in _params(chain[i:]) if param.name not in names]
-            _refuse_closed(what, given, chain[i:])
+            handed_on = [param.name for param in params[i] if param.name not in names]
+            _refuse_closed(what, given, chain[i:], params[i:])
             bound = assign(what, names, [], given, definition.name.span, extra=handed_on)
             own = {name: one for name, one in bound.items() if name in names}
             own |= {
@@ -260,9 +270,14 @@ class _Run:
         return not block.models or self.model.name in [name.name for name in block.models]
 
 
-def _refuse_closed(what: str, given: Sequence[Given], chain: Sequence[ModelValue]) -> None:
-    """Refuse an argument for the first model of a chain that it, or a variant it is based on, gives itself."""
-    takes = [{param.name for param in _params(chain[i:])} for i in range(len(chain))]
+def _refuse_closed(
+    what: str, given: Sequence[Given], chain: Sequence[ModelValue], params: Sequence[Sequence[tree.Param]]
+) -> None:
+    """Refuse an argument for the first model of a chain that it, or a variant it is based on, gives itself.
+
+    `params` are those that can be given to each of them.
+    """
+    takes = [{param.name for param in still_open} for still_open in params] if given else []
     for one in given:
         if one.name is None or one.name in takes[0] or not any(one.name in names for names in takes):
             continue
@@ -313,7 +328,7 @@ def check_source(source: Source, path: Path | None = None) -> tuple[list[Diagnos
         module = load_module(source, path)
     except SpecError as error:
         return list(error.diagnostics), 0
-    found: list[Diagnostic] = []
+    found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     names = models_in(module)
     for name in names:
         try:
@@ -321,6 +336,8 @@ def check_source(source: Source, path: Path | None = None) -> tuple[list[Diagnos
             if network.recipe is not None:
                 Recipe.from_entries(network.recipe)
         except SpecError as error:
-            known = {(one.span, one.problem) for one in found}
-            found += [one for one in error.diagnostics if (one.span, one.problem) not in known]
-    return sorted(found, key=_position), len(names)
+            for one in error.diagnostics:
+                found.setdefault((one.span, one.problem), one)
+        if len(found) >= MAX_ERRORS:
+            break
+    return sorted(found.values(), key=_position)[:MAX_ERRORS], len(names)

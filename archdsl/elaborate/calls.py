@@ -66,12 +66,13 @@ def _not_a_layer(form: tree.LayerCall, value: object) -> Located:
 
 
 def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
-    blocks = {name for name in env.names() if isinstance(env.find(name), BlockValue)}
-    meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
-    if meant:
-        helps = (Help(f"did you mean `{meant}`?", form.name_span, meant),)
-    else:
-        helps = (Help("`archdsl layers` lists the layers"),)
+    def helps() -> tuple[Help, ...]:
+        blocks = {name for name in env.names() if isinstance(env.find(name), BlockValue)}
+        meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
+        if meant:
+            return (Help(f"did you mean `{meant}`?", form.name_span, meant),)
+        return (Help("`archdsl layers` lists the layers"),)
+
     return Located(UnknownLayer(form.name), form.name_span, helps=helps)
 
 

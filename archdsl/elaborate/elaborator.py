@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Refused
-from archdsl.diagnostics.limits import Recursive, TensorTooLarge, TooDeep, TooManyLayers
+from archdsl.diagnostics.limits import Recursive, TensorTooLarge, TooDeep, TooManyLayers, TooManySteps
 from archdsl.diagnostics.names import (
     BadArgument,
     DuplicateName,
@@ -121,10 +121,11 @@ class Elaborator:
 
     def report(self, error: Located, place: Place) -> None:
         """Keep a problem with the chain of calls that led there; the same one at the same place only once."""
-        diagnostic = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, place.chain)
         same = (one.span == error.span and one.problem == error.problem for one in self.diagnostics)
         if not any(same):
-            self.diagnostics.append(diagnostic)
+            found = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, place.chain)
+            self.diagnostics.append(found)
+            self.evaluator.after_error()
         if len(self.diagnostics) >= MAX_ERRORS:
             raise Stop(error.problem, error.span)
 
@@ -165,7 +166,8 @@ class Elaborator:
         try:
             nodes = self.sequence(body, place)
         except Stop as stop:
-            if len(self.diagnostics) < MAX_ERRORS:
+            enough = isinstance(stop.problem, TooManySteps) and self.diagnostics
+            if not enough and len(self.diagnostics) < MAX_ERRORS:
                 self.diagnostics.append(Diagnostic(stop.problem, stop.span, stop.label))
         if self.input is None and not self.diagnostics:
             self.report(no_input(body.span), place)
@@ -237,6 +239,7 @@ class Elaborator:
                 place.env.values.setdefault(statement.name, UNKNOWN)
             require_setting(statement)
             value = self.evaluator.evaluate(statement.value, place.env, constructs=statement.name == "init")
+            self.evaluator.weigh(value, statement.value.span)
             key = key_of_setting(statement, value, self.settings)
             if key not in self.known_settings:
                 self.known_settings[key] = self.settings.changed(statement, value)
@@ -349,8 +352,9 @@ class Elaborator:
         shape = self.x
         with self.reporting(place):
             index = None if target.index is None else self.evaluator.evaluate(target.index, place.env)
-            if isinstance(index, list | dict):
-                raise Located(WrongType("the index of a tap", "is a number or a text", describe(index)), target.span)
+            if target.index is not None and not _is_index(index):
+                wrong, index = index, UNKNOWN
+                raise Located(WrongType("the index of a tap", "is a number or a text", describe(wrong)), target.span)
         self.x = shape
         kept: object = UNKNOWN
         if shape is not None and node is not None:
@@ -363,6 +367,7 @@ class Elaborator:
             values[target.name] = kept
         else:
             family = values.get(target.name)
+            self.evaluator.count(len(family) if isinstance(family, dict) else 0, target.span)
             values[target.name] = {**(family if isinstance(family, dict) else {}), index: kept}
         return node
 
@@ -479,6 +484,7 @@ class Elaborator:
         given = []
         for one in arguments:
             value = self.evaluator.evaluate(one.value, place.env, constructs=one.name == "init")
+            self.evaluator.weigh(value, one.span)
             given.append(Given(one.name, value, one.value.span if one.name is None else one.span))
         return given
 
@@ -640,7 +646,9 @@ class Elaborator:
                 env.values[param.name] = bound[param.name].value
             elif param.default is not None:
                 constructs = param.name == "init"
-                env.values[param.name] = self.evaluator.evaluate(param.default, env, constructs=constructs)
+                value = self.evaluator.evaluate(param.default, env, constructs=constructs)
+                self.evaluator.weigh(value, param.span)
+                env.values[param.name] = value
         return env
 
     # Combinators
@@ -873,6 +881,11 @@ def _refuse_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
         if name == "eps" and isinstance(one.value, int) and one.value > 1:
             expected = "comes first here, since the number of channels is inferred"
             raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
+
+
+def _is_index(value: object) -> bool:
+    """Whether a tap of a family can have the index."""
+    return isinstance(value, int | float | str) and not isinstance(value, bool)
 
 
 def _last_span(group: Group) -> Span | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from archdsl.diagnostics import Help, Note, Problem
 from archdsl.source import Span
 
 
 class Located(Exception):
-    """A problem with its place; whoever catches it knows the chain of calls and reports it."""
+    """A problem with its place; whoever catches it knows the chain of calls and reports it.
+
+    `helps` may be a function that works them out: the same problem may be met many times, and is reported once.
+    """
 
     def __init__(
         self,
@@ -16,14 +21,25 @@ class Located(Exception):
         *,
         label: str = "",
         notes: tuple[Note, ...] = (),
-        helps: tuple[Help, ...] = (),
+        helps: tuple[Help, ...] | Callable[[], tuple[Help, ...]] = (),
     ) -> None:
         super().__init__(str(problem))
         self.problem = problem
         self.span = span
         self.label = label
         self.notes = notes
-        self.helps = helps
+        self._helps = helps
+
+    @property
+    def helps(self) -> tuple[Help, ...]:
+        """What to do about it."""
+        if callable(self._helps):
+            self._helps = self._helps()
+        return self._helps
+
+    @helps.setter
+    def helps(self, helps: tuple[Help, ...]) -> None:
+        self._helps = helps
 
 
 class Unknown(Exception):

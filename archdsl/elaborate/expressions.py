@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeGuard, assert_never
 
 from archdsl.diagnostics import Help, Note, Problem
@@ -14,8 +15,9 @@ from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, 
 from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.names import suggestion
+from archdsl.elaborate.sizes import elements, iterated
 from archdsl.layers import kind_named
-from archdsl.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS
+from archdsl.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
 from archdsl.shapes import Shape
 from archdsl.source import Span
 from archdsl.syntax import tree
@@ -55,17 +57,32 @@ def describe(value: object) -> str:
     from archdsl.values import spec_text
 
     match value:
-        case None | bool() | int() | float() | str():
+        case str():
+            text = spec_text(value[:60])
+        case None | bool() | int() | float():
             text = spec_text(value)
         case range():
             return f"the range {value.start}..{value.stop - 1}"
         case list() | tuple() | dict():
-            text = spec_text(value)
+            text = spec_text(value) if _is_short(value) else ""
             name = {list: "the list", tuple: "the tuple", dict: "the dictionary"}[type(value)]
-            return f"{name} {text}" if len(text) <= 40 else f"{name} of {len(value)}"
+            return f"{name} {text}" if text and len(text) <= 40 else f"{name} of {len(value)}"
+        case Construct():
+            return f"`{value.name}`"
         case _:
             return f"the {value}"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_short(value: object) -> bool:
+    """Whether a value is worth writing out: few values inside, and short ones."""
+    left, waiting = 40, [value]
+    while waiting and left > 0:
+        one = waiting.pop()
+        left -= len(one) if isinstance(one, list | tuple | dict | str) else 1
+        if left > 0 and isinstance(one, list | tuple | dict):
+            waiting += one.values() if isinstance(one, dict) else one
+    return left > 0
 
 
 def is_number(value: object) -> bool:
@@ -119,6 +136,10 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "zip": _zip,
     "enumerate": _enumerate,
 }
+#: What goes through both of its operands.
+COMPARISONS = frozenset({"==", "!=", "in", "not in"})
+#: Elements of a list that count as one step where they are not evaluated one by one.
+ELEMENTS_A_STEP = 8
 #: Words for values.
 WORDS = ("true", "false", "none")
 #: Texts that arguments take, often written without their quotes.
@@ -130,13 +151,15 @@ OF_LISTS = frozenset({"min", "max", "sum", "len", "zip", "enumerate"})
 def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -> Located:
     """The error of a name that stands for nothing here, with what it may have been meant for."""
     name = expression.name
-    meant = suggestion(name, [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"])
-    if meant:
-        helps = (Help(f"did you mean `{meant}`?", expression.span, meant),)
-    elif name in TEXTS:
-        helps = (Help("a text stands in quotes", expression.span, f'"{name}"'),)
-    else:
-        helps = (Help(f"a value gets its name with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
+
+    def helps() -> tuple[Help, ...]:
+        meant = suggestion(name, [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"])
+        if meant:
+            return (Help(f"did you mean `{meant}`?", expression.span, meant),)
+        if name in TEXTS:
+            return (Help("a text stands in quotes", expression.span, f'"{name}"'),)
+        return (Help(f"a value gets its name with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
+
     return Located(UnknownName(name), expression.span, helps=helps)
 
 
@@ -154,19 +177,33 @@ class Evaluator:
         self.current: Shape | None = None
         self.has_tensor = False
         self.steps = 0
+        self.most = MAX_STEPS
         self.depth = 0
 
     def step(self, span: Span) -> None:
         """Count one step of the expansion against the bound."""
         self.steps += 1
-        if self.steps > MAX_STEPS:
+        if self.steps > self.most:
             raise Stop(TooManySteps(MAX_STEPS), span)
 
-    def made(self, value: Any, span: Span) -> Any:
-        """Count a list or text made at once as steps too, so that they bound the memory: 8 elements for one."""
-        if isinstance(value, list | tuple | str):
-            self.steps += len(value) // 8
+    def after_error(self) -> None:
+        """Leave few steps to find further mistakes."""
+        self.most = min(self.most, self.steps + MAX_STEPS_AFTER_ERROR)
+
+    def count(self, elements: int, span: Span) -> None:
+        """Count what is done to many values at once as steps too: 8 elements for one."""
+        if elements >= ELEMENTS_A_STEP:
+            self.steps += elements // ELEMENTS_A_STEP
             self.step(span)
+
+    def weigh(self, value: Any, span: Span) -> None:
+        """Count the values inside a value that is made, compared, or kept as an argument; an error if it is too large."""
+        if isinstance(value, list | tuple | dict | str | Construct):
+            self.count(elements(value, span), span)
+
+    def made(self, value: Any, span: Span) -> Any:
+        """A value that was made, with all that is in it counted: steps bound the memory too."""
+        self.weigh(value, span)
         return value
 
     def evaluate(self, expression: tree.Expr, env: Environment, *, constructs: bool = False) -> Any:
@@ -216,11 +253,11 @@ class Evaluator:
             case tree.Name():
                 return self._name(expression, env, constructs)
             case tree.TupleDisplay():
-                return tuple([value_of(item) for item in expression.items])
+                return self.made(tuple([value_of(item) for item in expression.items]), expression.span)
             case tree.ListDisplay():
-                return [value_of(item) for item in expression.items]
+                return self.made([value_of(item) for item in expression.items], expression.span)
             case tree.DictDisplay():
-                return {pair.key: value_of(pair.value) for pair in expression.pairs}
+                return self.made({pair.key: value_of(pair.value) for pair in expression.pairs}, expression.span)
             case tree.Comprehension():
                 return self._comprehension(expression, env, constructs)
             case tree.Unary():
@@ -251,7 +288,7 @@ class Evaluator:
             inner.values |= unpack(expression.targets, value, expression.values.span)
             if expression.test is None or self.boolean(expression.test, inner, "the condition"):
                 found.append(self.evaluate(expression.element, inner, constructs=constructs))
-        return found
+        return self.made(found, expression.span)
 
     def _name(self, expression: tree.Name, env: Environment, constructs: bool) -> Any:
         try:
@@ -297,6 +334,9 @@ class Evaluator:
 
     def _binary(self, expression: tree.Binary, left: Any, right: Any) -> Any:
         op = expression.op
+        if op in COMPARISONS:
+            self.weigh(left, expression.span)
+            self.weigh(right, expression.span)
         if op == "==":
             return bool(left == right)
         if op == "!=":
@@ -306,6 +346,10 @@ class Evaluator:
                 isinstance(right, str) and not isinstance(left, str)
             ):
                 raise _wrong_type(expression.right.span, "the right side of `in`", "must be a list", right)
+            if isinstance(right, dict):
+                return _is_key(left, right) == (op == "in")
+            if isinstance(right, range) and not isinstance(left, int):
+                self.count(len(right), expression.span)
             return (left in right) == (op == "in")
         if op in ORDER:
             if (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
@@ -345,11 +389,8 @@ class Evaluator:
 
     def _index(self, expression: tree.Index, value: Any, index: Any) -> Any:
         if isinstance(value, dict):
-            if index not in value:
-                known = ", ".join(str(key) for key in value) or "none"
-                raise Located(
-                    UnknownName(f"{expression.value.span.text}[{index}]"), expression.span, label=f"there are {known}"
-                )
+            if not _is_key(index, value):
+                raise Located(UnknownName(expression.span.text), expression.span, label=f"there are {_some_of(value)}")
             return value[index]
         if not isinstance(value, list | tuple | range | str):
             raise _wrong_type(expression.value.span, "`[...]`", "takes an element of a list", value)
@@ -413,6 +454,8 @@ class Evaluator:
         if name == "range" and any(not isinstance(value, int) for value in args):
             raise _wrong_type(expression.span, "`range`", "takes whole numbers", args)
         try:
+            if name != "len":
+                self.count(iterated([*args, *kwargs.values()], expression.span), expression.span)
             return self.made(FUNCTIONS[name](*args, **kwargs), expression.span)
         except TypeError:
             problem: Problem = TooManyArguments(f"`{name}`", 3, len(args) + len(kwargs))
@@ -456,6 +499,20 @@ class Evaluator:
             units = "characters" if isinstance(value, str) else "elements"
             name = "range" if isinstance(value, range) else "text" if isinstance(value, str) else "list"
             raise Located(TooLong(f"the {name}", length, units, MAX_LENGTH), span)
+
+
+def _is_key(value: Any, dictionary: Mapping[Any, Any]) -> bool:
+    """Whether the dictionary has the key. Lists are no keys."""
+    try:
+        return value in dictionary
+    except TypeError:
+        return False
+
+
+def _some_of(dictionary: Mapping[Any, Any]) -> str:
+    """The first keys of a dictionary."""
+    shown = [str(key) for key in islice(dictionary, 20)]
+    return ", ".join(shown + ["..."] * (len(dictionary) > len(shown))) or "none"
 
 
 def _length(value: range) -> int:

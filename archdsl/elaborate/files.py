@@ -21,7 +21,7 @@ from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, Mode
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.names import suggestion
-from archdsl.limits import MAX_FILE_BYTES, MAX_FILES
+from archdsl.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
 from archdsl.source import Source
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
@@ -91,6 +91,8 @@ class Loader:
         self.modules[path] = module
         self._open.append(path)
         for item in module.file.items:
+            if len(self.diagnostics) >= MAX_ERRORS:
+                break
             try:
                 self._define(item, module, path)
             except Unknown:

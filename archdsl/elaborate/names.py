@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from archdsl.diagnostics import Note
 from archdsl.diagnostics.names import BadLabel, DuplicateName
 from archdsl.elaborate.errors import Located
+from archdsl.limits import MAX_LABEL
 from archdsl.source import Span
 
 LABEL = re.compile(r"[A-Za-z0-9_-]+")
@@ -62,6 +64,8 @@ class Scope:
 
 def check_label(name: str, span: Span) -> None:
     """Refuse a label that cannot be a submodule's name."""
+    if len(name) > MAX_LABEL:
+        raise Located(BadLabel(f"{name[:20]}...", f"it has {len(name):,} characters, at most {MAX_LABEL}"), span)
     if not LABEL.fullmatch(name):
         raise Located(BadLabel(name, "it has letters, digits, `_` and `-` only"), span)
     if name in RESERVED_LABELS or name.startswith("__"):
@@ -96,9 +100,21 @@ ALIASES = {
 }
 
 
+#: Longer names are not compared, and no more known names than these: the time grows with both lengths and their number.
+LONGEST = 64
+MOST = 1_000
+
+
 def suggestion(name: str, known: Iterable[str]) -> str | None:
     """The known name that was most likely meant: PyTorch's or another library's name, a slip, or a part of it."""
-    names = list(dict.fromkeys(known))
+    if len(name) > LONGEST:
+        return None
+    return _suggestion(name, tuple(dict.fromkeys(known)))
+
+
+@lru_cache(1_000)
+def _suggestion(name: str, names: tuple[str, ...]) -> str | None:
+    """The same, kept: a loop repeats its mistakes."""
     plain = _plain(name)
     for alias in (name.lower(), plain):
         if ALIASES.get(alias) in names:
@@ -106,7 +122,8 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
     same = [one for one in names if plain and _plain(one) == plain]
     if same:
         return same[0]
-    slips = sorted((_distance(name.lower(), one.lower()), one) for one in names)
+    near = [one for one in names if _may_be_near(name.lower(), one.lower())][:MOST]
+    slips = sorted((_distance(name.lower(), one.lower()), one) for one in near)
     if slips and slips[0][0] <= len(name) // 3:
         return slips[0][1]
     parts = [
@@ -123,6 +140,12 @@ def _plain(name: str) -> str:
 def _begins_or_ends(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
     return long.startswith(short) or long.endswith(short)
+
+
+def _may_be_near(name: str, other: str) -> bool:
+    """Whether the distance can be a third of the name's length: each letter that only one of them has adds to it."""
+    most = len(name) // 3
+    return abs(len(name) - len(other)) <= most and len(set(name) - set(other)) <= most
 
 
 def _distance(one: str, other: str) -> int:

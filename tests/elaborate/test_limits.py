@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.elaborate import check_source, read
-from archdsl.limits import MAX_ERRORS, MAX_FILES
+from archdsl.elaborate import check_source, elaborate, load_module, read
+from archdsl.limits import MAX_ERRORS, MAX_FILES, MAX_VARIANTS
 from archdsl.source import Source
+
+
+#: Seconds of processor time that nothing may take; what is here takes less than a second.
+MAX_SECONDS = 4.0
 
 
 def errors(text: str) -> list[Diagnostic]:
@@ -63,6 +68,58 @@ TEXTS = {
     "long lists in a list": ("E507", "let a = [([0] * 10000, [1] + [2]) for i in 1..9999]"),
     "long lists of many lines": ("E507", "".join(f"let a{i} = [[0] * 10000 for i in 1..99]\n" for i in range(9))),
     "names inside each other": ("E501", f"let {'(' * 10_000}a{')' * 10_000} = 1"),
+    "a long list of long lists": (
+        "E508",
+        "block f(b) { relu }\nlet a = [0] * 10000\nlet b = [a] * 10000\nmodel m { input(3); f(b) }",
+    ),
+    "a list doubled in itself": (
+        "E508",
+        "let a0 = [1]\n" + "".join(f"let a{i} = [a{i - 1}, a{i - 1}]\n" for i in range(1, 40)),
+    ),
+    "a dictionary doubled in itself": (
+        "E508",
+        "let a0 = {a: 1}\n" + "".join(f"let a{i} = {{a: a{i - 1}, b: a{i - 1}}}\n" for i in range(1, 40)),
+    ),
+    "a list of long strings": (
+        "E508",
+        'let a = "0123456789"\nlet b = a + a + a + a + a\nlet c = b + b + b + b + b\nlet d = [c] * 9999',
+    ),
+    "lists inside each other": (
+        "E501",
+        "let a0 = [1]\n" + "".join(f"let a{i} = [a{i - 1}]\n" for i in range(1, 3_000)),
+    ),
+    "an unknown layer of many letters": ("E201", f"model m {{ input(3); {'a' * 20_000} }}"),
+    "a label of many letters": ("E209", f"model m {{ input(3); {'a' * 20_000}: relu }}"),
+    "an unknown layer in loops": ("E201", "model m { input(3); for i in 1..200 { for j in 1..200 { nosuch } } }"),
+    "an unknown value in loops": (
+        "E202",
+        "model m { input(3); for i in 1..9999 { for j in 1..9999 { let a = nosuch } } }",
+    ),
+    "an unknown argument in loops": (
+        "E203",
+        "model m { input(3); for i in 1..9999 { for j in 1..9999 { relu(nosuch=1) } } }",
+    ),
+    "a mistake that is only a number in loops": (
+        "E302",
+        "model m { input(3); for i in 1..9999 { for j in 1..9999 { linear(i / 0) } } }",
+    ),
+    "long lists compared in loops": (
+        "E507",
+        "let a = [0] * 10000\nlet b = [0] * 9999 + [1]\n"
+        "model m { input(3); for i in 1..9999 { for j in 1..9999 { let c = a == b } } }",
+    ),
+    "a fraction looked for in a long range": (
+        "E507",
+        "model m { input(3); for i in 1..9999 { for j in 1..9999 { let c = 0.5 in 1..10000 } } }",
+    ),
+    "long ranges added up in loops": (
+        "E507",
+        "model m { input(3); for i in 1..9999 { for j in 1..9999 { let c = sum(1..10000) } } }",
+    ),
+    "long lists as arguments of blocks": (
+        "E507",
+        "block f(b) { }\nlet a = [0] * 10000\nmodel m { input(3); for i in 1..9999 { f(a) } }",
+    ),
     "a repeated list": ("E504", "model m { input(3); let a = [1] * 1000000000 }"),
 }  # fmt: skip
 
@@ -70,10 +127,55 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_one_clear_error(name: str) -> None:
     code, text = TEXTS[name]
+    start = time.process_time()
     found = errors(text)
+    assert time.process_time() - start < MAX_SECONDS
     assert [one.code for one in found] == [code]
     assert found[0].span is not None
-    assert len(found[0].message) < 300
+    assert len(found[0].message) < 300 or str(found[0].message).count("a" * 20_000) == 1
+
+
+CHAIN = "model v0(x = 1) { input(3); relu }\n"
+
+
+@pytest.mark.parametrize("arguments", ["", "x=2"])
+def test_a_long_chain_of_variants(arguments: str) -> None:
+    start = time.process_time()
+    found = errors(CHAIN + "".join(f"model v{i} = v{i - 1}({arguments})\n" for i in range(1, 1_500)))
+    assert time.process_time() - start < MAX_SECONDS
+    assert len(found) == MAX_ERRORS
+    assert "E501" in {one.code for one in found} or arguments
+
+
+def test_a_chain_of_variants_within_bounds() -> None:
+    chain = CHAIN + "".join(f"model v{i}(x{i} = 1) = v{i - 1}()\n" for i in range(1, MAX_VARIANTS))
+    assert errors(chain) == []
+    last = f"v{MAX_VARIANTS - 1}"
+    assert elaborate(load_module(Source("test.arch", chain)), last, settings={"x": 2}).settings["x"] == 2
+
+
+UNHASHABLE = {
+    "relu -> t[[1]]": "E301",
+    "relu -> t[([1],)]": "E301",
+    "relu -> t[1]; use(t[[1]])": "E202",
+    "let d = {a: 1}; let e = d[[1]]": "E202",
+    "let d = {a: 1}; let e = d[{a: 1}]": "E202",
+}
+
+
+@pytest.mark.parametrize("text", UNHASHABLE)
+def test_a_list_is_no_index(text: str) -> None:
+    assert [one.code for one in errors(f"model m {{ input(3x8x8); {text} }}")] == [UNHASHABLE[text]]
+
+
+def test_a_list_is_no_key() -> None:
+    text = "let d = {a: 1}; if [1] in d { nosuch }; if [1] not in d { linear(3) }"
+    assert errors(f"model m {{ input(3); {text} }}") == []
+
+
+def test_mistakes_after_a_repeated_one_are_found() -> None:
+    found = errors("model m { input(3); for i in 1..100 { nosuch }; for i in 1..100 { relu(wrong=1) }; nowhere }")
+    assert [one.code for one in found] == ["E201", "E203", "E201"]
 
 
 def test_what_is_large_but_within_bounds_is_fine() -> None:
