@@ -197,7 +197,7 @@ class Evaluator:
             self.step(span)
 
     def weigh(self, value: Any, span: Span) -> None:
-        """Count the values inside a value that is made, compared, or kept as an argument; an error if it is too large."""
+        """Count the values inside a value that is made, compared or passed; an error if there are too many."""
         if isinstance(value, list | tuple | dict | str | Construct):
             self.count(elements(value, span), span)
 
@@ -288,7 +288,8 @@ class Evaluator:
             inner.values |= unpack(expression.targets, value, expression.values.span)
             if expression.test is None or self.boolean(expression.test, inner, "the condition"):
                 found.append(self.evaluate(expression.element, inner, constructs=constructs))
-        return self.made(found, expression.span)
+        self.weigh(found, expression.span)
+        return found
 
     def _name(self, expression: tree.Name, env: Environment, constructs: bool) -> Any:
         try:

@@ -13,7 +13,6 @@ from archdsl.elaborate import check_source, elaborate, load_module, read
 from archdsl.limits import MAX_ERRORS, MAX_FILES, MAX_VARIANTS
 from archdsl.source import Source
 
-
 #: Seconds of processor time that nothing may take; what is here takes less than a second.
 MAX_SECONDS = 4.0
 
@@ -66,7 +65,7 @@ TEXTS = {
     "lists in lists": ("E507", "model m { input(3); let a = [[i * j for i in 1..9999] for j in 1..9999]; relu }"),
     "lists of nothing": ("E507", "let a = [[1 for i in 1..9999 if false] for j in 1..9999]"),
     "long lists in a list": ("E507", "let a = [([0] * 10000, [1] + [2]) for i in 1..9999]"),
-    "long lists of many lines": ("E507", "".join(f"let a{i} = [[0] * 10000 for i in 1..99]\n" for i in range(9))),
+    "long lists of many lines": ("E507", "".join(f"let a{i} = [[0] * 10000 for i in 1..9]\n" for i in range(30))),
     "names inside each other": ("E501", f"let {'(' * 10_000}a{')' * 10_000} = 1"),
     "a long list of long lists": (
         "E508",
