@@ -42,7 +42,7 @@ EDGES = {
     "summary": "graph",
     "tables": "values summary",
     "onnx": "version diagnostics shapes graph network",
-    "torch": "diagnostics shapes layers graph network",
+    "torch": "diagnostics shapes layers initializers graph network",
     "picture": "graph network summary",
     "report": "diagnostics elaborate loading network picture summary train",
     "train": "diagnostics shapes recipe",

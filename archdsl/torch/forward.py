@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import assert_never
@@ -50,12 +50,41 @@ class Scope:
     """A module with modules in it. `plain` ones are an nn.Sequential: `forward` says the same, but is not needed.
 
     cls   the name of its class; None for a plain sequence that has no name in the spec
+    code  the text of `forward`, with a mark wherever a child is used
     """
 
     cls: str | None
     plain: bool
-    forward: str
+    code: str
     children: dict[str, Leaf | Scope]
+
+    @property
+    def forward(self) -> str:
+        """The text of `forward`, with the children under their labels."""
+        return self.written(lambda label, arguments: member(label) + ("" if arguments is None else f"({arguments})"))
+
+    def written(self, use: Callable[[str, str | None], str]) -> str:
+        """The text of `forward`; `use` writes a child, given its label and the arguments (None: it is only read)."""
+        return _USE.sub(lambda match: use(match[1], match[2]), self.code)
+
+    def scopes(self) -> Iterator[Scope]:
+        """The scope itself and all inside it, outer ones first."""
+        yield self
+        for child in self.children.values():
+            if isinstance(child, Scope):
+                yield from child.scopes()
+
+    def leaves(self) -> Iterator[Leaf]:
+        """All layers inside."""
+        return (child for scope in self.scopes() for child in scope.children.values() if isinstance(child, Leaf))
+
+
+#: A child in the code of a scope: its label between two marks, and the arguments where it is called.
+_USE = re.compile("\0([^\0]*)\0(?:\\(([^()]*)\\))?")
+
+
+def _child(label: str) -> str:
+    return f"\0{label}\0"
 
 
 def scopes(network: Network, *, inplace: bool = True) -> Scope:
@@ -125,8 +154,11 @@ class _Writer:
         """The scope of a labelled node that is not the root."""
         writer = cls(plan, node.name, plan.interfaces.of(node))
         writer.plain = writer.interface.plain
-        for tap in writer.interface.arguments:
-            writer._taps[tap.id] = writer._new(tap.name)
+        arguments = writer.interface.arguments
+        for tap in arguments:
+            # Without its number, so that blocks that differ in it alone are one class.
+            plain = tap.name.rstrip("0123456789") if len(arguments) == 1 else tap.name
+            writer._taps[tap.id] = writer._new(plain or tap.name)
             writer._parameters.append(writer._taps[tap.id])
         last = writer.body(node, "x", "x")
         results = [writer._taps[tap.id] for tap in writer.interface.results]
@@ -235,9 +267,9 @@ class _Writer:
         label = self._register(node, Leaf(form, node))
         if node.layer.is_parameter:
             self.plain = False
-            self._line(f"{target} = {member(label)}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
+            self._line(f"{target} = {_child(label)}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
         else:
-            self._line(f"{target} = {member(label)}({', '.join([x, *operands])})")
+            self._line(f"{target} = {_child(label)}({', '.join([x, *operands])})")
         return target
 
     def _register(self, node: AnyNode, child: Leaf | Scope) -> str:
@@ -257,7 +289,7 @@ class _Writer:
         results = [self._taps[tap.id] for tap in interface.results]
         results += [self._new_aux(aux) for aux in interface.aux]
         self.plain = self.plain and interface.plain
-        self._line(f"{', '.join([target, *results])} = {member(label)}({', '.join([x, *arguments])})")
+        self._line(f"{', '.join([target, *results])} = {_child(label)}({', '.join([x, *arguments])})")
         return target
 
     def _residual(self, node: Residual, x: str, target: str) -> str:
@@ -278,7 +310,7 @@ class _Writer:
     def _branches(self, branches: Sequence[AnyNode], x: str, target: str, join: str, separator: str) -> str:
         if len(branches) == 1:
             return self.node(branches[0], x, target)
-        names = [branch.label or f"branch{number}" for number, branch in enumerate(branches, start=1)]
+        names = [_spoken(branch.label) or f"branch{number}" for number, branch in enumerate(branches, start=1)]
         with self._local(*names) as variables:
             results = [self.node(branch, x, name) for branch, name in zip(branches, variables, strict=True)]
             self._line(f"{target} = {join.format(separator.join(results))}")
@@ -313,7 +345,7 @@ class _Writer:
         if is_scope(node):
             arguments = [self._taps[tap.id] for tap in self.plan.interfaces.of(node).arguments]
             label = self._register(node, _Writer.nested(self.plan, node))
-            call = f"{member(label)}({', '.join([x, *arguments])})"
+            call = f"{_child(label)}({', '.join([x, *arguments])})"
             self._line(f"{output} = {call} if self.training else None")
             return x
         self._line(f"{output} = None")
@@ -324,6 +356,11 @@ class _Writer:
             self._line(f"{output} = {result}")
         self._depth -= 1
         return x
+
+
+def _spoken(label: str | None) -> str | None:
+    """A label that says more than a number."""
+    return None if label is None or label.isdigit() else label
 
 
 def _dict(values: dict[str, str]) -> str:

@@ -1,9 +1,13 @@
-"""The modules that PyTorch has no class for. All work on a batch."""
+"""The modules that PyTorch has no class for. All work on a batch.
+
+The printed source of a network holds the text of those it needs, so that they may use nothing but PyTorch,
+the standard library and each other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +20,18 @@ from archdsl.torch.attention import (  # noqa: F401
     ShiftedWindowAttention,
     ShiftedWindowAttentionV2,
 )
+
+
+class Keyed(nn.Module):
+    """A module some of whose members have other names in the state_dict: `_keys` maps each attribute to its key."""
+
+    _keys: ClassVar[dict[str, str]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(self._keys.get(name, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(self._keys.get(name, name), value)
 
 
 class Permute(nn.Module):
