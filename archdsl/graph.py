@@ -7,12 +7,12 @@ name is its state_dict prefix); one without is transparent: its children belong 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archdsl.diagnostics import Frame
-from archdsl.record import Record
+from archdsl.record import Record, replace
 from archdsl.shapes import Shape, Tensor
 from archdsl.source import Span
 
@@ -36,6 +36,7 @@ class Node(Record, kw_only=True):
     name    the state_dict prefix of the node, or of the scope around a transparent one ("" is the model)
     label   the last part of `name`, or None for a transparent node
     taps    the names under which this node's output is kept
+    shared  made by `reuse`: it runs on the weights of an earlier node of the same name
     """
 
     name: str
@@ -45,6 +46,7 @@ class Node(Record, kw_only=True):
     span: Span
     chain: tuple[Frame, ...] = ()
     taps: tuple[Tap, ...] = ()
+    shared: bool = False
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and all(getattr(self, one) == getattr(other, one) for one in self._fields)
@@ -56,7 +58,6 @@ class Node(Record, kw_only=True):
 class LayerNode(Node, kw_only=True):
     """A layer. `operands` are the taps it takes besides the current tensor.
 
-    A `shared` layer runs the module of an earlier layer of the same name again, on the same weights.
     `frozen` are the names of the weights that training leaves as they are.
     """
 
@@ -64,7 +65,6 @@ class LayerNode(Node, kw_only=True):
     operands: tuple[Tap, ...] = ()
     init: Mapping[str, Initializer] = {}
     frozen: frozenset[str] = frozenset()
-    shared: bool = False
 
     @property
     def kind(self) -> str:
@@ -94,7 +94,6 @@ class Group(Node, kw_only=True):
 
     body: tuple[AnyNode, ...]
     block: str | None = None
-    shared: bool = False
 
 
 class Use(Node, kw_only=True):
@@ -147,6 +146,7 @@ class Aux(Node, kw_only=True):
     output_name: str
 
 
+N = TypeVar("N", bound=Node)
 AnyNode = LayerNode | Group | Use | Residual | Inception | Sum | Dense | Scale | Split | Aux
 
 
@@ -165,6 +165,25 @@ def children(node: AnyNode) -> tuple[AnyNode, ...]:
             return node.items
         case Scale() | Aux():
             return (node.body,)
+
+
+def rebuilt(node: N, change: Callable[[Any], Any], /, **changes: Any) -> N:
+    """A copy of a node with other values in some fields, and each of its children replaced by `change(child)`."""
+    new = replace(node, **changes)
+    inside = vars(new)
+    match node:
+        case Group():
+            inside["body"] = tuple([change(child) for child in node.body])
+        case Dense():
+            inside["items"] = tuple([change(child) for child in node.items])
+        case Inception() | Sum() | Split():
+            inside["branches"] = tuple([change(child) for child in node.branches])
+        case Residual():
+            inside["body"] = change(node.body)
+            inside["shortcut"] = None if node.shortcut is None else change(node.shortcut)
+        case Scale() | Aux():
+            inside["body"] = change(node.body)
+    return new
 
 
 def walk(node: AnyNode) -> Iterator[AnyNode]:

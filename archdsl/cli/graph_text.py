@@ -53,7 +53,7 @@ def _inside(node: AnyNode) -> tuple[AnyNode, ...]:
 def _head(node: AnyNode) -> str:
     label = f"{node.label}: " if node.label is not None else ""
     taps = "".join(f" -> {tap.name}" for tap in node.taps)
-    shared = " (shared)" if isinstance(node, LayerNode | Group) and node.shared else ""
+    shared = " (shared)" if node.shared else ""
     return f"{label}{_what(node)}{shared}{taps}"
 
 

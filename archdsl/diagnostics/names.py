@@ -174,8 +174,9 @@ class WrongReuse(Problem):
     code = "E211"
     text = "`{name}` cannot be used again here: {reason}"
     explanation = """
-`reuse(label)` runs an earlier labelled layer or group of the same scope again, on the same weights. The
-weights' shapes follow from the input, so the input must have as many channels as the first time.
+`reuse(label)` runs an earlier labelled part of the same scope again, on the same weights. The weights'
+shapes follow from the input, so the input must have as many channels as the first time; other sizes may
+change. An output of the model (`aux`, `output`) cannot be inside, since it would be there twice.
 """
     wrong = "model m { input(3x8x8); a: conv(8, 3, padding=1); reuse(a) }"
     right = "model m { input(3x8x8); a: conv(3, 3, padding=1); reuse(a) }"

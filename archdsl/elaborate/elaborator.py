@@ -45,6 +45,8 @@ from archdsl.graph import (
     Sum,
     Tap,
     Use,
+    layer_nodes,
+    rebuilt,
     walk,
 )
 from archdsl.layers.base import Layer
@@ -80,7 +82,7 @@ class Place:
 
 @dataclass(slots=True)
 class Reusable:
-    """A labelled item that `reuse` can run again, with the names as they were before it."""
+    """A labelled item that `reuse` can run again, with the names and settings as they were before it."""
 
     item: tree.Item
     env: Environment
@@ -99,6 +101,7 @@ class Elaborator:
         self.depth = 0
         self.outputs: list[Tap] = []
         self.aux_names: dict[str, Span] = {}
+        self.reusing: tuple[str, Span] | None = None
         self.settings = Settings()
         self.known_settings: dict[Hashable, Settings] = {}
         self.input: Shape | None = None
@@ -121,9 +124,10 @@ class Elaborator:
 
     def report(self, error: Located, place: Place) -> None:
         """Keep a problem with the chain of calls that led there; the same one at the same place only once."""
+        chain = tuple(frame for frame in place.chain if frame.span != error.span)
         same = (one.span == error.span and one.problem == error.problem for one in self.diagnostics)
         if not any(same):
-            found = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, place.chain)
+            found = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, chain)
             self.diagnostics.append(found)
             self.evaluator.after_error()
         if len(self.diagnostics) >= MAX_ERRORS:
@@ -378,7 +382,7 @@ class Elaborator:
     # Statements that look like layers
 
     def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place) -> AnyNode | None:
-        require_place(form, item, block=bool(place.chain), aux=place.aux)
+        require_place(form, item, block=bool(place.blocks), aux=place.aux)
         if form.name == "reuse":
             return self._reuse(form, place)
         given = self.arguments(form.arguments, place)
@@ -444,6 +448,10 @@ class Elaborator:
             self.outputs.append(dataclasses.replace(tap, name=name))
 
     def _new_output(self, name: str, span: Span) -> None:
+        if self.reusing is not None:
+            label, place = self.reusing
+            notes = (Note("this is an output", span),)
+            raise Located(WrongReuse(label, "it has an output of the model inside"), place, notes=notes)
         if name == "out":
             raise Located(DuplicateName("an output", name), span, label="the model's last tensor is called `out`")
         if name in self.aux_names:
@@ -459,23 +467,31 @@ class Elaborator:
                 raise Unknown
             raise no_such_part(form, place.made)
         x = self._known()
-        again = self._again(found, place, form)
+        again = self._again(name, found, place, form)
         if again is None or self.x is None:
             raise Unknown
-        if _state(again) != _state(found.node) or _structure(again) != _structure(found.node):
-            reason = f"its input was {found.node.input} and is now {x}"
-            raise Located(WrongReuse(name, reason), form.span, notes=(Note("first used here", found.node.span),))
-        return replace(_shared(again), taps=())
+        reason = _other_weights(found.node, again)
+        if reason is not None:
+            what = f"its input was {found.node.input} and is now {x}; {reason}"
+            raise Located(WrongReuse(name, what), form.span, notes=(Note("first used here", found.node.span),))
+        return _shared(again)
 
-    def _again(self, found: Reusable, place: Place, form: tree.LayerCall) -> AnyNode | None:
+    def _again(self, name: str, found: Reusable, place: Place, form: tree.LayerCall) -> AnyNode | None:
+        """The node of a part expanded once more, on the current tensor."""
         item = replace(found.item, tap=None)
-        # A copy again, since the item may bind names anew each time.
-        fresh = Place(Scope(place.scope.path), found.env.snapshot(), place.chain, place.aux, place.blocks)
-        before, self.settings = self.settings, found.settings
+        chain = (*place.chain, Frame(f"`reuse({name})`", form.span))
+        # A copy again, since the item may bind names anew each time. Taps are tensors: the newest ones count.
+        env = found.env.snapshot()
+        env.take_taps(place.env)
+        fresh = Place(Scope(place.scope.path), env, chain, place.aux, place.blocks)
+        before = self.settings, self.reusing
+        self.settings, self.reusing = found.settings, self.reusing or (name, form.span)
         try:
-            return self._form(item, fresh)
+            with self.nested(form.span):
+                return self._form(item, fresh)
         finally:
-            self.settings = before
+            self.settings, self.reusing = before
+            place.env.take_taps(env)
 
     # Layers and block calls
 
@@ -892,27 +908,32 @@ def _last_span(group: Group) -> Span | None:
     return group.body[-1].span if group.body else None
 
 
-def _state(node: AnyNode) -> list[tuple[str, Any]]:
-    """The layers of a node with the sizes of their weights and buffers."""
-    found = []
-    for inner in walk(node):
-        if isinstance(inner, LayerNode):
-            found.append((inner.name, (inner.layer, inner.weights, inner.buffers)))
-    return found
+def _stateful(node: AnyNode) -> dict[str, LayerNode]:
+    """The layers of a node that have weights or buffers, by their names."""
+    return {inner.name: inner for inner in layer_nodes(node) if inner.weights or inner.buffers}
 
 
-def _structure(node: AnyNode) -> list[tuple[str, str | None]]:
-    return [(type(inner).__name__, inner.label) for inner in walk(node)]
+def _other_weights(first: AnyNode, again: AnyNode) -> str | None:
+    """Why a part cannot run on the weights of its first run; None where it can.
+
+    Layers without weights are made anew where the input asks for it; those with weights have to stay the same module.
+    """
+    before = _stateful(first)
+    for name, node in _stateful(again).items():
+        same = before.get(name)
+        if same is None:
+            return f"`{name}` ({node.kind}) was not there"
+        found, wanted = (one.weights | one.buffers for one in (same, node))
+        for key in [*found, *wanted]:
+            if found.get(key) != wanted.get(key):
+                sizes = [f"{one[key].shape}" if key in one else "nothing" for one in (found, wanted)]
+                return f"`{node.key(key)}` was {sizes[0]} and would be {sizes[1]}"
+        forms = [one.layer.torch(one.input) for one in (same, node)]
+        if forms[0] != forms[1]:
+            return f"`{name}` was {forms[0]} and would be {forms[1]}"
+    return None
 
 
 def _shared(node: AnyNode) -> AnyNode:
     """The same node, marked as running on the weights of an earlier one."""
-    match node:
-        case LayerNode():
-            return replace(node, shared=True)
-        case Group():
-            return replace(node, body=tuple(map(_shared, node.body)), shared=True)
-        case _:
-            raise Located(
-                WrongReuse(node.label or "", "only layers, groups and block calls can be used again"), node.span
-            )
+    return rebuilt(node, _shared, shared=True)

@@ -62,10 +62,22 @@ class Environment:
             environment = environment.parent
         raise KeyError(name)
 
+    def take_taps(self, other: Environment) -> None:
+        """Let the taps of another environment of the same block be those of this one too."""
+        own = self.function.values
+        for name, value in other.function.values.items():
+            if _is_tap(value) and _is_tap(own.get(name, value)):
+                own[name] = value
+
     def names(self) -> set[str]:
         """All names that can be seen from here."""
         inherited = self.parent.names() if self.parent else set()
         return inherited | set(self.values)
+
+
+def _is_tap(value: Any) -> bool:
+    """Whether a value is a tap or a family of taps."""
+    return any(isinstance(one, TapValue) for one in (value.values() if isinstance(value, dict) else (value,)))
 
 
 @dataclass(eq=False, slots=True)

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from archdsl.diagnostics import Frame
 from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
 from archdsl.elaborate.settings import Settings
-from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, LayerNode, Node, Residual, Scale, Split, Sum
+from archdsl.graph import AnyNode, LayerNode, N, rebuilt
 from archdsl.layers.base import Layer
 from archdsl.record import replace
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.values import Construct
-
-N = TypeVar("N", bound=Node)
 
 
 @dataclass(slots=True)
@@ -53,25 +50,7 @@ class Expansion:
 
 def _moved(node: N, name: Callable[[str], str], chain: Callable[[tuple[Frame, ...]], tuple[Frame, ...]]) -> N:
     """A copy of a node and all that is in it under other names."""
-
-    def moved(children: tuple[AnyNode, ...]) -> tuple[AnyNode, ...]:
-        return tuple([_moved(child, name, chain) for child in children])
-
-    new = replace(node, name=name(node.name), chain=chain(node.chain))
-    inside = vars(new)
-    match node:
-        case Group():
-            inside["body"] = moved(node.body)
-        case Dense():
-            inside["items"] = moved(node.items)
-        case Inception() | Sum() | Split():
-            inside["branches"] = moved(node.branches)
-        case Residual():
-            inside["body"] = _moved(node.body, name, chain)
-            inside["shortcut"] = None if node.shortcut is None else _moved(node.shortcut, name, chain)
-        case Scale() | Aux():
-            inside["body"] = _moved(node.body, name, chain)
-    return new
+    return rebuilt(node, lambda child: _moved(child, name, chain), name=name(node.name), chain=chain(node.chain))
 
 
 def renamed(node: LayerNode, name: str, chain: tuple[Frame, ...]) -> LayerNode:

@@ -52,6 +52,10 @@ class _Contents:
     aux: list[Aux] = field(default_factory=list)
     uses: list[Tap] = field(default_factory=list)
 
+    def key(self, node: AnyNode) -> tuple[str, tuple[str, ...]]:
+        """The same for runs of a scope that keep the same taps."""
+        return node.name, tuple(tap.name for tap in self.taps)
+
     def extend(self, other: _Contents) -> None:
         self.taps += other.taps
         self.aux += other.aux
@@ -65,8 +69,8 @@ class Interfaces:
         self._contents: dict[int, _Contents] = {}
         everything = self._visit(network.root)
         self.uses = Counter(tap.id for tap in [*everything.uses, *network.outputs])
-        self._results: dict[str, list[bool]] = {}
-        self._shared = {node.name for node in walk(network.root) if isinstance(node, Group) and node.shared}
+        self._results: dict[tuple[str, tuple[str, ...]], list[bool]] = {}
+        self._shared = {node.name for node in walk(network.root) if node.shared and is_scope(node)}
         for node in walk(network.root):
             if is_scope(node):
                 self._note_results(node)
@@ -86,12 +90,13 @@ class Interfaces:
         return inside
 
     def _note_results(self, node: AnyNode) -> None:
-        """A scope that runs more than once returns what any of its runs has to."""
+        """A scope that runs more than once returns what any of its runs with the same taps has to."""
         inside = self._contents[id(node)]
         own = Counter(tap.id for tap in inside.uses)
         needed = [self.uses[tap.id] > own[tap.id] for tap in inside.taps]
-        before = self._results.get(node.name, needed)
-        self._results[node.name] = [a or b for a, b in zip(needed, before, strict=True)]
+        key = inside.key(node)
+        before = self._results.get(key, needed)
+        self._results[key] = [a or b for a, b in zip(needed, before, strict=True)]
 
     def of(self, node: AnyNode) -> Interface:
         """The interface of a scope. A shared one takes a tap as often as it uses it, so that all its runs agree."""
@@ -100,7 +105,7 @@ class Interfaces:
         arguments = [tap for tap in inside.uses if tap.id not in defined]
         if node.name not in self._shared:
             arguments = list(dict.fromkeys(arguments))
-        needed = zip(inside.taps, self._results[node.name], strict=True)
+        needed = zip(inside.taps, self._results[inside.key(node)], strict=True)
         return Interface(tuple(arguments), tuple(tap for tap, is_needed in needed if is_needed), tuple(inside.aux))
 
 
@@ -148,7 +153,7 @@ class InPlace:
         for value in (last, *(self._taps[tap.id] for tap in network.outputs)):
             value.uses += 1
         # What runs more than once is left alone: each run would have to allow it.
-        shared = {node.name for node in walk(network.root) if isinstance(node, LayerNode | Group) and node.shared}
+        shared = {node.name for node in walk(network.root) if node.shared and node.label is not None}
         layers = [(node, value, scope) for node, value, scope in self._layers if not _is_within(node.name, shared)]
         sums = [(node, value, scope) for node, value, scope in self._sums if not _is_within(scope, shared)]
         self._layer_names = {node.name for node, value, scope in layers if enabled and value.disposable(scope)}

@@ -26,6 +26,7 @@ from archdsl.graph import (
     Sum,
     Tap,
     Use,
+    walk,
 )
 from archdsl.layers.base import TorchForm
 from archdsl.network import Network
@@ -46,17 +47,28 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """One way to run a scope: what it takes besides `x`, its code, and what it returns."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """A module with modules in it. `plain` ones are an nn.Sequential: `forward` says the same, but is not needed.
 
     cls   the name of its class; None for a plain sequence that has no name in the spec
     code  the text of `forward`, with a mark wherever a child is used
+    runs  its first run, then those of `reuse` on inputs that need other code (another crop, another padding)
     """
 
     cls: str | None
     plain: bool
     code: str
     children: dict[str, Leaf | Scope]
+    runs: tuple[Run, ...]
 
     @property
     def forward(self) -> str:
@@ -89,11 +101,12 @@ def _child(label: str) -> str:
 
 def scopes(network: Network, *, inplace: bool = True) -> Scope:
     """The module tree of a network with the code of each scope."""
-    plan = _Plan(Interfaces(network), InPlace(network, enabled=inplace))
+    names = frozenset(node.name for node in walk(network.root))
+    plan = _Plan(Interfaces(network), InPlace(network, enabled=inplace), names)
     writer = _Writer(plan, network.root.name)
     last = writer.body(network.root, "x", "x")
     writer.return_outputs(last, network.outputs)
-    return writer.scope(class_name(network.name) or "Network")
+    return writer.scope(class_name(network.name) or "Network", (writer.run,))
 
 
 def class_name(name: str) -> str:
@@ -123,6 +136,7 @@ def member(label: str) -> str:
 class _Plan:
     interfaces: Interfaces
     inplace: InPlace
+    names: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -136,7 +150,7 @@ class _Writer:
     plain: bool = True
     _lines: list[str] = field(default_factory=list)
     _depth: int = 2
-    _taken: set[str] = field(default_factory=lambda: {"self", "torch", "nn", "getattr", "x"})
+    _taken: set[str] = field(default_factory=lambda: {"self", "torch", "nn", "getattr", "x", "run"})
     _taps: dict[int, str] = field(default_factory=dict)
     _aux: dict[str, str] = field(default_factory=dict)
     _parameters: list[str] = field(default_factory=list)
@@ -144,16 +158,18 @@ class _Writer:
 
     # The finished scope.
 
-    def scope(self, cls: str | None) -> Scope:
-        parameters = "".join(f", {name}: torch.Tensor" for name in ["x", *self._parameters])
-        head = f"    def forward(self{parameters}) -> {self._returns}:"
-        return Scope(cls, self.plain, "\n".join([head, *self._lines, ""]), self.children)
+    @property
+    def run(self) -> Run:
+        return Run(tuple(self._parameters), tuple(self._lines), self._returns)
+
+    def scope(self, cls: str | None, runs: tuple[Run, ...]) -> Scope:
+        return Scope(cls, self.plain, _forward(runs), self.children, runs)
 
     @classmethod
-    def nested(cls, plan: _Plan, node: AnyNode) -> Scope:
-        """The scope of a labelled node that is not the root."""
-        writer = cls(plan, node.name, plan.interfaces.of(node))
-        writer.plain = writer.interface.plain
+    def nested(cls, plan: _Plan, node: AnyNode, known: Scope | None = None) -> tuple[Scope, Run]:
+        """The scope of a labelled node that is not the root, and how it runs here. `known` is that of earlier runs."""
+        writer = cls(plan, node.name, plan.interfaces.of(node), dict(known.children) if known else {})
+        writer.plain = writer.interface.plain and known is None
         arguments = writer.interface.arguments
         for tap in arguments:
             # Without its number, so that blocks that differ in it alone are one class.
@@ -167,7 +183,12 @@ class _Writer:
             optional = " | None" if writer.interface.aux else ""
             writer._returns = f"tuple[torch.Tensor{optional}, ...]"
         writer._line(f"return {', '.join([last, *results])}")
-        return writer.scope(_scope_class(node, plain=writer.plain))
+        run = writer.run
+        if known is None:
+            return writer.scope(_scope_class(node, plain=writer.plain), (run,)), run
+        if run in known.runs:
+            return known, run
+        return writer.scope(_scope_class(node, plain=False), (*known.runs, run)), run
 
     def return_outputs(self, last: str, outputs: Sequence[Tap]) -> None:
         """The root's result: one tensor, or a dict where there are several, as torchvision's segmentation models do."""
@@ -272,24 +293,49 @@ class _Writer:
             self._line(f"{target} = {_child(label)}({', '.join([x, *operands])})")
         return target
 
-    def _register(self, node: AnyNode, child: Leaf | Scope) -> str:
-        """Add a child under its label; a shared one has been added where it ran first."""
-        label = node.name.rpartition(".")[2] if node.label is None else node.label
-        if label in self.children:
-            self.plain = False
-        else:
-            self.children[label] = child
+    def _register(self, node: LayerNode, child: Leaf) -> str:
+        """Add a layer's module under its label; where it has run before, that module if it is the same."""
+        label = self._label(node, lambda before: isinstance(before, Leaf) and before.form == child.form)
+        self.children.setdefault(label, child)
         return label
+
+    def _label(self, node: AnyNode, fits: Callable[[Leaf | Scope], bool]) -> str:
+        """The node's own label, or one that no part has where another module was made for an earlier run."""
+        own = node.name.rpartition(".")[2] if node.label is None else node.label
+        if own not in self.children:
+            return own
+        self.plain = False
+        label, number = own, 1
+        while not self._is_free(label) and not (label in self.children and fits(self.children[label])):
+            number += 1
+            label = f"{own}_{number}"
+        return label
+
+    def _is_free(self, label: str) -> bool:
+        name = f"{self.name}.{label}" if self.name else label
+        return label not in self.children and name not in self.plan.names
+
+    def _register_scope(self, node: AnyNode, x: str) -> tuple[str, str]:
+        """Add a scope, or another run to the one that ran before; returns its label and the arguments of the call."""
+        label = self._label(node, lambda before: isinstance(before, Scope))
+        known = self.children.get(label)
+        scope, run = _Writer.nested(self.plan, node, known if isinstance(known, Scope) else None)
+        self.children[label] = scope
+        values = [self._taps[tap.id] for tap in self.plan.interfaces.of(node).arguments]
+        number = scope.runs.index(run) + 1
+        if number == 1:
+            return label, ", ".join([x, *values])
+        named = (f"{name}={value}" for name, value in zip(run.parameters, values, strict=True))
+        return label, ", ".join([x, *named, f"run={number}"])
 
     def _call_scope(self, node: AnyNode, x: str, target: str) -> str:
         interface = self.plan.interfaces.of(node)
-        arguments = [self._taps[tap.id] for tap in interface.arguments]
-        label = self._register(node, _Writer.nested(self.plan, node))
+        label, arguments = self._register_scope(node, x)
         self._taps |= {tap.id: self._new(tap.name) for tap in interface.results}
         results = [self._taps[tap.id] for tap in interface.results]
         results += [self._new_aux(aux) for aux in interface.aux]
         self.plain = self.plain and interface.plain
-        self._line(f"{', '.join([target, *results])} = {_child(label)}({', '.join([x, *arguments])})")
+        self._line(f"{', '.join([target, *results])} = {_child(label)}({arguments})")
         return target
 
     def _residual(self, node: Residual, x: str, target: str) -> str:
@@ -343,9 +389,8 @@ class _Writer:
         self.plain = False
         output = self._new_aux(node)
         if is_scope(node):
-            arguments = [self._taps[tap.id] for tap in self.plan.interfaces.of(node).arguments]
-            label = self._register(node, _Writer.nested(self.plan, node))
-            call = f"{_child(label)}({', '.join([x, *arguments])})"
+            label, arguments = self._register_scope(node, x)
+            call = f"{_child(label)}({arguments})"
             self._line(f"{output} = {call} if self.training else None")
             return x
         self._line(f"{output} = None")
@@ -361,6 +406,20 @@ class _Writer:
 def _spoken(label: str | None) -> str | None:
     """A label that says more than a number."""
     return None if label is None or label.isdigit() else label
+
+
+def _forward(runs: Sequence[Run]) -> str:
+    """The method that runs a scope; with more than one way to, its argument `run` chooses."""
+    first, *others = runs
+    alike = all(run.parameters == first.parameters for run in others)
+    kind = "torch.Tensor" if alike else "torch.Tensor | None = None"
+    names = dict.fromkeys(name for run in runs for name in run.parameters)
+    parameters = ["self", "x: torch.Tensor", *(f"{name}: {kind}" for name in names), *["run: int = 1"] * bool(others)]
+    returns = " | ".join(dict.fromkeys(run.returns for run in runs))
+    lines = [f"    def forward({', '.join(parameters)}) -> {returns}:"]
+    for number, run in enumerate(others, start=2):
+        lines += [f"        if run == {number}:", *(f"    {line}" for line in run.lines)]
+    return "\n".join([*lines, *first.lines, ""])
 
 
 def _dict(values: dict[str, str]) -> str:
