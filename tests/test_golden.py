@@ -37,7 +37,7 @@ def expectations(path: Path) -> dict[str, str]:
 
 def errors_of(source: Source, path: Path | None = None) -> tuple[Diagnostic, ...]:
     """What `check` says, and what a command that needs a model says of a text that `check` accepts."""
-    found, _ = check_source(source, path)
+    found = check_source(source, path).errors
     if found:
         return tuple(found)
     try:

@@ -24,9 +24,9 @@ def outputs(name: str) -> list[str]:
 def test_every_spec_is_right_and_formatted(path: Path) -> None:
     from archdsl.syntax import format_text
 
-    found, models = check_source(read(path), path)
-    assert not found
-    assert models
+    checked = check_source(read(path), path)
+    assert not checked.errors
+    assert checked.models
     text = path.read_text(encoding="utf-8")
     assert format_text(text) == text
     assert text.startswith("#"), "a spec begins with where it is from"

@@ -14,6 +14,7 @@ from archdsl.cli.streams import print_json
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
+    from archdsl.elaborate import Checked
 
 Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, and folders for every .arch file in them.")]
 
@@ -30,28 +31,29 @@ def check(
 
     files = list(arch_files([spec_path(path) for path in paths]))
     results = [_check(file) for file in files]
-    found = _without_repeats([error for errors, _ in results for error in errors])
+    found = _without_repeats([error for one in results for error in one.errors])
     if format != "text":
         if text := render(found, format):
             print_json(text) if format == "json" else print(text)
     elif found:
         print_errors(found, file=sys.stdout)
     else:
-        models = sum(number for _, number in results)
-        print(f"checked {_plural(len(files), 'file')} with {_plural(models, 'model')}: no errors")
+        models, blocks = sum(one.models for one in results), sum(one.blocks for one in results)
+        looked_at = [_plural(models, "model")] * bool(models or not blocks) + [_plural(blocks, "block")] * bool(blocks)
+        print(f"checked {_plural(len(files), 'file')} with {' and '.join(looked_at)}: no errors")
     raise typer.Exit(1 if found else 0)
 
 
-def _check(file: str) -> tuple[Sequence[Diagnostic], int]:
-    """The errors of a file and the number of its models."""
+def _check(file: str) -> Checked:
+    """The errors of a file and what there is in it."""
     from archdsl.diagnostics import SpecError
-    from archdsl.elaborate import check_source, read
+    from archdsl.elaborate import Checked, check_source, read
 
     path = Path(file)
     try:
         source = read(path)
     except SpecError as error:
-        return error.diagnostics, 0
+        return Checked(list(error.diagnostics))
     return check_source(source, path)
 
 

@@ -36,7 +36,7 @@ def _message(text: str) -> str:
     from archdsl.tables import terminal_width
 
     source = Source("example.arch", text)
-    found, _ = check_source(source)
+    found = check_source(source).errors
     if not found:  # nothing wrong with the file: then with what a command wants of it
         try:
             elaborate(load_module(source))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.files import NoModel, UnknownModel
@@ -217,9 +218,7 @@ class _Run:
             definition = model.definition
             names = [param.name for param in definition.params]
             what = f"model `{model.name}`"
-            handed_on = [param.name for param in params[i] if param.name not in names]
-            _refuse_closed(what, given, chain[i:], params[i:])
-            bound = assign(what, names, [], given, definition.name.span, extra=handed_on)
+            bound = _assign_to_model(given, chain[i:], params[i:])
             own = {name: one for name, one in bound.items() if name in names}
             own |= {
                 name: Given(name, self.settings[name], definition.name.span) for name in names if name in self.settings
@@ -229,7 +228,7 @@ class _Run:
             if isinstance(definition, tree.ModelDef):
                 return definition, env
             given = self.elaborator.arguments(definition.base.arguments, Place(Scope(), env))
-            given += [one for name, one in bound.items() if name in handed_on]
+            given += [one for name, one in bound.items() if name not in names]
         raise AssertionError("a chain of variants ends in a model")
 
     def _refuse_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
@@ -317,27 +316,93 @@ def _position(diagnostic: Diagnostic) -> tuple[str, int]:
     return ("", -1) if span is None else (span.source.path, span.start)
 
 
-def check_source(source: Source, path: Path | None = None) -> tuple[list[Diagnostic], int]:
-    """All that is wrong with a file, in the order of the text, and the number of models looked at.
+class Checked(NamedTuple):
+    """What a check looked at, and all that is wrong, in the order of the text."""
 
-    Every model that can be built without settings is expanded, every recipe is typed.
+    errors: list[Diagnostic]
+    models: int = 0
+    blocks: int = 0
+
+
+def check_source(source: Source, path: Path | None = None) -> Checked:
+    """All that is wrong with a file: with its definitions, those of the files it imports, its models and recipes.
+
+    Every definition is looked at as it is written, and every model that can be built without settings is expanded.
     """
-    from archdsl.recipe import Recipe
-
     try:
         module = load_module(source, path)
     except SpecError as error:
-        return list(error.diagnostics), 0
+        return Checked(list(error.diagnostics))
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
-    names = models_in(module)
-    for name in names:
-        try:
-            network = elaborate(module, name)
-            if network.recipe is not None:
-                Recipe.from_entries(network.recipe)
-        except SpecError as error:
-            for one in error.diagnostics:
-                found.setdefault((one.span, one.problem), one)
-        if len(found) >= MAX_ERRORS:
-            break
-    return sorted(found.values(), key=_position)[:MAX_ERRORS], len(names)
+    with _deep_recursion(), _no_collector():
+        # What the expansion says comes first: it knows more, and the calls that led there.
+        expanded = (one for name in models_in(module) for one in _problems_of_model(module, name))
+        others = (one for find in (_problems_of_definitions, _problems_of_variants) for one in find(module))
+        for one in itertools.chain(expanded, others):
+            found.setdefault((one.span, one.problem), one)
+            if len(found) == MAX_ERRORS:
+                break
+    blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)
+    return Checked(sorted(found.values(), key=_position), len(module.models), blocks)
+
+
+def _problems_of_definitions(module: Module) -> Sequence[Diagnostic]:
+    from archdsl.elaborate.definitions import problems_of
+
+    return problems_of(module.with_imports())
+
+
+def _problems_of_model(module: Module, name: str) -> Sequence[Diagnostic]:
+    """What is wrong with a model that can be built, and with its recipe."""
+    from archdsl.recipe import Recipe
+
+    try:
+        network = elaborate(module, name)
+        if network.recipe is not None:
+            Recipe.from_entries(network.recipe)
+    except SpecError as error:
+        return error.diagnostics
+    return ()
+
+
+def _problems_of_variants(module: Module) -> Iterator[Diagnostic]:
+    """Unknown bases of variants, and arguments that a base does not take."""
+    for each in module.with_imports():
+        for model in each.models.values():
+            try:
+                _require_base(model, each)
+            except Located as error:
+                yield Diagnostic(error.problem, error.span, error.label, error.notes, error.helps)
+
+
+def _require_base(model: ModelValue, module: Module) -> None:
+    """Reject a variant's base or arguments, whatever their values are.
+
+    Raises:
+        Located: there is no such base, or an argument that it does not take.
+    """
+    models = _chain(model, module)
+    if not isinstance(model.definition, tree.VariantDef):
+        return
+    given = [
+        Given(one.name, None, one.value.span if one.name is None else one.span)
+        for one in model.definition.base.arguments
+    ]
+    _assign_to_model(given, models[1:], _params(models[1:]))
+
+
+def _assign_to_model(
+    given: Sequence[Given], chain: Sequence[ModelValue], params: Sequence[Sequence[tree.Param]]
+) -> dict[str, Given]:
+    """The arguments for the first model of a chain by the parameters they are for, its own or those it hands on.
+
+    `params` are those that can be given to each of them.
+
+    Raises:
+        Located: an argument that it does not take.
+    """
+    own = [param.name for param in chain[0].definition.params]
+    handed_on = [param.name for param in params[0] if param.name not in own]
+    what = f"model `{chain[0].name}`"
+    _refuse_closed(what, given, chain, params)
+    return assign(what, own, [], given, chain[0].definition.name.span, extra=handed_on)

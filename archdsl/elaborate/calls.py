@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from archdsl.diagnostics import Help
-from archdsl.diagnostics.names import Misplaced, NotALayer, UnknownLayer, UnknownName
+from archdsl.diagnostics.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
+from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
 from archdsl.elaborate.errors import Located, Unknown
 from archdsl.elaborate.expressions import describe
@@ -85,6 +86,31 @@ def no_tensor(span: Span) -> Located:
 def no_input(span: Span) -> Located:
     """The error of a model without an input, whose body stands at the place."""
     return Located(Misplaced("a model begins with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),))
+
+
+def misplaced_input(form: tree.LayerCall) -> Located:
+    """The error of an `input` that is not the first statement of a model's own body."""
+    return Located(Misplaced("`input` is the first statement of a model, once"), form.span)
+
+
+def refuse_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
+    """`batchnorm(64)` means PyTorch's BatchNorm2d(64), whose 64 is inferred here, and not eps=64."""
+    for name, one in zip(cls.model_fields, (one for one in given if one.name is None), strict=False):
+        if name == "eps" and isinstance(one.value, int) and one.value > 1:
+            expected = "comes first here, since the number of channels is inferred"
+            raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
+
+
+def require_combinator(form: tree.CombinatorForm, *, aux: bool) -> None:
+    """Reject arguments of a combinator that takes none, and an `aux` that stands in another.
+
+    Raises:
+        Located: at the argument or the keyword.
+    """
+    if form.kind != "split" and form.arguments:
+        raise Located(Misplaced(f"`{form.kind}` takes no arguments"), form.arguments[0].span)
+    if form.kind == "aux" and aux:
+        raise Located(Misplaced("`aux` inside `aux`"), form.kind_span)
 
 
 def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bool) -> None:

@@ -24,7 +24,18 @@ from archdsl.diagnostics.names import (
 from archdsl.diagnostics.shapes import NotDivisible, ShapesDiffer
 from archdsl.diagnostics.values import WrongType
 from archdsl.elaborate.binding import Given, assign, make
-from archdsl.elaborate.calls import STATEMENTS, callee, no_input, no_such_part, no_tensor, require_place, reused_label
+from archdsl.elaborate.calls import (
+    STATEMENTS,
+    callee,
+    misplaced_input,
+    no_input,
+    no_such_part,
+    no_tensor,
+    refuse_channels_as_eps,
+    require_combinator,
+    require_place,
+    reused_label,
+)
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, key_of_setting, renamed
@@ -56,7 +67,7 @@ from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
 from archdsl.syntax import tree
 
-#: Among the labels of a scope: one that is not known after a mistake.
+#: Among the labels of a scope: one that is not known, after a mistake or without values.
 ANY_LABEL = ""
 
 
@@ -402,7 +413,7 @@ class Elaborator:
     def _input(self, form: tree.LayerCall, given: list[Given], place: Place, *, tapped: bool) -> AnyNode | None:
         """The model's input; where it is kept under a name, that of an empty group."""
         if place.chain or self.depth > 1 or self.evaluator.has_tensor:
-            raise Located(Misplaced("`input` is the first statement of a model, once"), form.span)
+            raise misplaced_input(form)
         sizes: Any = [one.value for one in given]
         if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
             sizes = list(sizes[0])
@@ -541,7 +552,7 @@ class Elaborator:
             operands = tuple(self._tap(one, place) for one in rest if one.name is None)
             rest = [one for one in rest if one.name is not None]
         x = self.x
-        _refuse_channels_as_eps(cls, rest)
+        refuse_channels_as_eps(cls, rest)
         try:
             layer = make(what, cls, rest, form.span)
             x = self._known()
@@ -741,8 +752,7 @@ class Elaborator:
         return Residual(**head, output=output, body=body, shortcut=shortcut)
 
     def _branching(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        if form.kind != "split" and form.arguments:
-            raise Located(Misplaced(f"`{form.kind}` takes no arguments"), form.arguments[0].span)
+        require_combinator(form, aux=place.aux)
         match form.kind:
             case "inception":
                 return self._inception(form, head, place)
@@ -856,8 +866,6 @@ class Elaborator:
 
     def _aux(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
         x: Shape = head["input"]
-        if place.aux:
-            raise Located(Misplaced("`aux` inside `aux`"), form.kind_span)
         name = head["label"] or f"aux{sum(isinstance(key, str) for key in self.aux_names) + 1}"
         self._new_output(name, form.kind_span)
         body = self._inner(form.body, dataclasses.replace(place, aux=True), x)
@@ -889,14 +897,6 @@ def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start:
     if start is not None and start.rank == 2 and start[2] in (1, 3) and start[0] > start[2]:
         return (Help(f"channels come first: `input({start[2]}x{start[0]}x{start[1]})`"),)
     return ()
-
-
-def _refuse_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
-    """`batchnorm(64)` means PyTorch's BatchNorm2d(64), whose 64 is inferred here, and not eps=64."""
-    for name, one in zip(cls.model_fields, (one for one in given if one.name is None), strict=False):
-        if name == "eps" and isinstance(one.value, int) and one.value > 1:
-            expected = "comes first here, since the number of channels is inferred"
-            raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
 
 
 def _is_index(value: object) -> bool:

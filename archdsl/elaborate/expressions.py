@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, assert_never
 
 from archdsl.diagnostics import Help, Note, Problem
 from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
-from archdsl.diagnostics.names import TooManyArguments, UnknownName
+from archdsl.diagnostics.names import RepeatedArgument, TooManyArguments, UnknownName
 from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, WrongType, WrongUnpacking
 from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
@@ -473,11 +473,13 @@ class Evaluator:
         places: dict[int | str, Span] = {}
         for argument in expression.arguments:
             value = self.evaluate(argument.value, env, constructs=True)
-            key = len(args) if argument.name is None else argument.name
-            places[key] = argument.value.span
             if argument.name is None:
+                places[len(args)] = argument.value.span
                 args.append(value)
+            elif argument.name in kwargs:
+                raise Located(RepeatedArgument(f"`{expression.name}`", argument.name), argument.span)
             else:
+                places[argument.name] = argument.span
                 kwargs[argument.name] = value
         return Construct(expression.name, tuple(args), kwargs, expression.span, places)
 

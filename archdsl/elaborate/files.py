@@ -61,7 +61,7 @@ def read(path: Path, name: str | None = None) -> Source:
 
 @dataclass(eq=False)
 class Module:
-    """One file with what it defines; `globals` also holds what it imports."""
+    """One file with what it defines; `globals` also holds what it imports from `imports`."""
 
     source: Source
     file: tree.File
@@ -69,6 +69,18 @@ class Module:
     models: dict[str, ModelValue] = field(default_factory=dict)
     imported_models: dict[str, ModelValue] = field(default_factory=dict)
     trains: list[tree.TrainDef] = field(default_factory=list)
+    imports: list[Module] = field(default_factory=list)
+
+    def with_imports(self) -> list[Module]:
+        """The file itself and all that it imports, directly or not, each once."""
+        found: dict[int, Module] = {}
+        waiting = [self]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in found:
+                found[id(module)] = module
+                waiting += module.imports
+        return list(found.values())
 
 
 class Loader:
@@ -154,6 +166,7 @@ class Loader:
                     raise Located(first.problem, item.path_span) from None
                 self.diagnostics += error.diagnostics
                 raise Unknown from None
+        module.imports.append(self.modules[target])
         self._take(item, self.modules[target], module)
 
     def _target(self, item: tree.Import, path: Path) -> Path:

@@ -33,16 +33,26 @@ def initializer(value: Any, span: Span) -> Initializer:
     if not isinstance(value, Construct):
         raise Located(BadArgument("`init`", "init", "must be an initializer", describe(value)), span)
     place = value.span or span
-    from archdsl.initializers import INITIALIZERS
-
-    cls = INITIALIZERS.get(value.name)
-    if cls is None:
-        meant = suggestion(value.name, INITIALIZERS)
-        helps = (Help(f"did you mean `{meant}`?"),) if meant else (Help("known: " + ", ".join(INITIALIZERS)),)
-        raise Located(UnknownName(value.name), place, label="not an initializer of torch.nn.init", helps=helps)
+    cls = initializer_named(value.name, place)
     positional = [Given(None, one, value.places.get(i, place)) for i, one in enumerate(value.args)]
     named = [Given(name, one, value.places.get(name, place)) for name, one in value.kwargs.items()]
     return make(f"`{value.name}`", cls, [*positional, *named], place)
+
+
+def initializer_named(name: str, span: Span) -> type[Initializer]:
+    """The initializer of this name, which stands at the place.
+
+    Raises:
+        Located: there is none.
+    """
+    from archdsl.initializers import INITIALIZERS
+
+    cls = INITIALIZERS.get(name)
+    if cls is None:
+        meant = suggestion(name, INITIALIZERS)
+        helps = (Help(f"did you mean `{meant}`?"),) if meant else (Help("known: " + ", ".join(INITIALIZERS)),)
+        raise Located(UnknownName(name), span, label="not an initializer of torch.nn.init", helps=helps)
+    return cls
 
 
 def rules(value: Any, span: Span) -> Rules:

@@ -70,15 +70,15 @@ def require_setting(statement: tree.Setting) -> None:
         value = Help(f"to name a value: `let {statement.span.text}`")
         mend = Help(f"did you mean `{meant}`?", statement.name_span, meant) if meant else value
         raise Located(UnknownSetting(statement.name), statement.name_span, helps=(mend,))
-    for kind in _pairs(statement.value) if statement.name == "defaults" else ():
-        for argument in _pairs(kind.value):
+    for kind in pairs_of(statement.value) if statement.name == "defaults" else ():
+        for argument in pairs_of(kind.value):
             if argument.key == "init":
                 problem = Misplaced("`init` is a setting by itself, not one of the `defaults`")
                 mend = Help(f"`init = {{{kind.key}: ...}}` on a line of its own")
                 raise Located(problem, argument.key_span, helps=(mend,))
 
 
-def _pairs(expression: tree.Expr) -> Sequence[tree.Pair]:
+def pairs_of(expression: tree.Expr) -> Sequence[tree.Pair]:
     """The entries of a dictionary that is written out; none of any other expression."""
     return expression.pairs if isinstance(expression, tree.DictDisplay) else ()
 
@@ -91,15 +91,35 @@ def _defaults(value: Any, expression: tree.Expr) -> Defaults:
     found = {}
     for kind, arguments in value.items():
         place, inner = _entry(expression, kind)
-        cls = kind_named(kind)
-        if cls is None:
-            helps = _helps(kind, all_kinds(), place)
-            raise Located(UnknownName(kind), place, label="not a kind of layer", helps=helps)
+        cls = layer_of_defaults(kind, place)
         if not is_dictionary(arguments):
             problem = WrongType(f"`{kind}` of `defaults`", "is a dictionary of arguments", describe(arguments))
             raise Located(problem, inner.span)
         found[kind] = {one.name or "": one for one in _arguments(cls, arguments, inner)}
     return found
+
+
+def layer_of_defaults(name: str, place: Span) -> type[Layer]:
+    """The layer type that an entry of `defaults` is for.
+
+    Raises:
+        Located: there is none of that name.
+    """
+    cls = kind_named(name)
+    if cls is None:
+        raise Located(UnknownName(name), place, label="not a kind of layer", helps=_helps(name, all_kinds(), place))
+    return cls
+
+
+def require_argument(cls: type[Layer], name: str, place: Span) -> None:
+    """Reject an argument that the layer type does not have.
+
+    Raises:
+        Located: at the name's place.
+    """
+    if name not in cls.model_fields and name != "trainable":
+        helps = _helps(name, [*cls.model_fields, "trainable"], place)
+        raise Located(UnknownArgument(f"`{cls.kind}`", name), place, helps=helps)
 
 
 def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.Expr) -> Iterator[Given]:
@@ -110,17 +130,15 @@ def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.
         given = Given(name, value, inner.span)
         if name == "trainable":
             trainable_by_name(cls.kind, given)
-        elif name in cls.model_fields:
-            check_argument(what, cls, given)
         else:
-            helps = _helps(name, [*cls.model_fields, "trainable"], place)
-            raise Located(UnknownArgument(what, name), place, helps=helps)
+            require_argument(cls, name, place)
+            check_argument(what, cls, given)
         yield given
 
 
 def _entry(expression: tree.Expr, key: str) -> tuple[Span, tree.Expr]:
     """Where a key of a dictionary stands and what it has; the whole where no dictionary is written out."""
-    for pair in reversed(_pairs(expression)):
+    for pair in reversed(pairs_of(expression)):
         if pair.key == key:
             return pair.key_span, pair.value
     return expression.span, expression

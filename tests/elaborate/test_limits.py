@@ -168,7 +168,7 @@ def test_a_list_is_no_index(text: str) -> None:
 
 
 def test_a_list_is_no_key() -> None:
-    text = "let d = {a: 1}; if [1] in d { nosuch }; if [1] not in d { linear(3) }"
+    text = "let d = {a: 1}; if [1] in d { conv(3, 9) }; if [1] not in d { linear(3) }"
     assert errors(f"model m {{ input(3); {text} }}") == []
 
 

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archdsl
 from archdsl.diagnostics import SpecError
+from archdsl.elaborate import check_source
+from archdsl.source import Source
 from tests.torch.reference import Program, specs
 
 #: The longer run is `pytest -m slow tests/torch/test_checker.py`.
@@ -32,6 +34,7 @@ def compare(program: Program) -> None:
             archdsl.load(program.text)
         return
     network = archdsl.load(program.text)
+    assert check_source(Source("random.arch", program.text)).errors == []
     assert network.output_shape == tuple(program.output.shape[1:])
     assert network.params == sum(p.numel() for module in program.modules for p in module.parameters())
 
