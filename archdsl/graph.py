@@ -196,3 +196,13 @@ def walk(node: AnyNode) -> Iterator[AnyNode]:
 def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:
     """The layers inside a node, in execution order, shared ones each time they run."""
     return (inner for inner in walk(node) if isinstance(inner, LayerNode))
+
+
+def same_graph(one: object, other: object) -> bool:
+    """Whether two graphs compute the same under the same names, wherever and in whatever blocks they are written."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same_graph, one, other))
+    if not isinstance(one, Node):
+        return one == other
+    names = [name for name in one._fields if name not in {"span", "chain", "block"}]
+    return type(one) is type(other) and all(same_graph(getattr(one, name), getattr(other, name)) for name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +46,25 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def load(spec: str | Path, *, model: str | None = None, input: Sequence[int] | None = None, **settings: Any) -> Network:
+def load(
+    spec: str | Path,
+    *,
+    model: str | None = None,
+    input: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Network:
     """The checked graph of a network; torch is not imported.
 
     Args:
         spec: the path of an `.arch` file, a name of the zoo such as `"resnet18"`, or a spec's text.
         model: which of the file's models; by default the one named as the file, else the first.
         input: another input shape than the spec's, without the batch axis: `(3, 64, 64)`.
-        settings: the model's parameters, `classes=10`.
+        settings: the model's parameters by their names, any name: `{"input": (3, 32, 32)}`.
+        parameters: the same for names that are no argument of this function, `classes=10`.
 
     Raises:
         SpecError: with every diagnostic; its text is the whole report.
     """
     module, named = find(spec)
-    return elaborate(module, model or named, input=input, settings=settings)
+    return elaborate(module, model or named, input=input, settings={**(settings or {}), **parameters})

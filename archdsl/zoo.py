@@ -84,11 +84,17 @@ def twin(name: str, path: str) -> str:
     return family.models[name].torchvision
 
 
-def load(name: str, *, input: Sequence[int] | None = None, **settings: Any) -> Network:
+def load(
+    name: str,
+    *,
+    input: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Network:
     """The checked graph of a network of the zoo; see `archdsl.load`."""
     from archdsl.loading import load as load_spec
 
-    return load_spec(name, input=input, **settings)
+    return load_spec(name, input=input, settings=settings, **parameters)
 
 
 def build(
@@ -97,7 +103,8 @@ def build(
     weights: str | None = None,
     input: Sequence[int] | None = None,
     seed: int | None = None,
-    **settings: Any,
+    settings: Mapping[str, Any] | None = None,
+    **parameters: Any,
 ) -> nn.Module:
     """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`.
 
@@ -108,16 +115,16 @@ def build(
     Raises:
         SpecError: no such network, settings or weights, or they cannot be downloaded or do not fit.
     """
+    given = {**(settings or {}), **parameters}
     if weights is None:
-        return load(name, input=input, **settings).build(seed=seed)
+        return load(name, input=input, settings=given).build(seed=seed)
     from archdsl.torch import published
 
     def elaborate(size: Sequence[int] | None, values: Mapping[str, Any]) -> Network:
-        return load(name, input=size, **values)
+        return load(name, input=size, settings=values)
 
-    network, found = published.fitted(
-        f"torchvision:{str(weights).removeprefix('torchvision:')}", elaborate, input, settings
-    )
+    reference = f"torchvision:{str(weights).removeprefix('torchvision:')}"
+    network, found = published.fitted(reference, elaborate, input, given)
     module = network.build(seed=seed)
     published.load(module, found)
     return module

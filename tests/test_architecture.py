@@ -57,9 +57,9 @@ LAZY_EDGES = {
     "network": "torch",
     "zoo": "cards loading torch",
     "torch": "onnx zoo",
-    "report": "loading train",
+    "report": "train",
     "train": "torch zoo",
-    "cli": "__init__ source diagnostics elaborate loading zoo recipe summary syntax tables picture"
+    "cli": "__init__ source diagnostics graph elaborate loading zoo recipe summary syntax tables picture"
     " torch onnx train report",
 }
 

@@ -22,7 +22,7 @@ COMMANDS = {
         "running",
         "archdsl train specs/lenet.arch --epochs 5 --out runs/lenet",
         "archdsl train specs/lenet.arch --dataset fashion_mnist --set optimizer.lr=0.05",
-        "archdsl train specs/lenet.arch --resume runs/lenet",
+        "archdsl train --resume runs/lenet",
         "archdsl train runs/lenet",
     ),
     "eval": ("running", "archdsl eval specs/lenet.arch --weights runs/lenet"),

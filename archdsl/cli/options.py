@@ -11,11 +11,11 @@ Spec = Annotated[str, typer.Argument(metavar="SPEC", help="An .arch file, or a n
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Which model of the file.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the model, as a spec writes it; repeatable."),
-]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the model, as a spec writes it; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A parameter of the model or an entry of the recipe, as a spec writes it; repeatable.",
+    ),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="3x64x64", help="Another input size than the spec's.")]
 WEIGHTS = typer.Option("--weights", metavar="W", help="A file, the folder of a run, or torchvision:NAME.")
@@ -28,4 +28,7 @@ def sizes(text: str) -> tuple[int, ...]:
     """`3x64x64` as integers."""
     if not re.fullmatch(r"[0-9]{1,18}(x[0-9]{1,18})*", text):
         raise typer.BadParameter(f"{text!r} is not a size such as 3x224x224", param_hint="--input")
-    return tuple(map(int, text.split("x")))
+    found = tuple(map(int, text.split("x")))
+    if 0 in found:
+        raise typer.BadParameter(f"{text!r} has an axis without cells: every size is at least 1", param_hint="--input")
+    return found

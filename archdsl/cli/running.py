@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from archdsl.cli.options import GivenWeights, Input, Model, Parameters, Settings, Spec, Weights
-from archdsl.cli.spec import network_of
+from archdsl.cli.options import GivenWeights, Input, Model, Settings, Spec, Weights
+from archdsl.cli.spec import chosen, network_of
 from archdsl.cli.streams import print_json
 
 if TYPE_CHECKING:
@@ -24,14 +24,15 @@ STOPPED = 128
 
 Data = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Another data set than the recipe's.")]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="The folder of the data set's files.")]
-Entries = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any other entry of the recipe, as a spec writes it; repeatable."),
-]
+#: What `--set model.KEY=VALUE` is, from when `--set` meant the recipe alone in these commands.
+Parameters = Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", hidden=True)]
 
 
 def train(
-    spec: Spec,
+    spec: Annotated[
+        str | None,
+        typer.Argument(metavar="[SPEC]", help="An .arch file, a name from `archdsl zoo`, or the folder of a run."),
+    ] = None,
     model: Model = None,
     dataset: Data = None,
     root: Root = None,
@@ -41,8 +42,10 @@ def train(
         int | None, typer.Option(min=0, metavar="N", help="Seed of weights, order and augmentation.")
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="The run folder.")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.")] = None,
-    entries: Entries = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Go on with the run in this folder; it needs no SPEC.")
+    ] = None,
+    settings: Settings = None,
     parameters: Parameters = None,
     input: Input = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
@@ -53,14 +56,11 @@ def train(
     """
     if out is not None and resume is not None:
         raise typer.BadParameter("a resumed run stays in its folder: give either --out or --resume")
-    run = resume
-    if (Path(spec) / "run.json").is_file():
-        run, spec = resume or spec, str(Path(spec) / "spec.arch")
-    network = network_of(spec, model, parameters, input, option="--param", run=run)
-    from archdsl.cli.values import recipe_overrides
-
+    spec, run = _spec_and_run(spec, resume)
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
-    overrides = recipe_overrides(entries, given)
+    network, overrides = _network_and_overrides(spec, model, settings, parameters, input, run, given)
+    if resume is not None and Path(resume).is_dir():
+        _require_same_network(network, Path(resume))
     from archdsl.report import reporter
     from archdsl.train import recipe_of_run, run_training
 
@@ -71,6 +71,61 @@ def train(
     raise typer.Exit(STOPPED + result.signal if result.interrupted else 0)
 
 
+def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None]:
+    """The path of the spec to train, and the folder of the run that it is from or goes on with."""
+    if spec is None and resume is None:
+        raise typer.BadParameter("give a spec to train, or --resume with the folder of a run", param_hint="SPEC")
+    if spec is None or (Path(spec) / "run.json").is_file():
+        run = resume or spec
+        own = Path(spec or str(resume)) / "spec.arch"
+        if not own.is_file():
+            from archdsl.diagnostics import Diagnostic, SpecError
+            from archdsl.diagnostics.recipe import NothingToResume
+
+            folder = str(own.parent)
+            raise SpecError([Diagnostic(NothingToResume(folder, own.name), path=folder)])
+        return str(own), run
+    return spec, resume
+
+
+def _require_same_network(network: Network, run: Path) -> None:
+    """Refuse (E634) to go on with a run on another network than it was started with."""
+    from archdsl.graph import same_graph
+    from archdsl.report.entries import network_of_run
+    from archdsl.train.run import RunFolder
+
+    started = network_of_run(RunFolder(run))
+    pairs: dict[str, tuple[object, object]] = {"input": (network.input_shape, started.input_shape)}
+    pairs |= {name: (value, started.settings.get(name)) for name, value in network.settings.items()}
+    changed = [(name, now, before) for name, (now, before) in pairs.items() if now != before]
+    if not changed and not same_graph(network.root, started.root):
+        changed.append(("spec", network.path, "another text"))
+    if changed:
+        from archdsl.diagnostics import Diagnostic, Help, SpecError
+        from archdsl.diagnostics.recipe import OtherRun
+
+        helps = (Help(f"leave it out: the run's own {run / 'spec.arch'} holds, with its model and settings"),)
+        problems = [OtherRun(str(run), name, str(now), str(before)) for name, now, before in changed]
+        raise SpecError([Diagnostic(problem, path=str(run), helps=helps) for problem in problems])
+
+
+def _network_and_overrides(
+    spec: str,
+    model: str | None,
+    settings: Sequence[str] | None,
+    parameters: Sequence[str] | None,
+    input: str | None,
+    run: str | None,
+    options: Mapping[str, object],
+) -> tuple[Network, dict[str, Entry]]:
+    """The network, and what goes over the entries of its recipe; options with a name of their own win."""
+    from archdsl.cli.values import recipe_overrides
+
+    texts = [*(settings or ()), *(f"model.{text}" for text in parameters or ())]
+    found = chosen(spec, model, texts, input, run=run)
+    return found.network, found.entries | recipe_overrides((), options)
+
+
 def eval(
     spec: Spec,
     weights: GivenWeights,
@@ -78,20 +133,19 @@ def eval(
     dataset: Data = None,
     root: Root = None,
     batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples in a batch.")] = None,
-    entries: Entries = None,
+    settings: Settings = None,
     parameters: Parameters = None,
     input: Input = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="The form.")] = "table",
 ) -> None:
     """Accuracy, figures per class, confusion matrix."""
-    network = network_of(spec, model, parameters, input, option="--param", run=weights)
-    from archdsl.cli.values import recipe_overrides
-
-    overrides = recipe_overrides(entries, {"dataset": dataset, "root": root, "batch": batch})
+    given = {"dataset": dataset, "root": root, "batch": batch}
+    network, overrides = _network_and_overrides(spec, model, settings, parameters, input, weights, given)
     from archdsl.train import run_evaluation
+    from archdsl.train.run import run_of
 
-    run = weights if Path(weights).is_dir() else None
-    recipe = _recipe(network, overrides, run)
+    run = run_of(weights)
+    recipe = _recipe(network, overrides, None if run is None else str(run.path))
     if recipe is not None and weights.startswith("torchvision:") and "augment" not in overrides:
         recipe = _normalised(recipe, network, weights)
     found = run_evaluation(network, recipe, weights)
@@ -172,11 +226,12 @@ def mean_and_std(
         from archdsl.torch.published import find
 
         return find(run, network).normalisation()
-    if text == "run" and run is not None and Path(run).is_dir():
-        from archdsl.train.run import RunFolder
+    if text == "run" and run is not None:
+        from archdsl.train.run import run_of
 
-        info = RunFolder(Path(run)).read_info()
-        return info.mean, info.std
+        if (folder := run_of(run)) is not None:
+            info = folder.read_info()
+            return info.mean, info.std
     try:
         mean, std = (tuple(map(float, part.split(","))) for part in text.split(";"))
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -12,62 +12,89 @@ if TYPE_CHECKING:
     from archdsl.elaborate.files import Module
     from archdsl.network import Network
     from archdsl.source import Source
+    from archdsl.train.run import RunInfo
+    from archdsl.values import Entry
+
+
+class Chosen(NamedTuple):
+    """The network that a command line asks for, the file it is in, and what `--set` says of its recipe."""
+
+    network: Network
+    file: Module
+    entries: dict[str, Entry]
 
 
 def network_of(
-    spec: str,
-    model: str | None,
-    settings: Sequence[str] | None,
-    input: str | None,
-    *,
-    option: str = "--set",
-    run: str | None = None,
+    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
 ) -> Network:
-    """The checked network that the options of a command ask for.
-
-    `option` is the one that gave the settings. `run` may be the folder of a run, or weights that torchvision
-    publishes: the model, settings and input of their training hold unless something else is asked for.
-    """
-    return network_and_file(spec, model, settings, input, option=option, run=run)[0]
+    """The checked network for a command that uses no recipe; arguments as those of `chosen`."""
+    return network_and_file(spec, model, settings, input, run=run)[0]
 
 
 def network_and_file(
-    spec: str,
-    model: str | None,
-    settings: Sequence[str] | None,
-    input: str | None,
-    *,
-    option: str = "--set",
-    run: str | None = None,
+    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
 ) -> tuple[Network, Module]:
-    """The network, and the file it is in."""
+    """The network and the file it is in. Raises SpecError (E717) for a setting of the recipe."""
+    found = chosen(spec, model, settings, input, run=run)
+    if found.entries:
+        from archdsl.cli.settings import unused
+
+        raise unused(found.entries)
+    return found.network, found.file
+
+
+def chosen(
+    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
+) -> Chosen:
+    """What the options that all commands share ask for.
+
+    `run` is what was given as weights. Where it is the folder of a run or a file in it, or weights that torchvision
+    publishes, the model, settings and input of their training hold unless something else is asked for.
+    """
     from archdsl.cli.options import sizes
     from archdsl.elaborate import elaborate
     from archdsl.loading import find
 
     shape = None if input is None else sizes(input)
     module, named = find(spec)
-    values = {}
+    model = model or named
+    known = None if run is None or run.startswith("torchvision:") else _info(run, model, module)
+    if known is not None:
+        model, shape = known.model, shape or known.input
+    values: dict[str, Any] = {}
+    entries: dict[str, Entry] = {}
     if settings:
-        from archdsl.cli.values import model_settings
+        from archdsl.cli.settings import read_settings
 
-        values = model_settings(settings, option, module.globals)
+        values, entries = read_settings(settings, module, model)
+
+    def made(size: Sequence[int] | None, settings: Mapping[str, Any]) -> Network:
+        return elaborate(module, model, input=size, settings=settings)
+
     if run is not None and run.startswith("torchvision:"):
         from archdsl.torch.published import fitted
 
-        def made(size: Sequence[int] | None, settings: Mapping[str, Any]) -> Network:
-            return elaborate(module, model or named, input=size, settings=settings)
+        return Chosen(fitted(run, made, shape, values)[0], module, entries)
+    return Chosen(made(shape, (known.settings if known else {}) | values), module, entries)
 
-        return fitted(run, made, shape, values)[0], module
-    if run is not None and (Path(run) / "run.json").is_file():
-        from archdsl.train.run import RunFolder
 
-        info = RunFolder(Path(run)).read_info()
-        if (model or named or info.model) != info.model:
-            message = f"the weights in {run} are those of the model {info.model}, not of {model or named}"
-            raise typer.BadParameter(message, param_hint="--model")
-        model, shape, values = info.model, shape or info.input, info.settings | values
-    return elaborate(module, model or named, input=shape, settings=values), module
+def _info(weights: str, model: str | None, module: Module) -> RunInfo | None:
+    """What is known of the run that weights belong to; None where they are no run's.
+
+    A single file of a run may be meant for another model.
+    """
+    from archdsl.train.run import run_of
+
+    run = run_of(weights)
+    if run is None:
+        return None
+    info = run.read_info()
+    if (model or info.model) == info.model and (info.model in module.models or Path(weights).is_dir()):
+        return info
+    if not Path(weights).is_dir():
+        return None
+    message = f"the weights in {weights} are those of the model {info.model}, not of {model}"
+    raise typer.BadParameter(message, param_hint="--model")
 
 
 def spec_path(spec: str) -> str:

@@ -26,7 +26,7 @@ from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.values import Construct, Entry, RecipeEntries
 
-__all__ = ["check_source", "elaborate", "load_module", "models_in", "read"]
+__all__ = ["check_source", "default_model", "elaborate", "load_module", "models_in", "parameters", "read"]
 
 
 def load_module(source: Source, path: Path | None = None) -> Module:
@@ -62,6 +62,17 @@ def default_model(module: Module, given: Collection[str] = ()) -> str | None:
     names = models_in(module) or models_in(module, given)
     stem = Path(module.source.path).stem
     return stem if stem in names else next(iter(names), None)
+
+
+def parameters(module: Module, name: str) -> list[str] | None:
+    """The names that can be given as settings to a model of the file; None where there is no such model."""
+    model = _lookup(module, name)
+    if model is None:
+        return None
+    try:
+        return [param.name for one in _chain(model, module) for param in one.definition.params]
+    except Located:
+        return None
 
 
 def _lookup(module: Module, name: str) -> ModelValue | None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.loading import load
-from archdsl.report.entries import flat
+from archdsl.report.entries import flat, network_of_run
 from archdsl.train.run import EpochMetrics, RunFolder
 
 if TYPE_CHECKING:
@@ -91,17 +90,32 @@ class Comparison:
 
 def compare_runs(paths: Sequence[Path]) -> Comparison:
     """Read the folders of runs. Raises SpecError (E632, E633) for one that is none or is damaged."""
-    return Comparison(tuple(_read(path) for path in paths))
+    return Comparison(tuple(_read(path, name) for path, name in zip(paths, names(paths), strict=True)))
 
 
-def _read(path: Path) -> RunResults:
+def names(paths: Sequence[Path]) -> list[str]:
+    """A name of its own for each folder: as many of the last parts of its path as tell it from the others."""
+    parts = [path.absolute().resolve().parts for path in paths]
+    most = max(map(len, parts), default=1)
+    for length in range(1, most):
+        found = ["/".join(one[-length:]) for one in parts]
+        if len(set(found)) == len(set(parts)):
+            break
+    else:
+        found = ["/".join(one) for one in parts]
+    times = [found[: i + 1].count(name) for i, name in enumerate(found)]
+    return [name if time == 1 else f"{name} ({time})" for name, time in zip(found, times, strict=True)]
+
+
+def _read(path: Path, name: str) -> RunResults:
     folder = RunFolder(path)
     info = folder.read_info()
     recipe = json.loads(folder.read_recipe().to_json())
-    entries = {"model": info.model, **{name: str(value) for name, value in info.settings.items()}}
-    entries |= {"data": info.dataset} | dict(flat(recipe))
-    network = load(folder.spec, model=info.model, input=info.input, **info.settings)
-    return RunResults(path.name, network.params, tuple(folder.read_metrics(ALL)), entries)
+    own = {"model": info.model, "data": info.dataset}
+    settings = {f"model.{name}" if name in {*own, *recipe} else name: value for name, value in info.settings.items()}
+    entries = own | {name: str(value) for name, value in settings.items()} | dict(flat(recipe))
+    network = network_of_run(folder)
+    return RunResults(name, network.params, tuple(folder.read_metrics(ALL)), entries)
 
 
 def comparison_figure(found: Comparison) -> Figure:

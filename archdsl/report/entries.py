@@ -1,10 +1,20 @@
-"""A run's recipe and environment as rows of texts."""
+"""A run's network, and its recipe and environment as rows of texts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from archdsl.loading import load
+from archdsl.network import Network
+from archdsl.train.run import RunFolder
+
+
+def network_of_run(folder: RunFolder) -> Network:
+    """The network that a run trains, from the folder alone."""
+    info = folder.read_info()
+    return load(folder.spec, model=info.model, input=info.input, settings=info.settings)
 
 
 def flat(entries: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

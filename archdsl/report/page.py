@@ -17,7 +17,7 @@ from torch import nn
 from archdsl.diagnostics import SpecError
 from archdsl.network import Network
 from archdsl.picture import draw_network
-from archdsl.report.entries import flat
+from archdsl.report.entries import flat, network_of_run
 from archdsl.report.figures import DPI, confusion_matrix, draw
 from archdsl.summary import figures, rows, total_lines
 from archdsl.train.evaluation import Evaluation
@@ -61,12 +61,10 @@ def report_of_run(path: Path) -> Path:
 
     Raises SpecError: the folder is no run, or its data cannot be found any more.
     """
-    from archdsl.loading import load
     from archdsl.train import trained
 
     folder = RunFolder(path)
-    info = folder.read_info()
-    network = load(folder.spec, model=info.model, input=info.input, **info.settings)
+    network = network_of_run(folder)
     module, setup = trained(network, None, path)
     write_report(folder, network, module, setup, folder.read_metrics(ALL))
     return folder.report

@@ -10,7 +10,7 @@ from archdsl.recipe import Recipe
 from archdsl.train.evaluation import ClassFigures, Evaluation
 from archdsl.train.loop import AtEnd, Result, Setup, Trainable, set_up, train
 from archdsl.train.progress import make_progress
-from archdsl.train.run import EpochMetrics, RunFolder
+from archdsl.train.run import EpochMetrics, RunFolder, run_of
 
 __all__ = [
     "ClassFigures",
@@ -62,8 +62,8 @@ def recipe_of_run(folder: str | Path) -> Recipe:
 def run_evaluation(network: Trainable, recipe: Recipe | None, weights: str | Path) -> Evaluation:
     """Evaluate `network` with saved weights on the test part of the recipe's data set.
 
-    `weights` is a run folder, whose recipe is taken where none is given, or a safetensors file. Pictures are
-    normalised as in the run that the weights lie in, else by the training set's figures. Raises SpecError.
+    `weights` is a run folder or a safetensors file. Where it belongs to a run, the run's recipe is taken if none is
+    given, and pictures are normalised as in the run; else by the training set's figures. Raises SpecError.
     """
     module, setup = trained(network, recipe, weights)
     return setup.evaluate(module, test=True)
@@ -73,11 +73,10 @@ def trained(network: Trainable, recipe: Recipe | None, weights: str | Path) -> t
     """The network with saved weights on the recipe's device, and its data; arguments as in `run_evaluation`."""
     from archdsl.torch import load_weights
 
-    path = Path(weights)
-    run = RunFolder(path if path.is_dir() else path.parent)
+    run = run_of(weights)
     if recipe is None:
-        recipe = run.read_recipe() if path.is_dir() else Recipe()
-    setup = set_up(network, recipe, run.read_info() if run.info.is_file() else None)
+        recipe = Recipe() if run is None else run.read_recipe()
+    setup = set_up(network, recipe, None if run is None else run.read_info())
     module = network.build(seed=recipe.seed)
-    load_weights(module, path)
+    load_weights(module, Path(weights))
     return module.to(setup.device), setup

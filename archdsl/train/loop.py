@@ -331,9 +331,7 @@ class _Run:
 
     @property
     def _resume_command(self) -> str:
-        network = self.network
-        words = (network.path or "SPEC", "--model", network.name, "--resume", str(self.folder.path))
-        return f"archdsl train {shlex.join(words)}"
+        return f"archdsl train --resume {shlex.quote(str(self.folder.path))}"
 
     def _order(self, epoch: int) -> list[Tensor]:
         samples = len(self.setup.data.train.labels)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.recipe import DamagedRun, NothingToResume, RunFolderInUse
 from archdsl.recipe import Recipe
 from archdsl.train.files import cannot_write, write_text
@@ -176,6 +176,22 @@ class RunFolder:
 
 def _error(problem: Problem, path: Path) -> SpecError:
     return SpecError([Diagnostic(problem, path=str(path))])
+
+
+def run_of(weights: str | Path) -> RunFolder | None:
+    """The run that weights belong to: the folder itself, or the one a file lies in; None where that is no run's.
+
+    Raises SpecError (E632) for a folder without its run.json: the model of its weights and the normalisation of its
+    pictures stand nowhere else.
+    """
+    path = Path(weights)
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    if path.is_dir() and not folder.info.is_file():
+        files = [file for file in (folder.weights, *sorted(path.glob("*.safetensors"))) if file.is_file()]
+        helps = [Help(f"to use the weights without their run, give the file: {file}") for file in files[:1]]
+        problem = NothingToResume(str(path), folder.info.name)
+        raise SpecError([Diagnostic(problem, path=str(path), helps=tuple(helps))])
+    return folder if path.exists() and folder.info.is_file() else None
 
 
 def create_run_folder(out: Path | None, model: str) -> RunFolder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -14,18 +15,25 @@ from archdsl.cli import main
 SPEC = """
 model small(activation = sigmoid, hidden = 8) { input(1x8x8); flatten; linear(hidden); activation; linear(10) }
 model rectified = small(activation=relu)
-train { dataset = digits; epochs = 1; batch = 64 }
+train { dataset = digits; epochs = 1; batch = 64; report = false }
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """The folder of a short run of the second model, with a setting."""
-    (tmp_path / "small.arch").write_text(SPEC)
-    folder = tmp_path / "run"
-    arguments = ["train", str(tmp_path / "small.arch"), "--model", "rectified", "--param", "hidden=12"]
-    assert main([*arguments, "--out", str(folder), "--quiet"]) == 0
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the spec and a short run of its second model, with a setting."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "small.arch").write_text(SPEC)
+    arguments = ["train", str(folder / "small.arch"), "--model", "rectified", "--param", "hidden=12"]
+    assert main([*arguments, "--out", str(folder / "run"), "--quiet"]) == 0
     return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """The folder of the run, each time another copy."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
 
 
 def test_eval_export_and_resume_take_the_model_and_its_settings(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -87,3 +95,81 @@ def test_another_model_is_refused(run: Path, capfd: pytest.CaptureFixture[str]) 
     spec = str(run.parent / "small.arch")
     assert main(["eval", spec, "--model", "small", "--weights", str(run)]) == 2
     assert "rectified" in capfd.readouterr().err
+
+
+def test_resuming_needs_no_spec(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "small.arch").unlink()
+    monkeypatch.chdir(run.parent)
+    assert main(["train", "--resume", "run", "--epochs", "2", "--quiet"]) == 0
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--set", "hidden=16"], "hidden = 16: it was started with 12"),
+        (["--input", "1x4x16"], "input = 1x4x16: it was started with 1x8x8"),
+        (["--set", "train.batch=32"], "batch = 32: it was started with 64"),
+    ],
+)
+def test_a_run_is_not_resumed_as_another(
+    run: Path, arguments: list[str], what: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The weights would fit the other input, and training would go on."""
+    assert main(["train", "--resume", str(run), "--epochs", "2", *arguments]) == 1
+    assert f"cannot be continued with {what}" in capfd.readouterr().err
+
+
+def test_a_run_is_not_resumed_with_another_text(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    spec = run.parent / "small.arch"
+    spec.write_text(SPEC.replace("flatten;", "flatten  # a comment\n"))
+    assert main(["train", str(spec), "--resume", str(run), "--epochs", "2", "--quiet"]) == 0
+    spec.write_text(SPEC.replace("flatten;", "shaken: dropout; flatten;"))
+    assert main(["train", str(spec), "--resume", str(run), "--epochs", "3", "--quiet"]) == 1
+    assert "error[E634]" in capfd.readouterr().err
+
+
+def test_weights_without_their_run_json_are_no_run(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Another model and another normalisation would be evaluated."""
+    spec = str(run.parent / "small.arch")
+    (run / "run.json").unlink()
+    commands = (["eval", spec], ["export", spec, "-o", str(run.parent / "x.onnx")], ["show", "filters", spec])
+    for command in commands:
+        assert main([*command, "--weights", str(run)]) == 1
+        printed = capfd.readouterr().err
+        assert "holds no run: run.json is missing" in printed
+        assert f"give the file: {run / 'weights.safetensors'}" in printed
+
+
+def test_a_file_of_a_run_is_evaluated_as_the_run(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    spec, found = str(run.parent / "small.arch"), []
+    for weights in (run, run / "weights.safetensors"):
+        assert main(["eval", spec, "--weights", str(weights), "--format", "json"]) == 0
+        found.append(json.loads(capfd.readouterr().out))
+    assert found[0] == found[1]
+
+
+NAMES = ("input", "model", "name", "output", "weights", "seed", "spec", "settings", "data", "train", "self")
+
+
+def test_parameters_of_any_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`input` and `model` are arguments of `load`; `classes`, `batch` and `seed` entries of a recipe, `data` a row."""
+    parameters = ", ".join(f"{name} = {i}" for i, name in enumerate(NAMES, 1))
+    text = f"""
+        model small({parameters}) {{ input(1x8x8); flatten; linear({" + ".join(NAMES)}); linear(10) }}
+        train {{ epochs = 1; report = false }}
+    """
+    (tmp_path / "small.arch").write_text(text)
+    runs = [tmp_path / "one" / "run", tmp_path / "two" / "run"]
+    for run, seed in zip(runs, (5, 6), strict=True):
+        settings = ["--set", f"seed={seed}", "--set", f"train.seed={seed}", "--set", "weights=2"]
+        assert main(["train", str(tmp_path / "small.arch"), *settings, "--out", str(run), "--quiet"]) == 0
+    assert json.loads((runs[1] / "recipe.json").read_text())["seed"] == 6
+    capfd.readouterr()
+    assert main(["compare", *map(str, runs), "--format", "json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert set(found["runs"]) == {"one/run", "two/run"}
+    assert found["differences"] == {key: {"one/run": "5", "two/run": "6"} for key in ("model.seed", "seed")}
+    assert main(["eval", str(tmp_path / "small.arch"), "--weights", str(runs[0])]) == 0
+    assert main(["report", str(runs[0])]) == 0
+    assert main(["train", "--resume", str(runs[0]), "--epochs", "2", "--quiet"]) == 0

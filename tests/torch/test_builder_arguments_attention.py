@@ -112,7 +112,7 @@ def swin(size: tuple[int, int], *, second: bool = False, **arguments: Any) -> tu
     names = {"unit": "swin_block_v2", "merge": "merging_v2"} if second else {}
     theirs = SwinTransformer(**own, **version)
     pairs = {name: tuple(own[name]) for name in ("patch_size", "window_size")}
-    return theirs, zoo.load("swin", input=(3, *size), **settings(own | pairs), **names)
+    return theirs, zoo.load("swin", input=(3, *size), settings=settings(own | pairs) | names)
 
 
 def maxvit(size: int, **arguments: Any) -> tuple[nn.Module, archdsl.Network]:

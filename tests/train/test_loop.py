@@ -323,7 +323,7 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_bit_for_bit(tmp_path: P
     assert stopped.interrupted
     assert len(stopped.metrics) == 1
     assert signal.getsignal(signal.SIGINT) is handler
-    command = f"archdsl train specs/stub.arch --model stub --resume {tmp_path / 'cut'}"
+    command = f"archdsl train --resume {tmp_path / 'cut'}"
     assert recorder.notes[-1] == f"stopped in epoch 2, step 3; go on with: {command}"
     assert not same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
     resumed = run(Stub(cnn), None, None, resume=tmp_path / "cut")
