@@ -22,7 +22,7 @@ from statistics import mean
 COMMANDS = {
     "lenet": "archdsl train specs/lenet.arch --model lenet",
     "lenet_relu": "archdsl train specs/lenet.arch --model lenet_relu",
-    "resnet9_fashion": "archdsl train specs/resnet9.arch --model resnet9_fashion",
+    "resnet9_fashion": "archdsl train specs/resnet9.arch --model resnet9_fashion --epochs 18 --set precision=bf16",
     "digits": "archdsl train specs/lenet.arch --model lenet_relu --dataset digits --epochs 30",
 }
 ROW = "| {:<84} | {:>12} | {:>4} | {:>13} | {:>8} |"

@@ -21,22 +21,21 @@ def outputs(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_every_spec_is_right_and_formatted(path: Path) -> None:
-    from archdsl.syntax import format_text
-
+def test_every_spec_is_right(path: Path) -> None:
     checked = check_source(read(path), path)
     assert not checked.errors
     assert checked.models
     text = path.read_text(encoding="utf-8")
-    assert format_text(text) == text
     assert text.startswith("#"), "a spec begins with where it is from"
 
 
-@pytest.mark.parametrize("name", zoo.names())
-def test_a_name_stands_for_its_spec(name: str) -> None:
-    entry = zoo.find(name)
-    assert entry is not None
-    assert archdsl.load(name).params == archdsl.load(entry.path, model=name).params
+def test_a_name_stands_for_a_model_of_its_spec() -> None:
+    """That each name is the right model, its count shows (test_cards.py)."""
+    for name in zoo.names():
+        entry = zoo.find(name)
+        assert entry is not None
+        assert entry.path.is_file()
+        assert entry.model == name
 
 
 def test_lenet_goes_through_the_shapes_of_the_notes() -> None:

@@ -55,6 +55,11 @@ def checked_shape(layer: Layer, x: Shape, *operands: Shape) -> Shape | Refused:
     return refused
 
 
+def accepts(layer: Layer, x: Shape) -> bool:
+    """Whether the checker takes the layer on the input."""
+    return not isinstance(checked_shape(layer, x), Refused)
+
+
 def require_agreement(layer: Layer, form: TorchForm, x: Shape, *operands: Shape) -> None:
     """Fail unless both give the same shape or both refuse; `form` is given, since a refused layer may have none."""
     checked, found = checked_shape(layer, x, *operands), torch_shape(form, x, *operands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from archdsl.shapes import Shape
 from archdsl.source import Source, Span
 
 Array = np.ndarray[Any, np.dtype[Any]]
+#: The oldest opset that can be exported, and those that brought operators which the layers use.
+OPSETS = (13, 17, 20, 23)
 
 
 def onnx_model(layer: Layer, x: Shape, weights: dict[str, Array], *operands: Shape, opset: int = 20) -> onnx.ModelProto:
@@ -47,13 +50,35 @@ def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
 
 
+def models_by_opset(layer: Layer, x: Shape, weights: dict[str, Array], *operands: Shape) -> Iterator[onnx.ModelProto]:
+    """The models of one layer in ever later opsets, less those that are the same operators with the same attributes."""
+    seen: list[object] = []
+    for opset in OPSETS:
+        model = onnx_model(layer, x, weights, *operands, opset=opset)
+        nodes = [
+            (onnx.defs.get_schema(node.op_type, opset).since_version, node.SerializeToString())
+            for node in model.graph.node
+        ]
+        if nodes not in seen:
+            seen.append(nodes)
+            yield model
+
+
+def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """ONNX Runtime's session of a small model."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def feeds(x: Array, operands: Sequence[Array]) -> dict[str, Array]:
+    """The inputs of a model of `onnx_model` by their names."""
+    return {"input": x} | {f"tap{i}": operand for i, operand in enumerate(operands)}
+
+
 def run_onnx(layer: Layer, x: Array, weights: dict[str, Array], *operands: Array, opset: int = 20) -> Array:
     """The layer's output in ONNX Runtime on a batch; weights and buffers by their names in the layer."""
     shapes = [Shape(operand.shape[1:]) for operand in operands]
     model = onnx_model(layer, Shape(x.shape[1:]), weights, *shapes, opset=opset)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    feeds = {"input": x} | {f"tap{i}": operand for i, operand in enumerate(operands)}
-    output: Array = session.run(None, feeds)[0]
+    output: Array = session_of(model).run(None, feeds(x, operands))[0]
     return output

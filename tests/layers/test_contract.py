@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,26 @@ from archdsl.layers import all_kinds, arguments
 from archdsl.layers.base import KINDS, Layer
 from archdsl.receptive_field import ReceptiveField
 from tests.layers.agreement import NAMES, module_of
-from tests.layers.onnx_case import run_onnx
+from tests.layers.onnx_case import feeds, models_by_opset, session_of
 from tests.layers.samples import SAMPLES, Sample
 
 OURS = {name: kind for name, kind in all_kinds().items() if kind.__module__.startswith("archdsl.layers.")}
 
-each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
 each_kind = pytest.mark.parametrize("kind", OURS.values(), ids=OURS.keys())
+
+
+def samples(chosen: Iterable[Sample] = SAMPLES) -> pytest.MarkDecorator:
+    """The samples that a test is about, none of which it passes over."""
+    return pytest.mark.parametrize("sample", chosen, ids=str)
+
+
+def has_inplace(sample: Sample) -> bool:
+    return "inplace" in type(sample.layer).model_fields
+
+
+def has_small_field(sample: Sample) -> bool:
+    """Whether gradients tell the receptive field; what wraps round the edge reaches further than any field says."""
+    return sample.x.rank > 0 and sample.x.numel <= 230 and "circular" not in sample.arguments.values()
 
 
 def tensors(sample: Sample, batch: int, seed: int = 0) -> list[torch.Tensor]:
@@ -47,7 +61,7 @@ def test_every_kind_has_a_sample_and_no_other() -> None:
     assert {sample.kind for sample in SAMPLES} == set(OURS)
 
 
-@each_sample
+@samples()
 def test_output_shape_is_torchs(sample: Sample) -> None:
     for training in (False, True):
         module = settled(sample, training=training)
@@ -55,7 +69,7 @@ def test_output_shape_is_torchs(sample: Sample) -> None:
             assert module(*tensors(sample, batch)).shape == (batch, *sample.y)
 
 
-@each_sample
+@samples()
 def test_state_is_the_modules_state_dict(sample: Sample) -> None:
     layer, module = sample.layer, module_of(sample.layer.torch(sample.x))
     weights = [(name, tuple(tensor.shape), f"torch.{tensor.dtype}") for name, tensor in layer.weights(sample.x).items()]
@@ -64,7 +78,7 @@ def test_state_is_the_modules_state_dict(sample: Sample) -> None:
     assert state == [(name, tuple(v.shape), str(v.dtype)) for name, v in module.state_dict().items()]
 
 
-@each_sample
+@samples()
 def test_macs_are_half_of_torchs_flops(sample: Sample) -> None:
     # The second version of Swin works out its position bias once, however many samples there are.
     module, batch = settled(sample), 1 if sample.kind == "shifted_window_attention_v2" else 2
@@ -73,13 +87,13 @@ def test_macs_are_half_of_torchs_flops(sample: Sample) -> None:
     assert 2 * batch * sample.layer.macs(sample.x, sample.y) == counter.get_total_flops()
 
 
-@each_sample
+@samples()
 def test_torch_form_prints_as_the_python_that_makes_it(sample: Sample) -> None:
     form = sample.layer.torch(sample.x)
     assert repr(eval(str(form), NAMES)) == repr(module_of(form))
 
 
-@each_sample
+@samples()
 def test_torch_form_leaves_out_defaults(sample: Sample) -> None:
     form = sample.layer.torch(sample.x)
     where, _, name = form.cls.rpartition(".")
@@ -87,11 +101,14 @@ def test_torch_form_leaves_out_defaults(sample: Sample) -> None:
     assert all(value != defaults[keyword].default for keyword, value in form.keywords.items())
 
 
-@each_sample
+@each_kind
+def test_only_what_has_an_argument_for_it_runs_in_place(kind: type[Layer]) -> None:
+    chosen = [sample for sample in SAMPLES if sample.kind == kind.kind and not has_inplace(sample)]
+    assert not any(sample.layer.can_run_inplace for sample in chosen)
+
+
+@samples(filter(has_inplace, SAMPLES))
 def test_in_place_gives_the_same_numbers(sample: Sample) -> None:
-    if "inplace" not in type(sample.layer).model_fields:
-        assert not sample.layer.can_run_inplace
-        return
     plain, in_place = (
         module_of(type(sample.layer)(**{**sample.arguments, "inplace": flag}).torch(sample.x)) for flag in (False, True)
     )
@@ -119,10 +136,8 @@ def _gradients(module: nn.Module, inputs: list[torch.Tensor], *, overwrite: bool
         return None
 
 
-@each_sample
+@samples(sample for sample in SAMPLES if not sample.layer.saves_output)
 def test_output_may_be_overwritten_unless_the_kind_says_it_is_kept(sample: Sample) -> None:
-    if sample.layer.saves_output:
-        return
     for training in (False, True):
         module, inputs = settled(sample, training=training), tensors(sample, 2)
         output = module(*inputs)
@@ -134,14 +149,9 @@ def test_output_may_be_overwritten_unless_the_kind_says_it_is_kept(sample: Sampl
         assert all(torch.equal(*pair) for pair in zip(plain, overwritten, strict=True))
 
 
-@each_sample
+@samples(filter(has_small_field, SAMPLES))
 def test_receptive_field_covers_all_that_a_cell_depends_on(sample: Sample) -> None:
-    """Differentiate each output cell, and measure how far its non-zero gradients reach on each axis.
-
-    What wraps round the edge reaches further than any field says.
-    """
-    if sample.x.numel > 230 or sample.x.rank == 0 or "circular" in sample.arguments.values():
-        return
+    """Differentiate each output cell, and measure how far its non-zero gradients reach on each axis."""
     layer, module = sample.layer, settled(sample)
     field = layer.receptive_field(ReceptiveField.of_input(sample.x), sample.x, sample.y)
     x, *operands = (tensor[:1] for tensor in tensors(sample, 2))
@@ -155,19 +165,20 @@ def test_receptive_field_covers_all_that_a_cell_depends_on(sample: Sample) -> No
             assert len(cells) == 0 or int(cells.max() - cells.min()) + 1 <= size
 
 
-@each_sample
-@pytest.mark.parametrize("opset", [13, 17, 20, 23])
-def test_onnx_runtime_equals_torch(sample: Sample, opset: int) -> None:
+@samples()
+def test_onnx_runtime_equals_torch(sample: Sample) -> None:
+    """In each opset whose nodes or operators are others than in the one before."""
     module = settled(sample)
     weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
-    for batch in (2, 3):
-        inputs = tensors(sample, batch, seed=batch)
-        with torch.no_grad():
-            expected = module(*(tensor.clone() for tensor in inputs)).numpy()
-        x, *operands = (tensor.numpy() for tensor in inputs)
-        result = run_onnx(sample.layer, x, weights, *operands, opset=opset)
-        assert result.shape == expected.shape
-        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    batches = [tensors(sample, batch, seed=batch) for batch in (2, 3)]
+    with torch.no_grad():
+        expected = [module(*(tensor.clone() for tensor in inputs)).numpy() for inputs in batches]
+    for model in models_by_opset(sample.layer, sample.x, weights, *sample.operands):
+        session = session_of(model)
+        for (x, *operands), numbers in zip(batches, expected, strict=True):
+            (found,) = session.run(None, feeds(x.numpy(), [tensor.numpy() for tensor in operands]))
+            assert found.shape == numbers.shape
+            np.testing.assert_allclose(found, numbers, rtol=1e-5, atol=1e-5)
 
 
 #: The twin's arguments that the input gives.
@@ -199,12 +210,12 @@ def _twin(kind: str) -> type[nn.Module] | None:
     return getattr(nn, name) if where == "nn" and kind not in WITHOUT_TWIN else None
 
 
-@each_kind
-def test_arguments_are_the_twins(kind: type[Layer]) -> None:
+TWINS = {kind: twin for kind in OURS.values() if (twin := _twin(kind.kind)) is not None}
+
+
+@pytest.mark.parametrize(("kind", "twin"), TWINS.items(), ids=[kind.kind for kind in TWINS])
+def test_arguments_are_the_twins(kind: type[Layer], twin: type[nn.Module]) -> None:
     """Keyword-only arguments are not compared: the norms' `bias` is younger than the oldest torch supported."""
-    twin = _twin(kind.kind)
-    if twin is None:
-        return
     expected = []
     for name, parameter in inspect.signature(twin).parameters.items():
         left_out = INPUT_SIZES | {"device", "dtype"} | LEFT_OUT.get(kind.kind, set())
@@ -221,7 +232,7 @@ def test_arguments_are_the_twins(kind: type[Layer]) -> None:
 def test_says_what_it_is(kind: type[Layer]) -> None:
     assert kind.__doc__
     assert kind.__doc__ != Layer.__doc__
-    if _twin(kind.kind) is not None:
+    if kind in TWINS:
         assert "`torch.nn." in kind.__doc__
 
 
@@ -245,7 +256,7 @@ def test_refuses_wrong_types_and_unknown_names(kind: type[Layer]) -> None:
             kind(**{**sample.arguments, name: "1"})
 
 
-@each_sample
+@samples()
 def test_is_frozen_and_pickles(sample: Sample) -> None:
     layer = sample.layer
     assert pickle.loads(pickle.dumps(layer)) == layer
