@@ -24,7 +24,7 @@ from archdsl.train.curves import draw_curves
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.files import remove_parts, write_tensors, write_text
 from archdsl.train.interrupts import Stop, catching_interrupts
-from archdsl.train.optimizers import check_labels, plain_optimizers
+from archdsl.train.optimizers import check_labels
 from archdsl.train.processes import Processes, Wish, processes_of_run, told
 from archdsl.train.progress import Progress
 from archdsl.train.run import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
@@ -103,8 +103,7 @@ def _train(
 ) -> Result:
     old, recipe, info = processes.from_main(lambda: _start(resume, recipe))
     setup = processes.everywhere(lambda: _set_up(network, recipe, info, processes))
-    optimizers = plain_optimizers(compile=recipe.compile)
-    with placed(recipe, network.path), enough_memory(setup, network.path), optimizers:
+    with placed(recipe, network.path), enough_memory(setup, network.path):
         module, notes = processes.everywhere(lambda: _module(network, setup, fresh=old is None))
         stepper = Stepper(
             recipe,

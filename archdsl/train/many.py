@@ -240,12 +240,9 @@ class Many(Processes):
         own = module.state_dict()
         module.load_state_dict({name: _cut_as(own.get(name), tensor) for name, tensor in state.items()})
 
-    def load_optimizer(self, optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        super().load_optimizer(
-            optimizer,
-            {number: {n: _cut_as(weights[number], v) for n, v in one.items()} for number, one in state.items()},
-        )
+    def placed_as(self, weight: Tensor, value: Any) -> Any:
+        cut = _cut_as(weight, value)
+        return cut if isinstance(cut, DTensor) else super().placed_as(weight, cut)  # pieces are always contiguous
 
     def whole(self, module: nn.Module, build: Callable[[], nn.Module]) -> nn.Module | None:
         """With FSDP no process has the whole module: the main process makes one for itself."""

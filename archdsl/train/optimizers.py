@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from inspect import unwrap
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
@@ -46,8 +42,6 @@ OPTIMIZERS: dict[type[AnyOptimizer], type[torch.optim.Optimizer]] = {
     RAdam: torch.optim.RAdam,
     Rprop: torch.optim.Rprop,
 }
-#: Where torch keeps the exempted form of a method (torch/_compile.py).
-EXEMPT = "__dynamo_disable"
 #: Those that torch has one kernel for, for all weights together and on every device.
 FUSED = (Sgd, Adam, AdamW)
 #: The layers whose weights a norm multiplies with: decay only fights with the scale that follows.
@@ -101,36 +95,7 @@ def make_optimizer(recipe: Recipe, module: nn.Module, path: str = "", *, fused: 
     arguments: dict[str, Any] = {name: getattr(part, name) for name in part.arguments()}
     if isinstance(part, FUSED):
         arguments["fused"] = fused
-    optimizer = OPTIMIZERS[type(part)](groups, **arguments)
-    if not recipe.compile:
-        optimizer.step = _plain_step(optimizer)  # type: ignore[method-assign]
-    return optimizer
-
-
-def _plain_step(optimizer: torch.optim.Optimizer) -> Any:
-    """The step without torch's wrappers, which look for hooks and import its compiler (see `plain_optimizers`)."""
-    return torch.no_grad()(partial(unwrap(type(optimizer).step), optimizer))
-
-
-@contextmanager
-def plain_optimizers(*, compile: bool = False) -> Iterator[None]:
-    """Keep torch's optimizers from importing its compiler, which takes almost as long as importing torch.
-
-    They do so only to exempt some of their methods from being compiled; where nothing is compiled, those may be
-    told that they are exempt already.
-    """
-    if compile or "torch._dynamo" in sys.modules:
-        yield
-        return
-    methods = [getattr(method, "__wrapped__", None) for method in vars(torch.optim.Optimizer).values()]
-    told = [method for method in methods if method is not None and not hasattr(method, EXEMPT)]
-    for method in told:
-        setattr(method, EXEMPT, method)
-    try:
-        yield
-    finally:
-        for method in told:
-            delattr(method, EXEMPT)
+    return OPTIMIZERS[type(part)](groups, **arguments)
 
 
 def parameter_groups(recipe: Recipe, module: nn.Module) -> list[dict[str, Any]]:

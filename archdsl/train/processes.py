@@ -150,7 +150,22 @@ class Processes:
 
     def load_optimizer(self, optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
         """Put the whole state of the weights into the optimizer."""
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        groups = optimizer.param_groups
+        weights = [weight for group in groups for weight in group["params"]]
+        placed = {
+            number: {name: self.placed_as(weights[number], value) for name, value in values.items()}
+            for number, values in state.items()
+        }
+        optimizer.load_state_dict({"state": placed, "param_groups": optimizer.state_dict()["param_groups"]})
+
+    def placed_as(self, weight: Tensor, value: Any) -> Any:
+        """A value of an optimizer's state as the optimizer itself would have made it for the weight.
+
+        Its elements have to be in the weight's order in memory: fused kernels pair the two by their addresses.
+        """
+        if not isinstance(value, Tensor) or value.shape != weight.shape:
+            return value
+        return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
     def whole(self, module: nn.Module, build: Callable[[], nn.Module]) -> nn.Module | None:
         """The module for the main process to work with alone, None elsewhere; `build` makes another one."""

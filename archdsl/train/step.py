@@ -34,6 +34,16 @@ def lies_channels_last(recipe: Recipe, device: torch.device) -> bool:
     return device.type == "cpu" or (device.type == "cuda" and recipe.precision != "fp32")
 
 
+def lay_channels_last(module: nn.Module) -> None:
+    """Bring the weights of 2D convolutions into that layout.
+
+    `module.to(memory_format=torch.channels_last)` raises for those of 3D convolutions.
+    """
+    for weight in module.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
 class Stepper:
     """A module in training, with all that changes from step to step.
 
@@ -59,8 +69,8 @@ class Stepper:
         self.loss: Loss = processes.loss(loss_function(recipe.loss, device))
         self.frozen = freeze(module, recipe.freeze)
         self.channels_last = lies_channels_last(recipe, device)
-        if self.channels_last:
-            module.to(memory_format=torch.channels_last)
+        if self.channels_last and not processes.are_sharding:  # FSDP takes contiguous weights only
+            lay_channels_last(module)
         self.optimizer = make_optimizer(recipe, module, path, fused=not processes.are_sharding)
         self.average = None if recipe.ema is None else _average(module, recipe.ema)
         self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None

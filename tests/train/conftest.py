@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from archdsl.train import loop
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
@@ -12,3 +14,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def with_curves() -> None:
+    """For tests that look at curves.png."""
+
+
+@pytest.fixture(autouse=True)
+def without_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing them takes three times as long as all else in these short runs."""
+    if "with_curves" not in request.fixturenames:
+        monkeypatch.setattr(loop, "draw_curves", lambda *_: None)

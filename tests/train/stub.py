@@ -55,6 +55,27 @@ def cnn() -> nn.Module:
     )
 
 
+def layouts() -> nn.Module:
+    """Convolutions whose weights lie in many ways: one input channel, depthwise, 1x1, 3x1, transposed, 3D."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1, bias=False),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Conv2d(6, 6, 3, padding=1, groups=6),
+        nn.Conv2d(6, 8, 1),
+        nn.PReLU(8),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 4, (3, 1)),
+        nn.ConvTranspose2d(4, 4, (2, 1)),
+        nn.GroupNorm(2, 4),
+        nn.Unflatten(1, (2, 2)),
+        nn.Conv3d(2, 2, (1, 2, 3), padding=(0, 0, 1)),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(32, 10),
+    )
+
+
 class Recorder(Progress):
     """Keeps the notes, and calls `at_step` at each step."""
 

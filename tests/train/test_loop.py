@@ -179,6 +179,7 @@ def test_a_share_held_back_is_validated_on_and_the_test_part_kept_for_the_end(tm
 # The folder
 
 
+@pytest.mark.usefixtures("with_curves")
 def test_the_folder_holds_all_that_a_run_is(tmp_path: Path) -> None:
     out = tmp_path / "runs" / "one"
     result = run(Stub(cnn), QUICK, out)

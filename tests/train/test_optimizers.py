@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,23 +177,3 @@ def test_another_head_is_left_fresh_and_another_network_refused(tmp_path: Path) 
     assert caught.value.diagnostics[0].code == "E644"
     with pytest.raises(SpecError):
         start_from(mlp(), Recipe(weights=str(tmp_path / "missing.safetensors")))
-
-
-def test_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:
-    """It takes almost as long as importing torch itself."""
-    code = """
-import sys
-from pathlib import Path
-from archdsl.recipe import Recipe
-from tests.train.stub import Stub, cnn, run
-for number, precision in enumerate(("fp32", "fp16")):
-    recipe = Recipe(device="cpu", max_steps=2, ema=0.9, clip_norm=1.0, precision=precision)
-    run(Stub(cnn), recipe, Path(sys.argv[1]) / precision)
-print("torch._dynamo" in sys.modules)
-import torch
-torch.optim.SGD([torch.zeros(1)]).step()  # torch's own ways are as they were
-print("torch._dynamo" in sys.modules)
-"""
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-    assert done.stdout.split() == ["False", "True"]

@@ -1,0 +1,74 @@
+"""A resumed run against the same run that was not stopped, bit for bit: optimizers, layouts, averages, precisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+from archdsl.recipe import FAMILIES, Adam, Cosine, HFlip, Recipe, Sgd
+from tests.train.stub import Stub, layouts, mlp, run
+from tests.train.test_nothing_lost import assert_same_run
+
+#: Arguments that give an optimizer all the state it can have, and rates at which every weight moves.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "sgd": {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+    "adam": {"lr": 0.01, "amsgrad": True},
+    "rmsprop": {"lr": 1e-3, "momentum": 0.9, "centered": True},
+    "adadelta": {"lr": 1.0},
+}
+OPTIMIZERS = {kind: part(**ARGUMENTS.get(kind, {"lr": 0.01})) for kind, part in FAMILIES["optimizer"].items()}
+#: Two epochs of four steps.
+SHORT = Recipe(epochs=2, batch=400, device="cpu", validation=0.1, schedule=Cosine(), augment=(HFlip(),), report=False)
+#: Inside the second epoch, with momenta of the first.
+CUT = 6
+
+
+def changed(**changes: Any) -> Recipe:
+    return SHORT.model_copy(update=changes)
+
+
+def assert_resumed_exactly(folder: Path, recipe: Recipe, network: Stub, cut: int = CUT) -> None:
+    run(network, recipe, folder / "whole")
+    run(network, recipe.model_copy(update={"max_steps": cut}), folder / "cut")
+    run(network, recipe, None, resume=folder / "cut")
+    assert_same_run(folder / "cut", folder / "whole")
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adafactor"])
+def test_an_optimizer_goes_on_exactly(tmp_path: Path, kind: str) -> None:
+    assert_resumed_exactly(tmp_path, changed(optimizer=OPTIMIZERS[kind]), Stub(layouts))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_with_an_average_goes_on_exactly(tmp_path: Path, precision: str) -> None:
+    assert_resumed_exactly(tmp_path, changed(precision=precision, ema=0.8, optimizer=Adam(lr=0.01)), Stub(layouts))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("ema", [None, 0.8])
+@pytest.mark.parametrize("channels_last", [None, False])
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_every_combination_goes_on_exactly(
+    tmp_path: Path, kind: str, channels_last: bool | None, ema: float | None, precision: str
+) -> None:
+    recipe = changed(optimizer=OPTIMIZERS[kind], channels_last=channels_last, ema=ema, precision=precision)
+    assert_resumed_exactly(tmp_path, recipe, Stub(layouts))
+
+
+def transposed() -> nn.Module:
+    """Weights in an order of memory that no option gives."""
+    module = mlp()
+    for weight in module.parameters():
+        if weight.ndim == 2:
+            weight.data = weight.data.T.contiguous().T
+    return module
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(lr=0.1, momentum=0.9), Adam(lr=0.01)], ids=lambda part: part.kind)
+def test_weights_of_any_layout_go_on_exactly(tmp_path: Path, optimizer: Any) -> None:
+    assert not next(iter(transposed().parameters())).is_contiguous()
+    assert_resumed_exactly(tmp_path, changed(optimizer=optimizer), Stub(transposed))
