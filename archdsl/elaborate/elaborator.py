@@ -110,6 +110,7 @@ class Elaborator:
         self.layers = 0
         self.taps = 0
         self.depth = 0
+        self.deepest = 0
         self.outputs: list[Tap] = []
         self.aux_names: dict[str, Span] = {}
         self.reusing: tuple[str, Span] | None = None
@@ -164,12 +165,17 @@ class Elaborator:
     def nested(self, span: Span) -> Iterator[None]:
         """One level of expansion deeper."""
         self.depth += 1
-        if self.depth > MAX_NESTING:
-            raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
+        self.reach(self.depth, span)
         try:
             yield
         finally:
             self.depth -= 1
+
+    def reach(self, depth: int, span: Span) -> None:
+        """Note how deep the expansion goes; kept expansions count as if they were worked out again."""
+        self.deepest = max(self.deepest, depth)
+        if depth > MAX_NESTING:
+            raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
 
     # Bodies
 
@@ -637,16 +643,19 @@ class Elaborator:
         key = key_of(block, place.env, self.x, self.settings, place.aux) if keep else None
         kept = None if key is None else self.expansions.get(key)
         if kept is not None:
+            self.reach(self.depth + kept.depth, block.definition.span)
             self._count(kept.layers, kept.steps, block.definition.span)
             self.x = kept.output
             return kept.at(place.scope.path, place.chain)
         errors, taps, outputs = len(self.diagnostics), self.taps, len(self.aux_names)
         layers, steps = self.layers, self.evaluator.steps
+        before, self.deepest = self.deepest, self.depth
         body = self.sequence(block.definition.body, place)
+        depth, self.deepest = self.deepest - self.depth, max(before, self.deepest)
         if self.x is None or len(self.diagnostics) > errors:
             return None
         if key is not None and self.taps == taps and len(self.aux_names) == outputs:
-            used = (self.layers - layers, self.evaluator.steps - steps)
+            used = (depth, self.layers - layers, self.evaluator.steps - steps)
             self.expansions[key] = Expansion(body, self.x, place.scope.path, place.chain, *used)
         return body
 

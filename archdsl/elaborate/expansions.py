@@ -23,12 +23,13 @@ from archdsl.values import Construct
 
 @dataclass(slots=True)
 class Expansion:
-    """What a block call expanded to: the nodes of its body, and how many layers and steps that took."""
+    """What a block call expanded to: the nodes of its body, how deep it goes, and what layers and steps that took."""
 
     body: tuple[AnyNode, ...]
     output: Shape
     path: str
     chain: tuple[Frame, ...]
+    depth: int
     layers: int
     steps: int
 

@@ -55,6 +55,11 @@ TEXTS = {
         "block b0 { relu }\n" + "".join(f"block b{i} {{ b{i - 1} }}\n" for i in range(1, 300))
         + "model m { input(3); b299 }",
     ),
+    "a long chain of blocks, each called before": (
+        "E501",
+        "block b0 { relu }\n" + "".join(f"block b{i} {{ b{i - 1} }}\n" for i in range(1, 300))
+        + "model m { input(3)\n" + "\n".join(f"b{i}" for i in range(300)) + "\n}",
+    ),
     "an input no machine holds": ("E506", "model m { input(1000000000x1000000000); linear(10) }"),
     "a weight no machine holds": ("E506", "model m { input(1000000000); linear(1000000000) }"),
     "a number of a hundred thousand digits": ("E505", f"model m {{ input(3); linear({'9' * 100_000}) }}"),
