@@ -8,15 +8,21 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archdsl.diagnostics.names import WrongInitializer
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape
+from archdsl.diagnostics.shapes import ArgumentConflict
 from archdsl.layers.base import Positive, Probability
 from archdsl.shapes import Shape
 
 INITIALIZERS: "dict[str, type[Initializer]]" = {}
 
-#: PyTorch refuses to draw with one under 0.
-Deviation = Annotated[float, Field(ge=0)]
+#: The largest float32.
+LARGEST = 3.4028234663852886e38
+#: PyTorch draws uniformly between float32 numbers only, and with no deviation under 0.
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Deviation = Annotated[float, Field(ge=0, le=LARGEST)]
+#: With a larger one the ends of xavier_uniform could be more than LARGEST apart.
+Gain = Annotated[float, Field(ge=0, le=9e37)]
 Nonlinearity = Literal[
     "linear",
     "conv1d",
@@ -64,14 +70,21 @@ class Initializer(BaseModel):
         """The keyword arguments of that function."""
         return self.model_dump()
 
-    def require_fit(self, name: str, sizes: Shape) -> None:
-        """Refuse a weight `name` of these sizes where torch.nn.init would."""
+    def require_sound(self) -> None:
+        """Reject arguments that torch.nn.init rejects together, whatever the weight is."""
+
+    def require_fit(self, sizes: Shape) -> None:
+        """Reject a weight of these sizes where torch.nn.init would."""
         if self.axes is None or len(sizes) in self.axes:
             return
         most = f" to {self.axes[-1]}" if len(self.axes) > 1 else ""
         need = f"{self.axes[0]}{most}" if self.axes[-1] < MANY else f"at least {self.axes[0]}"
-        reason = f"needs a weight of {need} axes, but {name} is {sizes}"
-        raise Refused(WrongArgumentForShape(self.kind, reason))
+        raise Refused(WrongInitializer(self.kind, f"a weight of {need} axes"))
+
+
+def _require_order(kind: str, a: float, b: float) -> None:
+    if a > b:
+        raise Refused(ArgumentConflict(kind, f"a ({a}) is larger than b ({b})"), argument="a")
 
 
 #: More axes than any weight has.
@@ -90,12 +103,14 @@ class Uniform(Initializer):
 
     kind: ClassVar[str] = "uniform"
 
-    a: float = 0.0
-    b: float = 1.0
+    a: Number = 0.0
+    b: Number = 1.0
 
-    def require_fit(self, name: str, sizes: Shape) -> None:
-        if self.a > self.b:
-            raise Refused(ArgumentConflict(self.kind, f"a ({self.a}) is larger than b ({self.b})"), argument="a")
+    def require_sound(self) -> None:
+        _require_order(self.kind, self.a, self.b)
+        if self.b - self.a > LARGEST:
+            reason = f"a ({self.a}) and b ({self.b}) are further apart than the largest float32"
+            raise Refused(ArgumentConflict(self.kind, reason), argument="b")
 
 
 class Normal(Initializer):
@@ -103,7 +118,7 @@ class Normal(Initializer):
 
     kind: ClassVar[str] = "normal"
 
-    mean: float = 0.0
+    mean: Number = 0.0
     std: Deviation = 1.0
 
 
@@ -112,14 +127,13 @@ class TruncNormal(Initializer):
 
     kind: ClassVar[str] = "trunc_normal"
 
-    mean: float = 0.0
-    std: Annotated[float, Field(gt=0)] = 1.0
-    a: float = -2.0
-    b: float = 2.0
+    mean: Number = 0.0
+    std: Annotated[float, Field(ge=1e-38, le=LARGEST)] = 1.0
+    a: Number = -2.0
+    b: Number = 2.0
 
-    def require_fit(self, name: str, sizes: Shape) -> None:
-        if self.a > self.b:
-            raise Refused(ArgumentConflict(self.kind, f"a ({self.a}) is larger than b ({self.b})"), argument="a")
+    def require_sound(self) -> None:
+        _require_order(self.kind, self.a, self.b)
 
 
 class Constant(Initializer):
@@ -127,7 +141,7 @@ class Constant(Initializer):
 
     kind: ClassVar[str] = "constant"
 
-    val: float
+    val: Number
 
 
 class Ones(Initializer):
@@ -157,11 +171,11 @@ class Dirac(Initializer):
 
     groups: Positive = 1
 
-    def require_fit(self, name: str, sizes: Shape) -> None:
-        super().require_fit(name, sizes)
+    def require_fit(self, sizes: Shape) -> None:
+        super().require_fit(sizes)
         if sizes[0] % self.groups:
-            problem = NotDivisible(f"the output channels of {name}", sizes[0], "groups", self.groups)
-            raise Refused(problem, argument="groups")
+            need = f"a weight whose first axis is divisible by groups ({self.groups})"
+            raise Refused(WrongInitializer(self.kind, need), argument="groups")
 
 
 class PartialDirac(Initializer):
@@ -182,7 +196,7 @@ class XavierUniform(Initializer):
     kind: ClassVar[str] = "xavier_uniform"
     axes: ClassVar[range | None] = FROM_TWO
 
-    gain: Deviation = 1.0
+    gain: Gain = 1.0
 
 
 class XavierNormal(Initializer):
@@ -191,7 +205,7 @@ class XavierNormal(Initializer):
     kind: ClassVar[str] = "xavier_normal"
     axes: ClassVar[range | None] = FROM_TWO
 
-    gain: Deviation = 1.0
+    gain: Gain = 1.0
 
 
 class KaimingUniform(Initializer):
@@ -200,7 +214,7 @@ class KaimingUniform(Initializer):
     kind: ClassVar[str] = "kaiming_uniform"
     axes: ClassVar[range | None] = FROM_TWO
 
-    a: float = 0.0
+    a: Number = 0.0
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     nonlinearity: Nonlinearity = "leaky_relu"
 
@@ -211,7 +225,7 @@ class KaimingNormal(Initializer):
     kind: ClassVar[str] = "kaiming_normal"
     axes: ClassVar[range | None] = FROM_TWO
 
-    a: float = 0.0
+    a: Number = 0.0
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     nonlinearity: Nonlinearity = "leaky_relu"
 
@@ -222,7 +236,7 @@ class Orthogonal(Initializer):
     kind: ClassVar[str] = "orthogonal"
     axes: ClassVar[range | None] = FROM_TWO
 
-    gain: float = 1.0
+    gain: Number = 1.0
 
 
 class Sparse(Initializer):

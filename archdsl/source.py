@@ -65,3 +65,7 @@ class Span:
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of `other`."""
         return Span(self.source, self.start, other.end)
+
+    def is_inside(self, outer: Span) -> bool:
+        """Whether all of it is part of another span."""
+        return self.source is outer.source and outer.start <= self.start and self.end <= outer.end

@@ -8,9 +8,14 @@ import torch
 from pydantic import ValidationError
 from torch.nn import init
 
+import archdsl
 from archdsl.diagnostics import Refused
+from archdsl.elaborate import check_source
 from archdsl.initializers import INITIALIZERS, Constant, Dirac, Initializer, Nonlinearity, TruncNormal, Uniform
 from archdsl.shapes import Shape
+from archdsl.source import Source
+from archdsl.values import spec_text
+from tests.layers.samples import SAMPLES
 
 #: Those that are not functions of torch.nn.init.
 OURS = {"default", "partial_dirac"}
@@ -45,20 +50,102 @@ def test_fits_what_torch_can_fill(name: str, sizes: tuple[int, ...]) -> None:
     try:
         getattr(init, f"{name}_")(tensor, **initializer.arguments)
     except ValueError:
-        with pytest.raises(Refused, match="weight is " + "x".join(map(str, sizes))):
-            initializer.require_fit("weight", Shape(sizes))
+        with pytest.raises(Refused, match=f"`{name}` needs a weight of"):
+            initializer.require_fit(Shape(sizes))
     else:
         assert not tensor.isnan().any()
-        initializer.require_fit("weight", Shape(sizes))
+        initializer.require_fit(Shape(sizes))
 
 
-@pytest.mark.parametrize("initializer", [Uniform(a=2.0, b=1.0), TruncNormal(a=3.0, b=1.0), Dirac(groups=3)], ids=repr)
-def test_refuses_what_torch_refuses(initializer: Initializer) -> None:
+@pytest.mark.parametrize(
+    "initializer",
+    [Uniform(a=2.0, b=1.0), Uniform(a=-3e38, b=3e38), TruncNormal(a=3.0, b=1.0), Dirac(groups=3)],
+    ids=repr,
+)
+def test_rejects_what_torch_rejects(initializer: Initializer) -> None:
+    def require() -> None:
+        initializer.require_sound()
+        initializer.require_fit(Shape((4, 3, 2)))
+
     with pytest.raises(Refused) as caught:
-        initializer.require_fit("weight", Shape((4, 3, 2)))
+        require()
     assert caught.value.argument in type(initializer).model_fields
     with pytest.raises((RuntimeError, ValueError)):
         getattr(init, f"{initializer.kind}_")(torch.empty(4, 3, 2), **initializer.arguments)
+
+
+NUMBERS = (0.0, 1.0, -1.0, 0.5, 1e-38, 3.4e38, -3.4e38, 1e39, 1e300)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_numbers_that_torch_cannot_draw_are_rejected(name: str) -> None:
+    """What is accepted can be drawn, whatever number each argument is."""
+    for field, info in FUNCTIONS[name].model_fields.items():
+        for value in NUMBERS if "float" in str(info.annotation) else ():
+            try:
+                initializer = FUNCTIONS[name](**{**REQUIRED.get(name, {}), field: value})
+                initializer.require_sound()
+            except (ValidationError, Refused):
+                continue
+            for sizes in [(1, 1), (4, 3)]:
+                getattr(init, f"{name}_")(torch.empty(sizes), **initializer.arguments)
+
+
+def rules_of_torch(sizes: tuple[int, ...]) -> set[str]:
+    """The initializers that torch can fill a tensor with."""
+    fitting = set()
+    for name, cls in FUNCTIONS.items():
+        try:
+            getattr(init, f"{name}_")(torch.empty(sizes), **cls(**REQUIRED.get(name, {})).arguments)
+        except ValueError:
+            continue
+        fitting.add(name)
+    return fitting
+
+
+#: A sample for each weight of each layer type, and each number of axes it can have.
+WEIGHTS = {
+    (one.kind, name, len(tensor.shape)): one for one in SAMPLES for name, tensor in one.layer.weights(one.x).items()
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "axes"), WEIGHTS)
+def test_every_initializer_for_every_weight(kind: str, name: str, axes: int) -> None:
+    """A spec may say what torch can do, and nothing else."""
+    sample = WEIGHTS[kind, name, axes]
+    sizes = sample.layer.weights(sample.x)[name].shape
+    arguments = [f"{key}={spec_text(value)}" for key, value in sample.arguments.items()]
+    given = {one: f"{one}(0.5)" if one in REQUIRED else one for one in FUNCTIONS}
+    calls = {one: f'{kind}({", ".join([*arguments, f"""init={{"{name}": {text}}}"""])})' for one, text in given.items()}
+    fitting = rules_of_torch(sizes)
+
+    def model(names: list[str]) -> str:
+        size = ", ".join(map(str, sample.x))
+        return "\n".join([f"model m {{ input({size}); sum {{", *(f"l_{name}: {calls[name]}" for name in names), "} }"])
+
+    archdsl.load(model([one for one in FUNCTIONS if one in fitting]))
+    wrong = [one for one in FUNCTIONS if one not in fitting]
+    found = check_source(Source("test.arch", model(wrong)))[0] if wrong else []
+    assert [one.span.text for one in found if one.span] == [given[one] for one in wrong]
+    assert all(one.code == "E214" and str(sizes) in one.label for one in found)
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ("init = dirac; conv(4, 3, padding=1); linear(3); linear(4)", ["dirac"]),
+        ("init = dirac; inception { linear(3); linear(4) }; linear(5)", ["dirac"]),
+        ("init = {bias: xavier_uniform}; conv(4, 3)", ["xavier_uniform"]),
+        ("init = {linear: {bias: eye, weight: zeros}}; conv(4, 3); batchnorm; linear(8)", ["eye"]),
+        ("init = uniform(3, 1); relu", ["uniform(3, 1)"]),
+        ("init = xavier_uniform; batchnorm; conv(4, 3); prelu", []),
+        ("init = dirac(groups=3); conv(6, 3); conv_transpose(8, 3)", []),
+        ("init = dirac(groups=3); conv(4, 3); conv(8, 3)", ["dirac(groups=3)"]),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_one_error_at_the_setting(body: str, at: list[str]) -> None:
+    found, *_ = check_source(Source("test.arch", f"model m {{ input(3x8x8); {body} }}"))
+    assert [one.span.text for one in found if one.span] == at
 
 
 @pytest.mark.parametrize(
@@ -91,9 +178,9 @@ def test_default_leaves_the_weight_alone() -> None:
 def test_partial_dirac_needs_a_kernel_and_no_arguments() -> None:
     initializer = INITIALIZERS["partial_dirac"]()
     assert initializer.arguments == {}
-    initializer.require_fit("weight", Shape((8, 3, 2, 2)))
-    with pytest.raises(Refused, match="weight is 8x3"):
-        initializer.require_fit("weight", Shape((8, 3)))
+    initializer.require_fit(Shape((8, 3, 2, 2)))
+    with pytest.raises(Refused, match="a weight of 3 to 5 axes"):
+        initializer.require_fit(Shape((8, 3)))
 
 
 def test_types_are_strict() -> None:

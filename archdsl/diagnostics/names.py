@@ -215,3 +215,21 @@ A parameter, a `let`, a loop or a tap hides the layer or block of the same name 
 
     name: str
     found: str
+
+
+class WrongInitializer(Problem):
+    """An initializer that cannot fill the weight it is for."""
+
+    code = "E214"
+    text = "`{initializer}` needs {need}"
+    explanation = """
+The functions of torch.nn.init have requirements: `xavier_uniform`, `kaiming_normal` and `orthogonal` need a weight of
+two axes or more, `eye` and `sparse` one of exactly two, `dirac` a kernel. A bias and the weights of a norm have one
+axis. An initializer alone, `init = kaiming_normal` in a body, is for the weights with two axes or more of all layers
+there; `init = {conv: dirac}` is for those of the convolutions.
+"""
+    wrong = "model m { input(3x8x8); conv(8, 3, init=eye) }"
+    right = "model m { input(3x8x8); conv(8, 3, init=dirac) }"
+
+    initializer: str
+    need: str

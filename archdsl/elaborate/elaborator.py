@@ -567,7 +567,7 @@ class Elaborator:
             frozen = frozen_weights(cls.kind, weights, trainable)
         except Located as error:
             error.helps = (*_helps_for_habits(cls.kind, rest, x, self.input), *error.helps)
-            if not _is_inside(error.span, form.span):
+            if not error.span.is_inside(form.span):
                 error.notes = (*error.notes, Note("for this layer", form.span))
             raise
         self._check_size(f"the output of {what}", y, form.span)
@@ -581,7 +581,7 @@ class Elaborator:
             span=item.span,
             layer=layer,
             operands=operands,
-            init=for_layer(cls.kind, weights, self.settings.init, init) if weights else {},
+            init=for_layer(cls.kind, weights, self.settings.init, init, form.span) if weights else {},
             frozen=frozen,
         )
 
@@ -890,10 +890,6 @@ def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
     end = Span(form.span.source, form.span.end, form.span.end)
     mend = f" shortcut {{ conv({y.channels}, 1{stride}) }}"
     return Help("give the input a path to the same shape", end, mend)
-
-
-def _is_inside(span: Span, outer: Span) -> bool:
-    return span.source is outer.source and outer.start <= span.start and span.end <= outer.end
 
 
 def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start: Shape | None) -> tuple[Help, ...]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.diagnostics import Help
+from archdsl.diagnostics import Help, Note, Refused
 from archdsl.diagnostics.names import BadArgument, UnknownName
 from archdsl.elaborate.binding import Given, make
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe, is_dictionary
 from archdsl.elaborate.names import suggestion
 from archdsl.layers import all_kinds
-from archdsl.shapes import Tensor
+from archdsl.shapes import Shape, Tensor
 from archdsl.source import Span
 from archdsl.values import Construct
 
@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 #: The names of parameters that a setting can address for layers of every kind.
 PARAMETERS = ("weight", "bias")
 
+
+class Chosen(NamedTuple):
+    """An initializer with its place in the text."""
+
+    initializer: Initializer
+    span: Span
+
+
 #: One `init = ...`: initializers by kind and parameter; the kind "*" stands for all, "" for those with a matrix.
-Rules = Mapping[tuple[str, str], "Initializer"]
+Rules = Mapping[tuple[str, str], Chosen]
 #: The settings in force, the innermost last.
 Initialisation = tuple[Rules, ...]
 
 
-def initializer(value: Any, span: Span) -> Initializer:
+def initializer(value: Any, span: Span) -> Chosen:
     """A value such as `kaiming_normal(mode="fan_out")` as an initializer."""
     if not isinstance(value, Construct):
         raise Located(BadArgument("`init`", "init", "must be an initializer", describe(value)), span)
@@ -36,7 +44,12 @@ def initializer(value: Any, span: Span) -> Initializer:
     cls = initializer_named(value.name, place)
     positional = [Given(None, one, value.places.get(i, place)) for i, one in enumerate(value.args)]
     named = [Given(name, one, value.places.get(name, place)) for name, one in value.kwargs.items()]
-    return make(f"`{value.name}`", cls, [*positional, *named], place)
+    made = make(f"`{value.name}`", cls, [*positional, *named], place)
+    try:
+        made.require_sound()
+    except Refused as refused:
+        raise Located(refused.problem, place) from None
+    return Chosen(made, place)
 
 
 def initializer_named(name: str, span: Span) -> type[Initializer]:
@@ -64,7 +77,7 @@ def rules(value: Any, span: Span) -> Rules:
     """
     if not is_dictionary(value):
         return {("", "weight"): initializer(value, span)}
-    found: dict[tuple[str, str], Initializer] = {}
+    found: dict[tuple[str, str], Chosen] = {}
     for key, entry in value.items():
         if key in PARAMETERS:
             found["*", key] = initializer(entry, span)
@@ -79,7 +92,7 @@ def rules(value: Any, span: Span) -> Rules:
     return found
 
 
-def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> Initializer | None:
+def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> Chosen | None:
     for rules in settings:
         keys = [(kind, name), ("*", name)] + ([("", name)] if sizes > 1 else [])
         for key in keys:
@@ -89,28 +102,63 @@ def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> I
 
 
 def for_layer(
-    kind: str, weights: Mapping[str, Tensor], settings: Initialisation, own: Given | None
+    kind: str, weights: Mapping[str, Tensor], settings: Initialisation, own: Given | None, span: Span
 ) -> dict[str, Initializer]:
-    """The initializer of each weight of a layer; those that PyTorch's default is for are left out.
+    """The initializer of each weight of the layer at `span`; those that PyTorch's default is for are left out.
 
     `own` is the layer's argument `init`: an initializer for its `weight` (or its only parameter, whatever that
     is called), or a dictionary by parameter.
+
+    Raises:
+        Located: an initializer that torch.nn.init has not, or that cannot fill the weight it is for.
     """
-    chosen: dict[str, Initializer] = {}
+    its_own = _own(kind, weights, own)
+    chosen = dict(its_own)
+    for name, tensor in weights.items():
+        rule = None if name in chosen else _rules_for(kind, name, len(tensor.shape), reversed(settings))
+        if rule is not None:
+            chosen[name] = rule
+    for name, one in chosen.items():
+        sizes = weights[name].shape
+        try:
+            one.initializer.require_fit(sizes)
+        except Refused as refused:
+            found = f"`{name}` of this `{kind}` is {sizes}"
+            label, notes = (found, ()) if one.span.is_inside(span) else ("", (Note(found, span),))
+            helps = (_fitting(sizes) if name in its_own else _addressing(one.span.text),)
+            raise Located(refused.problem, one.span, label=label, notes=notes, helps=helps) from None
+    return {name: one.initializer for name, one in chosen.items()}
+
+
+def _own(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> dict[str, Chosen]:
+    """What the layer's own argument `init` says."""
+    chosen: dict[str, Chosen] = {}
     if own is not None and own.value is not None:
         main = next(iter(weights)) if len(weights) == 1 else "weight"
         by_name = own.value if is_dictionary(own.value) else {main: own.value}
         for name, value in by_name.items():
             _require_weight(name, kind, weights, own)
             chosen[name] = initializer(value, own.span)
-    if not settings:
-        return chosen
-    for name, tensor in weights.items():
-        if name not in chosen:
-            rule = _rules_for(kind, name, len(tensor.shape), reversed(settings))
-            if rule is not None:
-                chosen[name] = rule
     return chosen
+
+
+def _addressing(initializer: str) -> Help:
+    return Help(f"address the layers it is for: `init = {{conv: {initializer}}}`")
+
+
+def _fitting(sizes: Shape) -> Help:
+    """The initializers for a weight of these sizes that need no arguments."""
+    from archdsl.initializers import INITIALIZERS
+
+    fitting = [
+        name
+        for name, cls in INITIALIZERS.items()
+        if (cls.axes is None or len(sizes) in cls.axes)
+        and not any(one.is_required() for one in cls.model_fields.values())
+    ]
+    return Help(
+        f"for {len(sizes)} {'axis' if len(sizes) == 1 else 'axes'}: " + ", ".join(f"`{one}`" for one in fitting)
+    )
 
 
 def frozen_weights(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> frozenset[str]:
