@@ -5,7 +5,7 @@ The JSON form is a public contract (docs/json.md). The table itself is drawn by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.graph import AnyNode, Group, LayerNode, children
@@ -170,17 +170,25 @@ CSV_COLUMNS = (
 )
 
 
-def to_csv(network: Network, depth: int | None = None) -> str:
-    """A line of column names and a line for each layer (or summed scope), exact integers, shapes as `3x224x224`."""
+#: Columns of the table that have another name here, with their exact figures.
+CSV_NAMES = {"trainable": "trainable_params", "memory": "activation_bytes", "field": "receptive_field"}
+
+
+def to_csv(network: Network, depth: int | None = None, columns: Sequence[str] = ()) -> str:
+    """A line of column names and a line for each layer (or summed scope), exact integers, shapes as `3x224x224`.
+
+    `columns` are names of the table's columns; all of CSV_COLUMNS where there are none.
+    """
     import csv
     from io import StringIO
 
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    names = [CSV_NAMES.get(name, name) for name in columns] or CSV_COLUMNS
+    writer.writerow(names)
     for row in rows(network, depth):
         if not row.header:
-            writer.writerow([_csv_cell(getattr(row, name)) for name in CSV_COLUMNS])
+            writer.writerow([_csv_cell(getattr(row, name)) for name in names])
     return text.getvalue().rstrip("\n")
 
 
@@ -190,16 +198,31 @@ def _csv_cell(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def to_markdown(network: Network, depth: int | None = None) -> str:
-    """A table as GitHub shows it, with full names, and the totals as a list below."""
-    lines = [
-        "| layer | kind | output | params | MACs | memory | field |",
-        "| :--- | :--- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+#: The columns of the Markdown table besides the layer's name.
+MARKDOWN_COLUMNS: dict[str, Callable[[Row], str]] = {
+    "kind": lambda row: row.kind,
+    "output": lambda row: str(row.output),
+    "params": lambda row: figures(row)[0],
+    "MACs": lambda row: figures(row)[1],
+    "memory": lambda row: figures(row)[2],
+    "field": lambda row: figures(row)[3],
+}
+
+
+def to_markdown(
+    network: Network, depth: int | None = None, columns: Mapping[str, Callable[[Row], str]] | None = None
+) -> str:
+    """A table as GitHub shows it, with full names, and the totals as a list below.
+
+    `columns` are those besides the layer's name: what makes each one's cell, by its title.
+    """
+    shown = MARKDOWN_COLUMNS if columns is None else columns
+    aligned = [":---", *(":---" if title == "kind" else "---:" for title in shown)]
+    lines = [f"| {' | '.join(cells)} |" for cells in (["layer", *shown], aligned)]
     leaves = [row for row in rows(network, depth) if not row.header]
     for row in leaves:
         star = r"\*" if row.aux else ""
-        cells = [f"`{row.name}`{star}", row.kind, str(row.output), *figures(row)]
+        cells = [f"`{row.name}`{star}", *(cell(row) for cell in shown.values())]
         lines.append(f"| {' | '.join(cells)} |")
     totals = [f"- {name}: {value}" for name, value in total_lines(network)]
     notes = ["", *footnotes(leaves)]

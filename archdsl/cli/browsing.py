@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from archdsl.cli.options import Json
+from archdsl.cli.options import Json, refuse_unused
 from archdsl.cli.streams import print_json
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -32,6 +32,8 @@ def zoo(
     form = "json" if as_json else format
     one = gallery.find(text)
     if show:
+        others = {"task": task, "year": year, "max_params": max_params, "json": form == "json"}
+        refuse_unused("--show, which prints the spec of one network", **others)
         print(gallery.spec_text(text), end="")
     elif one is not None and (task, year, max_params) == (None, None, None):
         print_json(gallery.card_json(one)) if form == "json" else print(gallery.card_text(one))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Literal, get_args
 
 import typer
 
-from archdsl.cli.options import Input, Model, Settings, Spec
+from archdsl.cli.options import Input, Model, Settings, Spec, refuse_unused
 from archdsl.cli.spec import network_and_file, network_of, source_of
 from archdsl.cli.streams import print_json
 
@@ -18,14 +19,17 @@ def summary(
     settings: Settings = None,
     input: Input = None,
     depth: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Sum up scopes nested deeper than this (JSON is never cut).")
+        int | None, typer.Option(min=1, metavar="N", help="Sum up scopes nested deeper than this (not for JSON).")
     ] = None,
     format: Annotated[Literal["table", "json", "csv", "markdown"], typer.Option(help="The form.")] = "table",
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Columns of the table; `--columns help` lists them.")
+        str | None,
+        typer.Option(metavar="A,B,...", help="Columns of the table (not for JSON); `--columns help` lists them."),
     ] = None,
 ) -> None:
     """Layers, shapes, parameters, MACs, memory and receptive field."""
+    if format == "json":
+        refuse_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     chosen = _columns(columns)
     network, file = network_and_file(spec, model, settings, input)
     from archdsl import summary as forms
@@ -41,9 +45,12 @@ def summary(
         case "json":
             print_json(forms.to_json(network))
         case "csv":
-            print(forms.to_csv(network, depth))
+            print(forms.to_csv(network, depth, chosen))
         case "markdown":
-            print(forms.to_markdown(network, depth))
+            from archdsl.tables import SUMMARY_COLUMNS
+
+            columns_by_title = {SUMMARY_COLUMNS[name].column.title: SUMMARY_COLUMNS[name].cell for name in chosen[1:]}
+            print(forms.to_markdown(network, depth, columns_by_title if chosen else None))
 
 
 def _columns(text: str | None) -> list[str]:
@@ -79,6 +86,10 @@ def layers(
 
 #: What `show` draws. The first of them needs no weights.
 Picture = Literal["network", "filters", "features", "activations", "embedding", "outputs", "mistakes", "confusion"]
+#: Those that `--layer` chooses the layers of.
+LAYERED = ("filters", "features", "activations", "embedding")
+#: Scopes deeper than this are one box in the picture of a network.
+DEPTH = 2
 
 
 def show(
@@ -86,59 +97,83 @@ def show(
         list[str],
         typer.Argument(metavar="[PICTURE] SPEC", help=f"What to draw ({', '.join(get_args(Picture))}), and the spec."),
     ],
-    stage: Annotated[Literal["tree", "graph", "torch", "onnx"], typer.Option(help="Where to stop.")] = "graph",
+    stage: Annotated[
+        Literal["tree", "graph", "torch", "onnx"] | None, typer.Option(help="Where to stop.", show_default="graph")
+    ] = None,
     model: Model = None,
     settings: Settings = None,
     input: Input = None,
     weights: Annotated[str | None, typer.Option(metavar="PATH", help="Weights or a run folder, for pictures.")] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="The picture's file: .png, .svg or .pdf.")
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Of a stage's text, or a picture: .png, .svg or .pdf."),
     ] = None,
     layer: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Another layer, by its name in the table; repeatable.")
     ] = None,
-    depth: Annotated[int, typer.Option(min=1, metavar="N", help="Scopes deeper than this are one box.")] = 2,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="In the picture `network` scopes deeper than this are one box.", show_default="2"
+        ),
+    ] = None,
 ) -> None:
     """A stage of the compiler, or a picture of a network.
 
     `archdsl show SPEC` prints a stage. `archdsl show PICTURE SPEC` draws the network, or with its weights what
     it has learned.
     """
-    *before, spec = words
-    if before:
-        picture = before[0]
-        if len(before) > 1 or picture not in get_args(Picture):
-            message = f"{' '.join(before)!r} is no picture; there are {', '.join(get_args(Picture))}"
-            raise typer.BadParameter(message, param_hint="PICTURE")
-        network = network_of(spec, model, settings, input, run=weights)
-        from archdsl.cli import pictures
+    from archdsl.cli import pictures
 
-        path = output or f"{network.name}-{picture}.{'svg' if picture == 'network' else 'png'}"
-        if picture == "network":
-            pictures.write_network(network, path, depth)
-        else:
-            pictures.write_picture(picture, network, weights, path, layer or [])
-        print(f"wrote {path}")
+    *before, spec = words
+    if not before:
+        refuse_unused("a stage; it is for pictures", weights=weights, layer=layer, depth=depth)
+        text = _stage_text(spec, stage or "graph", model, settings, input)
+        if output is None:
+            print(text)
+            return
+        pictures.write_text(output, f"{text}\n")
+        print(f"wrote {output}")
         return
+    picture = before[0]
+    if len(before) > 1 or picture not in get_args(Picture):
+        message = f"{' '.join(before)!r} is no picture; there are {', '.join(get_args(Picture))}"
+        raise typer.BadParameter(message, param_hint="PICTURE")
+    refuse_unused("a picture", stage=stage)
+    if picture != "network":
+        refuse_unused(f"the picture `{picture}`; it is for `network`", depth=depth)
+    if picture not in LAYERED:
+        refuse_unused(f"the picture `{picture}`; it is for {', '.join(LAYERED)}", layer=layer)
+    network = network_of(spec, model, settings, input, run=weights)
+    path = output or f"{network.name}-{picture}.{'svg' if picture == 'network' else 'png'}"
+    if picture == "network":
+        pictures.write_network(network, path, depth or DEPTH)
+    else:
+        pictures.write_picture(picture, network, weights, path, layer or [])
+    print(f"wrote {path}")
+
+
+def _stage_text(spec: str, stage: str, model: str | None, settings: Sequence[str] | None, input: str | None) -> str:
+    """What a stage of the compiler makes of a spec."""
     if stage == "tree":
         from archdsl.syntax import parse, tree_text
 
-        print(tree_text(parse(source_of(spec))))
-        return
+        refuse_unused("the tree, which is of the whole file", model=model, set=settings, input=input)
+        return tree_text(parse(source_of(spec)))
     network = network_of(spec, model, settings, input)
     match stage:
         case "graph":
             from archdsl.cli.graph_text import graph_text
 
-            print(graph_text(network))
+            return graph_text(network)
         case "torch":
             from archdsl.torch import source
 
-            print(source(network))
-        case "onnx":
+            return source(network)
+        case _:
             from archdsl.cli.running import onnx_text
 
-            print(onnx_text(network))
+            return onnx_text(network)
 
 
 def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="Such as E402.")]) -> None:

@@ -32,3 +32,10 @@ def sizes(text: str) -> tuple[int, ...]:
     if 0 in found:
         raise typer.BadParameter(f"{text!r} has an axis without cells: every size is at least 1", param_hint="--input")
     return found
+
+
+def refuse_unused(where: str, **options: object) -> None:
+    """Refuse options that were given, but have no effect where they were."""
+    for name, value in options.items():
+        if value not in (None, [], False):
+            raise typer.BadParameter(f"it has no effect on {where}", param_hint=f"--{name.replace('_', '-')}")

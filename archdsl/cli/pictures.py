@@ -1,4 +1,4 @@
-"""The files that `archdsl show PICTURE` writes."""
+"""The files that `archdsl show` writes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,38 @@ FORMS = (".png", ".svg", ".pdf")
 
 def write_network(network: Network, path: str, depth: int) -> None:
     """The drawing of a network as SVG."""
-    from archdsl.diagnostics import Diagnostic, SpecError
-    from archdsl.diagnostics.runtime import CannotWrite
     from archdsl.picture import draw_network
 
     if Path(path).suffix.lower() != ".svg":
         message = f"the picture of a network is an SVG: {Path(path).with_suffix('.svg')}"
         raise typer.BadParameter(message, param_hint="-o")
+    write_text(path, draw_network(network, depth))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text file. Raises SpecError (E708)."""
+    from archdsl.diagnostics import Diagnostic, SpecError
+    from archdsl.diagnostics.runtime import CannotWrite
+
     try:
-        Path(path).write_text(draw_network(network, depth), encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise SpecError([Diagnostic(CannotWrite(path, error.strerror or str(error)), path=path)]) from None
+
+
+def require_form(path: str) -> None:
+    """Refuse a picture's file that is neither PNG, SVG nor PDF by its ending."""
+    if Path(path).suffix.lower() not in FORMS:
+        raise typer.BadParameter(f"{path}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
 
 
 def write_picture(picture: str, network: Network, weights: str | None, path: str, layers: Sequence[str]) -> None:
     """A picture of a trained network on its run's data, or the recipe's."""
     if weights is None:
         raise typer.BadParameter("a picture of what a network has learned needs its weights", param_hint="--weights")
-    if Path(path).suffix.lower() not in FORMS:
-        raise typer.BadParameter(f"{path}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
+    require_form(path)
+    if picture == "embedding" and len(layers) > 1:
+        raise typer.BadParameter("the embedding is of one layer", param_hint="--layer")
     from archdsl.report.figures import draw, save
     from archdsl.train import trained
 

@@ -29,6 +29,10 @@ def compare(
 ) -> None:
     """Runs side by side: results, and what differs."""
     from archdsl.cli.comparison import comparison_json, draw_comparison
+    from archdsl.cli.pictures import require_form
+
+    if output is not None:
+        require_form(output)
     from archdsl.report.compare import compare_runs, comparison_figure
 
     found = compare_runs([Path(run) for run in runs])

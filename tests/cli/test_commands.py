@@ -89,6 +89,21 @@ def test_version(capsys: Capture) -> None:
         ["explain", "E999"],
         ["zoo", "no such network"],
         ["export", "alexnet"],
+        ["summary", "lenet", "--format", "json", "--columns", "kind"],
+        ["summary", "lenet", "--format", "json", "--depth", "1"],
+        ["show", "lenet", "--depth", "1"],
+        ["show", "lenet", "--weights", "run"],
+        ["show", "lenet", "--layer", "a"],
+        ["show", "lenet", "--stage", "tree", "--set", "classes=3"],
+        ["show", "lenet", "--stage", "tree", "--model", "lenet"],
+        ["show", "network", "lenet", "--stage", "graph"],
+        ["show", "network", "lenet", "--layer", "a"],
+        ["show", "filters", "lenet", "--weights", "run", "--depth", "1"],
+        ["show", "mistakes", "lenet", "--weights", "run", "--layer", "a"],
+        ["show", "embedding", "lenet", "--weights", "run", "--layer", "a", "--layer", "b"],
+        ["compare", "a", "b", "-o", "curves.txt"],
+        ["zoo", "resnet18", "--show", "--json"],
+        ["zoo", "resnet18", "--show", "--year", "2015"],
         ["train"],
         ["train", "lenet", "--out", "a", "--resume", "b"],
         ["summary", "alexnet", "--input", "3x0x0"],
@@ -382,3 +397,27 @@ def test_output_in_a_narrow_encoding() -> None:
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert "61,706" in done.stdout
+
+
+def test_columns_of_csv_and_markdown(capsys: Capture) -> None:
+    """The figures of the whole table, for the columns that were chosen."""
+    assert main(["summary", "lenet", "--format", "csv"]) == 0
+    whole = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    places = [whole[0].index(name) for name in ("name", "trainable_params", "activation_bytes")]
+    assert main(["summary", "lenet", "--format", "csv", "--columns", "trainable,memory"]) == 0
+    assert capsys.readouterr().out.splitlines() == [",".join(row[i] for i in places) for row in whole]
+    assert main(["summary", "lenet", "--format", "markdown", "--columns", "line,kind", "--depth", "1"]) == 0
+    head, rule, first = capsys.readouterr().out.splitlines()[2:5]
+    assert (head, rule) == ("| layer | line | kind |", "| :--- | ---: | :--- |")
+    assert first == "| `features` | 8 | group |"
+
+
+def test_a_stage_goes_to_a_file(tmp_path: Path, capsys: Capture) -> None:
+    for stage in ("tree", "graph"):
+        assert main(["show", "lenet", "--stage", stage]) == 0
+        printed = capsys.readouterr().out
+        assert main(["show", "lenet", "--stage", stage, "-o", str(tmp_path / "lenet.txt")]) == 0
+        assert capsys.readouterr().out == f"wrote {tmp_path / 'lenet.txt'}\n"
+        assert (tmp_path / "lenet.txt").read_text(encoding="utf-8") == printed
+    assert main(["show", "lenet", "-o", str(tmp_path / "no" / "lenet.txt")]) == 1
+    assert "error[E708]" in capsys.readouterr().err
