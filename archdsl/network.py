@@ -27,6 +27,7 @@ from archdsl.graph import (
 from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.source import Span
+from archdsl.values import spec_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +72,8 @@ class Network:
     """A model of a spec, expanded and checked.
 
     name       the model's name in the spec
-    settings   the model's parameters with the values they have here
+    settings   the model's parameters with the values they have here, which make the same network again from `spec`;
+               a layer or block is a Construct
     root       the graph
     outputs    the taps the model returns besides its last tensor (`output(a, b)`)
     spec       a text that the network can be made from again without other files
@@ -85,6 +87,12 @@ class Network:
     spec: str = ""
     path: str = ""
     recipe: Any = field(default=None)
+
+    @property
+    def title(self) -> str:
+        """The model as a spec could call it: `resnet18(classes=10)`."""
+        settings = ", ".join(f"{name}={spec_text(value)}" for name, value in self.settings.items())
+        return f"{self.name}({settings})" if settings else self.name
 
     @property
     def input_shape(self) -> Shape:

@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from archdsl import summary
 from archdsl.summary import Row
-from archdsl.values import spec_text
 
 if TYPE_CHECKING:
     from archdsl.network import Network
@@ -223,9 +222,7 @@ def _cells(row: Row, names: Sequence[str]) -> list[str]:
 
 def _title(network: Network, width: int) -> list[str]:
     """The model as it could be called, and its file."""
-    settings = ", ".join(f"{name}={spec_text(value)}" for name, value in network.settings.items())
-    name = f"{network.name}({settings})" if settings else network.name
-    return _wrapped(f"{name}  {_shown(network.path)}".rstrip(), width)
+    return _wrapped(f"{network.title}  {_shown(network.path)}".rstrip(), width)
 
 
 def _shown(path: str) -> str:

@@ -15,6 +15,7 @@ from archdsl import zoo
 from archdsl.cards import Card, ModelCard, Reached, Result, Task, cards
 from archdsl.tables import Column, draw, terminal_width
 from archdsl.values import spec_text as value_text
+from archdsl.values import stored_settings
 
 
 class Entry(NamedTuple):
@@ -149,7 +150,7 @@ def card_json(entry: Entry) -> str:
         "authors": entry.authors,
         "params_eval": model.params_eval,
         "input": list(network.input_shape),
-        "parameters": dict(network.settings),
+        "parameters": stored_settings(network.settings),
         "note": model.note,
         "source": model.source,
         "results": [result.model_dump(exclude_defaults=True) for result in model.results],

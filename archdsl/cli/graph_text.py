@@ -21,9 +21,7 @@ def graph_text(network: Network) -> str:
 
 
 def _model(network: Network) -> str:
-    settings = ", ".join(f"{name}={spec_text(value)}" for name, value in network.settings.items())
-    taps = "".join(f" -> {tap.name}" for tap in network.root.taps)
-    return f"model {network.name}({settings}){taps}" if settings else f"model {network.name}{taps}"
+    return f"model {network.title}" + "".join(f" -> {tap.name}" for tap in network.root.taps)
 
 
 def _lines(node: AnyNode, level: int) -> Iterator[tuple[str, str]]:

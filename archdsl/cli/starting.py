@@ -82,7 +82,7 @@ def _text_from(base: str, name: str) -> str:
     module, named = find(base)
     network = elaborate(module, named)
     try:
-        text = standalone(module, network.name, name)
+        text, _ = standalone(module, network.name, name)
     except KeyError:
         message = f"{base} has a definition called {name!r} already, which {network.name} is made of"
         raise typer.BadParameter(f"{message}; choose another name", param_hint="NAME") from None

@@ -14,23 +14,22 @@ from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.source import Source
 from archdsl.syntax import parse_expression
-from archdsl.values import Construct, Entry
+from archdsl.values import Construct, Entry, Typed
 
 
 def model_settings(texts: Sequence[str] | None, option: str, names: Environment) -> dict[str, Any]:
     """The parameters of a model by their names; the last of two counts.
 
-    A bare word is what it means in the file (`unit=bottleneck`), or a text, which may name a layer
-    (`activation=relu`).
+    A bare word is what it means in the file (`unit=bottleneck`), a layer (`activation=relu`) or a string.
     """
     pairs = [_split(text, option, r"[^\W\d]\w*") for text in texts or ()]
-    return {key: _value(value, f"{option} {key}", names).value for key, value in pairs}
+    return {key: Typed(_value(value, f"{option} {key}", names).value) for key, value in pairs}
 
 
 def recipe_overrides(texts: Sequence[str] | None, given: Mapping[str, object]) -> dict[str, Entry]:
     """The entries of `--set` (a key may have dots), and of the options with a name of their own, which win."""
     pairs = [_split(text, "--set", r"[^\W\d][\w.]*") for text in texts or ()]
-    entries = {key: _value(value, f"--set {key}", Environment()) for key, value in pairs}
+    entries = {key: _entry(_value(value, f"--set {key}", Environment())) for key, value in pairs}
     return entries | {key: Entry(value) for key, value in given.items() if value is not None}
 
 
@@ -49,6 +48,12 @@ def _value(text: str, place: str, names: Environment) -> Entry:
     except Located as error:
         placed = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps)
         raise SpecError([placed]) from None
-    if isinstance(value, Construct) and not value.args and not value.kwargs:
-        value = value.name
     return Entry(value, expression.span)
+
+
+def _entry(entry: Entry) -> Entry:
+    """An entry of a recipe, where a bare word is a string."""
+    value = entry.value
+    if isinstance(value, Construct) and not value.args and not value.kwargs:
+        return Entry(value.name, entry.span)
+    return entry

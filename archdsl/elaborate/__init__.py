@@ -16,10 +16,11 @@ from archdsl.diagnostics.limits import Recursive, TooDeep
 from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.elaborator import Elaborator, Place
-from archdsl.elaborate.environment import BlockValue, Environment, KindValue, ModelValue
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
 from archdsl.elaborate.names import Scope, suggestion
+from archdsl.elaborate.outside import Outside, blocks_in, plain
 from archdsl.limits import MAX_ERRORS, MAX_VARIANTS
 from archdsl.network import Network
 from archdsl.source import Source, Span
@@ -43,13 +44,16 @@ def load_module(source: Source, path: Path | None = None) -> Module:
     return module
 
 
-def _text_of(module: Module, model: str) -> str:
-    """A text from which `model` can be made again: the file's own, or where it imports, the model with its parts."""
+def _text_of(module: Module, model: str, blocks: Sequence[BlockValue]) -> tuple[str, Mapping[BlockValue, str]]:
+    """A text from which `model` can be made again, and what the `blocks` are called in it.
+
+    It is the file's own, or where that imports others, the model with its parts and the blocks.
+    """
     if not any(isinstance(item, tree.Import) for item in module.file.items):
-        return module.source.text
+        return module.source.text, {}
     from archdsl.elaborate.standalone import standalone
 
-    return standalone(module, model, model)
+    return standalone(module, model, model, blocks)
 
 
 def models_in(module: Module, given: Collection[str] = ()) -> list[str]:
@@ -209,12 +213,13 @@ class _Run:
         recipe = self._recipe(params)
         if elaborator.diagnostics:
             raise SpecError(sorted(elaborator.diagnostics, key=_position))
+        spec, names = _text_of(self.module, self.model.name, blocks_in(self.used))
         return Network(
             name=self.model.name,
-            settings=self.used,
+            settings={name: plain(value, names) for name, value in self.used.items()},
             root=root,
             outputs=tuple(elaborator.outputs),
-            spec=_text_of(self.module, self.model.name),
+            spec=spec,
             path=self.module.source.path,
             recipe=recipe,
         )
@@ -232,15 +237,29 @@ class _Run:
             bound = _assign_to_model(given, chain[i:], params[i:])
             own = {name: one for name, one in bound.items() if name in names}
             own |= {
-                name: Given(name, self.settings[name], definition.name.span) for name in names if name in self.settings
+                name: Given(name, Outside(self.settings[name], self.module.globals), definition.name.span)
+                for name in names
+                if name in self.settings
             }
             env = self.elaborator.bind(what, definition.params, list(_named(own)), model.home, definition.name.span)
-            self.used |= {name: _plain(env.values[name]) for name in names}
+            self.used |= {name: env.values[name] for name in names}
             if isinstance(definition, tree.ModelDef):
                 return definition, env
-            given = self.elaborator.arguments(definition.base.arguments, Place(Scope(), env))
+            given = self._arguments(definition.base, chain[i + 1].definition.params, env)
             given += [one for name, one in bound.items() if name not in names]
         raise AssertionError("a chain of variants ends in a model")
+
+    def _arguments(self, base: tree.Call, params: Sequence[tree.Param], env: Environment) -> list[Given]:
+        """What a variant gives to its base; what a setting replaces is not evaluated."""
+        given, names = [], iter(params)
+        for one in base.arguments:
+            param = next(names, None) if one.name is None else None
+            name = param.name if param else one.name
+            if name in self.settings:
+                given.append(Given(one.name, UNKNOWN, one.value.span if one.name is None else one.span))
+            else:
+                given += self.elaborator.arguments([one], Place(Scope(), env))
+        return given
 
     def _refuse_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
         known = [param.name for model in chain for param in model.definition.params]
@@ -298,19 +317,6 @@ def _refuse_closed(
 
 def _named(bound: Mapping[str, Given]) -> Iterator[Given]:
     return (Given(name, one.value, one.span) for name, one in bound.items())
-
-
-def _plain(value: Any) -> Any:
-    """A parameter's value as plain data, which can be given as a setting again: a layer or block by its name."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple | range):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, KindValue):
-        return value.kind
-    return value.name if isinstance(value, BlockValue) else str(value)
 
 
 def _constructs(value: Any) -> Any:

@@ -11,6 +11,7 @@ from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, Kind
 from archdsl.elaborate.errors import Located, Unknown
 from archdsl.elaborate.expressions import describe
 from archdsl.elaborate.names import suggestion
+from archdsl.elaborate.outside import named
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
 from archdsl.source import Span
@@ -34,7 +35,7 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
     if value is UNKNOWN:
         raise Unknown
     if isinstance(value, str):
-        value = _named_by_text(value, env)
+        value = named(value, [env]) or value
     if isinstance(value, BlockValue):
         return value
     if not isinstance(value, KindValue):
@@ -43,17 +44,6 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
     if cls is None:
         raise _unknown_layer(form, env)
     return cls
-
-
-def _named_by_text(text: str, env: Environment) -> object:
-    """The layer or block that a text names: `--set activation=relu` and Python's `activation="relu"`."""
-    try:
-        found = env.find(text)
-    except KeyError:
-        found = None
-    if isinstance(found, BlockValue):
-        return found
-    return text if kind_named(text) is None else KindValue(text)
 
 
 def _not_a_layer(form: tree.LayerCall, value: object) -> Located:

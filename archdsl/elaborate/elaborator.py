@@ -42,6 +42,7 @@ from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, key_of
 from archdsl.elaborate.expressions import Evaluator, describe, unpack
 from archdsl.elaborate.initialisation import for_layer, frozen_weights
 from archdsl.elaborate.names import Scope, check_label
+from archdsl.elaborate.outside import Outside, fitting
 from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
 from archdsl.graph import (
     AnyNode,
@@ -66,6 +67,7 @@ from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
 from archdsl.syntax import tree
+from archdsl.values import Construct
 
 #: Among the labels of a scope: one that is not known, after a mistake or without values.
 ANY_LABEL = ""
@@ -679,13 +681,43 @@ class Elaborator:
             if param.name in env.values:
                 raise Located(DuplicateName("a parameter", param.name), param.span)
             if param.name in bound:
-                env.values[param.name] = bound[param.name].value
+                env.values[param.name] = self._argument(what, param, bound[param.name], env)
             elif param.default is not None:
-                constructs = param.name == "init"
-                value = self.evaluator.evaluate(param.default, env, constructs=constructs)
+                value = self._default(param, env)
                 self.evaluator.weigh(value, param.span)
                 env.values[param.name] = value
         return env
+
+    def _default(self, param: tree.Param, env: Environment) -> Any:
+        assert param.default is not None
+        return self.evaluator.evaluate(param.default, env, constructs=param.name == "init")
+
+    def _argument(self, what: str, param: tree.Param, given: Given, env: Environment) -> Any:
+        """An argument as its parameter takes it, which its default tells. `env` has the parameters before it."""
+        value = given.value
+        if not isinstance(value, str | Outside):
+            return value
+        default = None
+        if param.default is not None:
+            try:
+                default = self._default(param, env)
+            except Stop:
+                raise
+            except (Located, Unknown):  # a default that is not used may be wrong
+                pass
+        home = env.parent or env
+        if not isinstance(value, Outside):
+            return fitting(value, default, [home])
+        self.evaluator.weigh(value.value, given.span)
+        if param.name == "init":
+            return value.value
+        try:
+            return value.meant(default, home)
+        except TypeError as error:
+            wrong = error.args[0]
+            found = f"`{wrong}`" if isinstance(wrong, Construct) else f"{wrong!r} ({type(wrong).__name__})"
+            expected = "must be a number, string, list or dictionary, or the name of a layer or block"
+            raise Located(BadArgument(what, str(given.name), expected, found), given.span) from None
 
     # Combinators
 

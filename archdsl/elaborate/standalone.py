@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archdsl.elaborate.environment import BlockValue
 from archdsl.elaborate.files import Module, read
 from archdsl.record import Record
 from archdsl.source import Span
@@ -64,8 +65,12 @@ class _File:
         return None
 
 
-def standalone(module: Module, model: str, name: str) -> str:
+def standalone(
+    module: Module, model: str, name: str, blocks: Sequence[BlockValue] = ()
+) -> tuple[str, dict[BlockValue, str]]:
     """A text with `model` under the new `name` and what it refers to, from this file or those it imports.
+
+    It also has the `blocks`, which settings give to the model, and comes with their names in it.
 
     Comments stay with what they stand above, the first of the file at the top; the recipe that holds for the
     model comes last. A definition whose name another file uses too is named after its file as well.
@@ -77,11 +82,13 @@ def standalone(module: Module, model: str, name: str) -> str:
     main = files.load(module.file, Path(module.source.path).absolute())
     own = main.find(model)
     assert own is not None
-    kept = _needed(own, files.seen.values())
+    given = {block: files.find(block) for block in blocks}
+    kept = _needed(own, given.values(), files.seen.values())
     names = _new_names(kept, own, main, name)
     texts = [definition.comment + _rewritten(definition, names) for definition in kept]
     recipes = [definition.comment + _for_all(definition) for definition in _recipe(main, model)]
-    return "\n\n".join([*filter(None, [main.header]), *texts, *recipes]) + "\n"
+    text = "\n\n".join([*filter(None, [main.header]), *texts, *recipes]) + "\n"
+    return text, {block: names[definition, block.name] for block, definition in given.items()}
 
 
 class _Files:
@@ -102,6 +109,12 @@ class _Files:
         self.seen[path.resolve()] = file
         return file
 
+    def find(self, block: BlockValue) -> _Definition:
+        """The definition of a block, wherever it was loaded from."""
+        span = block.definition.span
+        [file] = [file for path, file in self.seen.items() if path == Path(span.source.path).resolve()]
+        return next(one for one in file.definitions if one.item.span.start == span.start)
+
 
 def _split(parsed: tree.File, file: _File) -> str:
     """Fill in the definitions with their comments; returns the comment at the beginning, up to an empty line."""
@@ -119,9 +132,9 @@ def _split(parsed: tree.File, file: _File) -> str:
     return header.strip()
 
 
-def _needed(model: _Definition, files: Iterable[_File]) -> list[_Definition]:
-    """What a model refers to, directly or not, in the order of the files; itself last."""
-    found, waiting = set[_Definition](), [model]
+def _needed(model: _Definition, given: Iterable[_Definition], files: Iterable[_File]) -> list[_Definition]:
+    """What a model and the blocks `given` to it refer to, directly or not, in the order of the files; itself last."""
+    found, waiting = set[_Definition](), [model, *given]
     while waiting:
         definition = waiting.pop()
         found.add(definition)

@@ -29,6 +29,7 @@ from archdsl.network import Network
 from archdsl.onnx.builder import Array, Names, OnnxGraph, to_proto
 from archdsl.onnx.passes import arrays_of, broadcast_parameters, compute_constants, drop_unused, fold, merge_equal
 from archdsl.shapes import Shape
+from archdsl.values import stored_settings
 from archdsl.version import __version__
 
 #: The first and the last opset that can be written.
@@ -246,7 +247,7 @@ def metadata(network: Network) -> dict[str, str]:
     return {
         "archdsl.version": __version__,
         "archdsl.model": network.name,
-        "archdsl.settings": json.dumps(dict(network.settings), default=str),
+        "archdsl.settings": json.dumps(stored_settings(network.settings)),
         "archdsl.path": network.path,
         "archdsl.spec": network.spec,
     }

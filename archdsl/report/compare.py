@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.report.entries import flat, network_of_run
 from archdsl.train.run import EpochMetrics, RunFolder
+from archdsl.values import spec_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +114,7 @@ def _read(path: Path, name: str) -> RunResults:
     recipe = json.loads(folder.read_recipe().to_json())
     own = {"model": info.model, "data": info.dataset}
     settings = {f"model.{name}" if name in {*own, *recipe} else name: value for name, value in info.settings.items()}
-    entries = own | {name: str(value) for name, value in settings.items()} | dict(flat(recipe))
+    entries = own | {name: spec_text(value) for name, value in settings.items()} | dict(flat(recipe))
     network = network_of_run(folder)
     return RunResults(name, network.params, tuple(folder.read_metrics(ALL)), entries)
 

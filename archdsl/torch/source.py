@@ -31,8 +31,7 @@ def source(network: Network, *, inplace: bool = True) -> str:
     It imports torch, and the packages of layers that come from other projects.
     """
     printer = _Printer(scopes(network, inplace=inplace))
-    settings = ", ".join(f"{name}={value!r}" for name, value in network.settings.items())
-    title = f"The network {network.name}{f'({settings})' if settings else ''} in PyTorch, written by archdsl."
+    title = f"The network {network.title} in PyTorch, written by archdsl."
     comment = "\n".join(f"# {line}" for line in textwrap.wrap(title, WIDTH - 2, break_on_hyphens=False))
     return f"{comment}\n\n{printer.text}\n\n\n{_main(network, printer.model)}"
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.recipe import DamagedRun, NothingToResume, RunFolderInUse
 from archdsl.recipe import Recipe
 from archdsl.train.files import cannot_write, write_text
+from archdsl.values import restored, stored_settings
 
 PACKAGES = ("archdsl", "torch", "torchvision", "numpy", "safetensors", "pydantic")
 
@@ -57,6 +58,7 @@ class RunInfo:
     input, output   shapes without the batch axis
     mean, std       of the network's input pictures, in 0..1, as they are normalised
     sample          the shape of the data set's pictures; empty in runs of earlier versions
+    version         how settings are written: 1 had strings for layers, blocks and other values without JSON
     """
 
     model: str
@@ -69,12 +71,13 @@ class RunInfo:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     started: str
-    version: int = 1
+    version: int = 2
     sample: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """The text of run.json."""
-        return json.dumps(asdict(self), indent=2, default=str)
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return json.dumps(facts | {"settings": stored_settings(self.settings)}, indent=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,11 @@ class RunFolder:
         try:
             facts = json.loads(self._text(self.info))
             lists = {name: tuple(facts[name]) for name in ("classes", "input", "output", "mean", "std")}
-            return RunInfo(**(facts | lists | {"sample": tuple(facts.get("sample", ()))}))
-        except (ValueError, TypeError, KeyError) as error:
+            settings = facts["settings"]
+            if facts["version"] > 1:
+                settings = {name: restored(value) for name, value in settings.items()}
+            return RunInfo(**(facts | lists | {"sample": tuple(facts.get("sample", ())), "settings": settings}))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._damaged(self.info, str(error)) from error
 
     def read_metrics(self, epochs: int) -> list[EpochMetrics]:

@@ -13,10 +13,25 @@ import pytest
 from archdsl.cli import main
 
 SPEC = """
-model small(activation = sigmoid, hidden = 8) { input(1x8x8); flatten; linear(hidden); activation; linear(10) }
-model rectified = small(activation=relu)
+block twice(n) { linear(n); linear(n) }
+
+model small(activation = sigmoid, hidden = 8, size = (8, 8), unit = linear) {
+  input(1, size[0], size[1])
+  flatten
+  unit(hidden)
+  activation
+  if activation == relu and unit == twice and size == (8, 8) { linear(10, bias=false) } else { linear(10) }
+}
+
+model rectified = small(activation=relu, unit=twice)
 train { dataset = digits; epochs = 1; batch = 64; report = false }
 """
+SETTINGS = {
+    "activation": {"name": "relu"},
+    "hidden": 12,
+    "size": {"tuple": [8, 8]},
+    "unit": {"name": "twice"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +55,23 @@ def test_eval_export_and_resume_take_the_model_and_its_settings(run: Path, capfd
     import onnx
 
     spec = str(run.parent / "small.arch")
-    assert json.loads((run / "run.json").read_text())["settings"] == {"activation": "relu", "hidden": 12}
+    assert json.loads((run / "run.json").read_text())["settings"] == SETTINGS
     assert main(["eval", spec, "--weights", str(run), "--format", "json"]) == 0
     target = run.parent / "small.onnx"
     assert main(["export", spec, "--weights", str(run), "-o", str(target)]) == 0
     assert "Relu" in [node.op_type for node in onnx.load(target).graph.node]
     assert main(["train", spec, "--resume", str(run), "--epochs", "2", "--quiet"]) == 0
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    capfd.readouterr()
+
+
+def test_the_folder_of_an_earlier_version_is_read(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """There the settings were strings, numbers and lists; a list is still none of the tuples the spec compares with."""
+    facts = json.loads((run / "run.json").read_text())
+    settings = {"activation": "relu", "hidden": 12, "unit": "twice"}
+    (run / "run.json").write_text(json.dumps(facts | {"version": 1, "settings": settings}))
+    for command in (["eval", str(run / "spec.arch"), "--weights", str(run)], ["report", str(run)]):
+        assert main(command) == 0
     capfd.readouterr()
 
 
@@ -65,7 +90,7 @@ def test_the_folder_alone_repeats_the_run(run: Path, tmp_path: Path, monkeypatch
     assert (other / "weights.safetensors").read_bytes() != (run / "weights.safetensors").read_bytes()
     recipe = json.loads((other / "recipe.json").read_text())
     assert (recipe["seed"], recipe["batch"], recipe["epochs"]) == (5, 64, 1)
-    assert json.loads((other / "run.json").read_text())["settings"] == {"activation": "relu", "hidden": 12}
+    assert json.loads((other / "run.json").read_text())["settings"] == SETTINGS
     assert main(["train", str(run), "--resume", str(run), "--epochs", "2", "--quiet"]) == 0
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
