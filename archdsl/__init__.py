@@ -6,7 +6,7 @@
     archdsl.export_onnx(module, "resnet18.onnx")
     archdsl.predict(module, ["cat.jpg"])                    # the likeliest classes
 
-Nothing here imports torch before `build`, `train`, `export_onnx` or `predict` is called.
+Nothing here imports torch before `build`, `train`, `export_onnx`, `verify_onnx` or `predict` is called.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from archdsl.diagnostics import SpecError
     from archdsl.loading import load
     from archdsl.network import LayerInfo, Network
-    from archdsl.torch.export import export_onnx
+    from archdsl.torch.export import export_onnx, verify_onnx
     from archdsl.train.predict import predict
 
-__all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load", "predict"]
+__all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load", "predict", "verify_onnx"]
 
 _HOMES = {
     "SpecError": "archdsl.diagnostics",
@@ -31,6 +31,7 @@ _HOMES = {
     "Network": "archdsl.network",
     "export_onnx": "archdsl.torch.export",
     "predict": "archdsl.train.predict",
+    "verify_onnx": "archdsl.torch.export",
 }
 
 

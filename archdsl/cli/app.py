@@ -36,6 +36,11 @@ COMMANDS = {
         "archdsl export specs/lenet.arch --weights runs/lenet -o lenet.onnx",
         'archdsl export resnet18 -o resnet18.onnx --normalize "0.485,0.456,0.406;0.229,0.224,0.225"',
     ),
+    "verify": (
+        "running",
+        "archdsl verify lenet.onnx specs/lenet.arch --weights runs/lenet",
+        "archdsl verify elsewhere.onnx resnet50 --weights torchvision:DEFAULT --tolerance 1e-3",
+    ),
     "zoo": (
         "browsing",
         "archdsl zoo",

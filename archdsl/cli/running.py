@@ -1,4 +1,4 @@
-"""Commands that compute: train, eval, export. These need torch, and export needs onnx too."""
+"""Commands that compute: train, eval, export, verify. These need torch, and the last two need onnx too."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.network import Network
+    from archdsl.onnx import Comparison
     from archdsl.recipe import Recipe
     from archdsl.values import Entry
 
@@ -26,6 +27,13 @@ Data = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Ano
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="The folder of the data set's files.")]
 #: What `--set model.KEY=VALUE` is, from when `--set` meant the recipe alone in these commands.
 Parameters = Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", hidden=True)]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="The largest difference from torch allowed, as a share of how much the output varies between inputs.",
+    ),
+]
 
 
 def train(
@@ -196,23 +204,68 @@ def export(
             metavar="MEAN;STD", help="Start with (x - mean) / std: `0.5;0.25`, or `run` for the weights' own."
         ),
     ] = None,
-    tolerance: Annotated[float, typer.Option(min=0, help="The largest difference from torch allowed.")] = 1e-4,
+    tolerance: Tolerance = 1e-4,
 ) -> None:
     """Write an ONNX file and compare it with torch.
 
-    The file is checked and run in ONNX Runtime before it is kept.
+    The file is checked, and run in ONNX Runtime with its own weights and with random ones, before it is kept.
     """
     network = network_of(spec, model, settings, input, run=weights)
     statistics = None if normalize is None else mean_and_std(normalize, weights, network)
-    from archdsl import export_onnx
+    from archdsl.torch.export import compared_export
 
     module = _module(network, weights)
-    difference = export_onnx(
+    found = compared_export(
         module, output, opset=opset, fold_batchnorm=not no_fold, normalize=statistics, tolerance=tolerance
     )
     origin = "freshly initialised weights (no --weights given)" if weights is None else f"the weights of {weights}"
     print(f"wrote {output} with {origin}")
-    print(f"largest difference from torch in ONNX Runtime: {difference:.3g}")
+    _report(found)
+
+
+def verify(
+    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The ONNX file.")],
+    spec: Spec,
+    weights: Weights = None,
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+    normalize: Annotated[
+        str | None,
+        typer.Option(metavar="MEAN;STD", help="What the file starts with: `0.5;0.25`, or `run` for the weights' own."),
+    ] = None,
+    tolerance: Tolerance = 1e-4,
+) -> None:
+    """Compare an ONNX file with a network.
+
+    The file may come from elsewhere. Without --weights one that archdsl wrote is compared with random weights in both.
+    """
+    network = network_of(spec, model, settings, input, run=weights)
+    statistics = None if normalize is None else mean_and_std(normalize, weights, network)
+    from archdsl import verify_onnx
+
+    found = verify_onnx(
+        file, _module(network, weights), normalize=statistics, tolerance=tolerance, weights=weights is not None
+    )
+    origin = "" if weights is None else f" with the weights of {weights}"
+    print(f"{file} agrees with {network.name}{origin}")
+    _report(found)
+
+
+def _report(found: Comparison) -> None:
+    """What the comparison of an ONNX file with a module found."""
+    if found.outputs is None:
+        print("its own weights were not compared (no --weights given)")
+    else:
+        print(f"largest difference from torch in ONNX Runtime: {found.difference:.3g}")
+    if found.flat:
+        print(f"note: with these weights {' and '.join(found.flat)} hardly varies between inputs")
+    if found.random_outputs is None:
+        print("compared with the module's own weights only: the file names its weights otherwise than archdsl does")
+    else:
+        print(f"with random weights in both: {found.relative:.1e} of how much the output varies between inputs")
+    if found.unseen:
+        print(f"note: nor does {' and '.join(found.unseen)} with random weights: the comparison says nothing of it")
 
 
 def mean_and_std(

@@ -94,24 +94,25 @@ a later opset, or use another layer.
 
 
 class ExportDiffers(Problem):
-    """The exported file does not compute what the module computes."""
+    """An ONNX file does not compute what the module computes."""
 
     code = "E707"
     text = (
-        "{output} of the exported file differs from the module's by {difference:.3g} on a batch of {batch}; "
-        "{tolerance:.3g} is allowed"
+        "{output} of the ONNX file differs from the module's by {difference:.3g} with {weights}; {allowed:.3g} is "
+        "allowed, as it varies by {range:.3g} between inputs"
     )
     explanation = """
-After an export the file is run in ONNX Runtime and compared with the module on random batches. The allowed
-difference is the tolerance, times the largest output where that is over 1. Very deep networks with fresh
-weights can come near it by rounding alone: give a larger tolerance. Anything far above it is a defect.
-No file is written.
+The file is run in ONNX Runtime and compared with the module on random batches, with the module's own weights and
+with random ones in both. The allowed difference of an output is the tolerance times how much it varies between
+inputs, or times 2 % of its largest value where that is more. Very deep networks can come near it by rounding
+alone: give a larger tolerance. Anything far above it is an error in the file. An export leaves no file then.
 """
 
     output: str
     difference: float
-    tolerance: float
-    batch: int
+    weights: str
+    allowed: float
+    range: float
 
 
 class CannotWrite(Problem):
@@ -132,11 +133,11 @@ class OnnxRefused(Problem):
     """ONNX's checker or runtime does not take the file."""
 
     code = "E709"
-    text = "{tool} refuses the exported model: {reason}"
+    text = "{tool} rejects the ONNX file: {reason}"
     explanation = """
 Every file is checked with onnx.checker and full shape inference, and loaded in ONNX Runtime, before it is
-kept. A refusal by the checker is a defect of the layer's ONNX form; a refusal by the runtime may also be an
-operator it has no kernel for: try another opset.
+kept. When the checker rejects it, that is a defect of the layer's ONNX form; the runtime may also lack a kernel
+for an operator: try another opset. A file from elsewhere may be damaged, or lack the data beside it.
 """
 
     tool: str
@@ -170,14 +171,63 @@ exported with `torch.onnx.export`, or written as a spec first.
 
 
 class WrongOutputShape(Problem):
-    """ONNX's shape inference and the checker disagree."""
+    """An output of an ONNX file has another shape than the checker's."""
 
     code = "E712"
-    text = "{output} is {found} by ONNX's shape inference, but {expected} by the checker"
+    text = "{output} is {found} in the ONNX file, but {expected} by the checker"
     explanation = """
-ONNX infers the shape of every output anew from the file. A disagreement is a defect of the layer's ONNX form.
+ONNX infers the shape of every value anew from the file, and its runs show those of the outputs. Where an export
+ends so, that is a defect of the layer's ONNX form; a file from elsewhere is of another network.
 """
 
     output: str
+    found: str
+    expected: str
+
+
+class WeightsDiffer(Problem):
+    """An ONNX file holds other weights than the module."""
+
+    code = "E713"
+    text = (
+        "{name} of the ONNX file has other values than the module's: {count:,} of {size:,}, by up to {difference:.3g}"
+    )
+    explanation = """
+A file that archdsl wrote names its weights as the module does, so that they can be compared bit for bit. Here
+the file was written with other weights, changed afterwards, or exported with another normalisation: give the
+weights and the `--normalize` that it was exported with. A batch norm that was folded is compared folded.
+"""
+
+    name: str
+    count: int
+    size: int
+    difference: float
+
+
+class NothingCompared(Problem):
+    """The comparison with an ONNX file could not have shown a difference."""
+
+    code = "E714"
+    text = "the comparison with the ONNX file shows nothing: {reason}"
+    explanation = """
+A comparison on random inputs says something only where the outputs differ between inputs. With fresh weights a
+deep network may answer the same whatever it sees: give trained weights with `--weights`. Files that archdsl wrote
+are compared with random weights as well; of others the weights are not known by name.
+"""
+
+    reason: str
+
+
+class OtherInterface(Problem):
+    """An ONNX file has other inputs or outputs than the network."""
+
+    code = "E715"
+    text = "the {which} of the ONNX file are {found}; the network has {expected}"
+    explanation = """
+Inputs and outputs go by their positions, whatever their names: one float32 input with a batch axis before the
+network's input shape, then the network's output and its named outputs in the order of the spec.
+"""
+
+    which: str
     found: str
     expected: str

@@ -8,7 +8,20 @@ try:
 except ImportError as error:
     raise SpecError([Diagnostic(MissingPackage("the ONNX export", "onnx", "onnx"))]) from error
 
+from archdsl.onnx.contents import DATA_LIMIT
 from archdsl.onnx.emit import OPSETS, emit, node_count, output_names
-from archdsl.onnx.export import DATA_LIMIT, export, text, write
+from archdsl.onnx.export import export, text, write
+from archdsl.onnx.verify import Comparison, verify
 
-__all__ = ["DATA_LIMIT", "OPSETS", "emit", "export", "node_count", "output_names", "text", "write"]
+__all__ = [
+    "DATA_LIMIT",
+    "OPSETS",
+    "Comparison",
+    "emit",
+    "export",
+    "node_count",
+    "output_names",
+    "text",
+    "verify",
+    "write",
+]

@@ -15,42 +15,38 @@ from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.runtime import CannotWrite
 from archdsl.network import Network
 from archdsl.onnx.builder import Array
+from archdsl.onnx.contents import DATA_LIMIT, save
 from archdsl.onnx.emit import Normalization, emit
-from archdsl.onnx.verify import Reference, check, compare
-
-#: Protobuf holds no message of 2 GB or more; from here on the weights go into a file of their own.
-DATA_LIMIT = 2_000_000_000
+from archdsl.onnx.verify import Comparison, Peer, check, compare
 
 
 def export(
     network: Network,
-    weights: Mapping[str, Array],
+    peer: Peer,
     path: str | os.PathLike[str],
-    reference: Reference,
     *,
     opset: int = 20,
     fold_batchnorm: bool = True,
     normalize: Normalization | None = None,
     tolerance: float = 1e-4,
-    batches: tuple[int, ...] = (1, 3),
-    seed: int = 0,
     data_limit: int = DATA_LIMIT,
-) -> float:
-    """Write the network to `path` as ONNX; returns the largest absolute difference from `reference`.
+) -> Comparison:
+    """Write the network with the weights of `peer` to `path` as ONNX; returns how it compares with `peer`.
 
-    `reference` gives the module's outputs by the file's names (`output`, then the named ones) for a batch.
-    The file is checked with onnx.checker and run in ONNX Runtime on one random batch of each size before it
-    takes the place of an older one. Raises SpecError, leaving no new file, where it is refused or where the
-    difference is over `tolerance` * max(1, largest output). Weights of more than `data_limit` bytes go
-    beside the file, into PATH.data. Other arguments: `emit`.
+    The file is checked with onnx.checker and compared before it takes the place of an older one. Raises
+    SpecError, leaving no new file, where it is refused or differs. Weights of more than `data_limit` bytes
+    go beside the file, into PATH.data. Other arguments: `emit` and `compare`.
     """
-    model = emit(network, weights, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize)
+
+    def emitted() -> onnx.ModelProto:
+        return emit(network, peer.weights, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize)
+
     with _replacing(Path(path)) as temporary:
-        _save(model, temporary, data_limit)
-        check(temporary, network)
-        return compare(
-            temporary, network, reference, normalize=normalize, batches=batches, tolerance=tolerance, seed=seed
-        )
+        model = emitted()
+        if save(model, temporary, data_limit):
+            model = emitted()  # the other has handed its weights over
+        check(temporary, model, network)
+        return compare(temporary, model, network, peer, folded=fold_batchnorm, normalize=normalize, tolerance=tolerance)
 
 
 def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: int = DATA_LIMIT) -> None:
@@ -59,19 +55,7 @@ def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: i
     Raises SpecError where the file cannot be written. Takes the weights out of `model` when they go beside it.
     """
     with _replacing(Path(path)) as temporary:
-        _save(model, temporary, data_limit)
-
-
-def _save(model: onnx.ModelProto, path: Path, data_limit: int) -> None:
-    beside = sum(len(array.raw_data) for array in model.graph.initializer) > data_limit
-    onnx.save_model(
-        model,
-        str(path),
-        save_as_external_data=beside,
-        all_tensors_to_one_file=True,
-        location=f"{path.name}.data" if beside else None,
-        size_threshold=1024,
-    )
+        save(model, temporary, data_limit)
 
 
 @contextmanager

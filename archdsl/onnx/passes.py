@@ -158,17 +158,27 @@ def _scaled(weight: Array, scale: Array, conv: OnnxNode) -> Array:
     """The weight with each output channel times its factor; a transposed one holds them on axis 1, by groups."""
     if conv.op == "ConvTranspose":
         groups = conv.attributes.get("group", 1)
-        factors = scale.reshape(groups, 1, -1, *[1] * (weight.ndim - 2))
         grouped = weight.reshape(groups, -1, *weight.shape[1:])
-        return (grouped * factors).astype(np.float32).reshape(weight.shape)
-    return (weight * scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.float32)
+        return _product(grouped, scale.reshape(groups, 1, -1, *[1] * (weight.ndim - 2))).reshape(weight.shape)
+    return _product(weight, scale.reshape(-1, *[1] * (weight.ndim - 1)))
+
+
+def _product(weight: Array, factors: Array) -> Array:
+    """In float64, rounded once; without a copy of the weight in float64."""
+    return np.multiply(weight, factors, out=np.empty_like(weight), dtype=np.float64, casting="same_kind")
 
 
 def merge_equal(graph: OnnxGraph, arrays: Arrays) -> Arrays:
-    """Let arrays with the same bytes share one initializer, the first's; returns those left."""
+    """Let integers with the same bytes share one initializer, the first's; returns those left.
+
+    They are tables of positions, the same in every block. Weights that are equal now would not be after a step
+    of training: each keeps its own name, and the graph does not depend on their values.
+    """
     kept: dict[tuple[str, tuple[int, ...], int], list[str]] = defaultdict(list)
     replaced: dict[str, str] = {}
     for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating):
+            continue
         alike = kept[array.dtype.str, array.shape, crc32(array.data)]
         twin = next((other for other in alike if arrays[other].tobytes() == array.tobytes()), None)
         if twin is None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from archdsl.cli import main
@@ -67,11 +68,35 @@ def test_export_is_compared_and_can_be_run(folder: Path, capsys: Capture) -> Non
     arguments = [str(folder / "small.arch"), "--set", "width=4", "--weights", str(folder / "run")]
     assert main(["export", *arguments, "-o", str(target)]) == 0
     text = capsys.readouterr().out
-    assert float(text.split()[-1]) < 1e-4
+    assert float(text.partition("in ONNX Runtime: ")[2].split()[0]) < 1e-4
     assert "the weights of" in text
+    assert float(text.partition("with random weights in both: ")[2].split()[0]) < 1e-4
     session = onnxruntime.InferenceSession(target)
     [output] = session.run(None, {session.get_inputs()[0].name: np.zeros((3, 1, 8, 8), np.float32)})
     assert output.shape == (3, 10)
+
+
+def test_verify_compares_a_file_with_a_run(folder: Path, capsys: Capture) -> None:
+    target = folder / "verified.onnx"
+    arguments = [str(folder / "small.arch"), "--set", "width=4", "--weights", str(folder / "run")]
+    assert main(["export", *arguments, "-o", str(target)]) == 0
+    assert main(["verify", str(target), *arguments]) == 0
+    assert "agrees with small with the weights of" in capsys.readouterr().out
+    assert main(["verify", str(target), *arguments[:3]]) == 0
+    assert "its own weights were not compared" in capsys.readouterr().out
+    model = onnx.load(target)
+    tensor = model.graph.initializer[0]
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values.flat[3] += 1e-6
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, target)
+    assert main(["verify", str(target), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "error[E713]" in error
+    assert f"1 of {values.size}" in error
+    target.write_text("no ONNX file")
+    assert main(["verify", str(target), *arguments]) == 1
+    assert "onnx rejects the ONNX file: it is no ONNX file" in capsys.readouterr().err
 
 
 def test_export_says_that_weights_are_fresh(folder: Path, capsys: Capture) -> None:

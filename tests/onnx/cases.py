@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,3 +65,23 @@ def batch(net: Network, size: int = 3) -> torch.Tensor:
 
 def ops(model: onnx.ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What a file is compared with: a network written out with PyTorch's functions."""
+
+    own: Weights
+    function: Callable[[torch.Tensor, Weights], Mapping[str, torch.Tensor]]
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        return arrays(self.own)
+
+    def outputs(self, x: Array) -> dict[str, Array]:
+        return arrays(dict(self.function(torch.from_numpy(x), self.own)))
+
+    def outputs_with_random_weights(self, x: Array, gain: float) -> tuple[dict[str, Array], dict[str, Array]]:
+        random = torch.Generator().manual_seed(1)
+        weights = {key: value + gain * torch.rand(value.shape, generator=random) for key, value in self.own.items()}
+        return arrays(weights), arrays(dict(self.function(torch.from_numpy(x), weights)))
