@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from functools import cache
@@ -139,7 +140,7 @@ def expression(child: Child, arguments: str) -> str | None:
 def literal(value: Any) -> str:
     """A value as Black writes it; infinity has no literal."""
     if isinstance(value, str):
-        return '"' + repr(f"'{value}")[2:-1].replace('"', '\\"') + '"'
+        return json.dumps(value)
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if isinstance(value, tuple | list):
