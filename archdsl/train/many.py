@@ -28,8 +28,11 @@ from archdsl.train.losses import Loss
 from archdsl.train.processes import NOTHING, Processes, Wish, told
 
 T = TypeVar("T")
-#: What the errors of a transport have in their text; PyTorch has no class for all of them.
-TRANSPORTS = ("gloo", "nccl", "connection closed by peer", "connection reset by peer", "broken pipe")
+#: What gloo and NCCL say when the other end is gone; PyTorch has no class for it.
+GONE = (
+    *("connection closed by peer", "connection reset by peer", "connection refused", "broken pipe"),
+    *("timed out", "timeout", "remote process exit"),
+)
 #: One for each time that the processes join.
 NUMBERS = count()
 
@@ -114,11 +117,6 @@ class Many(Processes):
         for rank, diagnostics in enumerate(found):
             if diagnostics is not None:
                 raise told(SpecError(diagnostics), here=rank == self.rank)
-
-    def lost(self, error: Exception) -> bool:
-        """Whether an error says that another process cannot be reached."""
-        text = str(error).lower()
-        return isinstance(error, distributed.DistError) or any(word in text for word in TRANSPORTS)
 
     def leave(self) -> None:
         """Part from the others, who do the same."""
@@ -263,6 +261,15 @@ def _cut_as(like: Tensor | None, value: Any) -> Any:
     return value
 
 
+def is_lost(error: Exception) -> bool:
+    """Whether an error says that another process cannot be reached; all others are mistakes, and stay as they are."""
+    if isinstance(error, distributed.DistNetworkError | distributed.DistStoreError):
+        return True
+    text = str(error).lower()
+    is_transports = isinstance(error, distributed.DistError) or "gloo" in text
+    return is_transports and any(word in text for word in GONE)
+
+
 @contextmanager
 def joined() -> Iterator[Many]:
     """Join the others until the end of the context. Raises SpecError (E645) where one of them is lost."""
@@ -279,7 +286,7 @@ def joined() -> Iterator[Many]:
         many.leave()
         raise
     except RuntimeError as error:
-        if not many.lost(error):
+        if not is_lost(error):
             raise
         helps = (Help(f"go on from the last checkpoint: {many.resume_command}"),) if many.resume_command else ()
         lost = SpecError([Diagnostic(ProcessLost(many.rank, many.world), helps=helps)])

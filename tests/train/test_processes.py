@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed import DistBackendError, DistNetworkError, DistStoreError
 
 from archdsl.diagnostics import SpecError
 from archdsl.loading import load
@@ -252,6 +253,26 @@ def test_an_error_in_one_process_ends_all_and_is_said_once(two: Runs, name: str,
     assert two.codes(name) == (1, 1)
     (said,) = two.said(name)
     assert said.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("[/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:31"), True),
+        (RuntimeError("[/gloo/gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 1800000ms for recv"), True),
+        (DistBackendError("NCCL error: ncclRemoteError: a network error or a remote process exiting"), True),
+        (DistNetworkError("The client socket has timed out after 60000ms"), True),
+        (DistStoreError("wait timeout after 300000ms"), True),
+        (DistBackendError("NCCL error: ncclInvalidUsage"), False),
+        (RuntimeError("ProcessGroupGloo::allreduce: invalid tensor type (expected dense CPU or CUDA tensor)"), False),
+        (RuntimeError("[enforce fail at gloo/transport/tcp/pair.cc:446] op.nbytes >= length. 8 vs 4"), False),
+        (RuntimeError("DataLoader timed out after 5 seconds"), False),
+    ],
+)
+def test_an_error_of_the_transport_is_a_lost_process_only_where_it_says_so(error: Exception, expected: bool) -> None:
+    from archdsl.train.many import is_lost
+
+    assert is_lost(error) is expected
 
 
 # The command line
