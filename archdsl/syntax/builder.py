@@ -1,6 +1,6 @@
 """From the parser's reductions to the syntax tree: one method for each rule of the grammar.
 
-Lark calls a method as soon as its rule is recognised, so that no second pass and no recursion is needed.
+A method is called as soon as its rule is recognised, so that no second pass and no recursion is needed.
 A method gets the rule's parts in order: tokens, tree nodes, and None for an optional part that is absent.
 """
 
@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from lark import Token
-
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
+from archdsl.syntax.tokens import Token
 
 ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t"}
 
@@ -21,16 +20,15 @@ ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t"}
 class Builder:
     """Makes tree nodes for one source. `parse_expression` parses what stands between the braces of a label."""
 
-    def __init__(self, source: Source, offset: int, parse_expression: Callable[[Source, int, int], tree.Expr]) -> None:
+    def __init__(self, source: Source, parse_expression: Callable[[Source, int, int], tree.Expr]) -> None:
         self.source = source
-        self.offset = offset
         self.parse_expression = parse_expression
 
     def span(self, first: Any, last: Any = None) -> Span:
         """From the start of one token or node to the end of another."""
         last = first if last is None else last
-        start = (first.start_pos or 0) + self.offset if isinstance(first, Token) else first.span.start
-        end = (last.end_pos or 0) + self.offset if isinstance(last, Token) else last.span.end
+        start = first.start if isinstance(first, Token) else first.span.start
+        end = last.end if isinstance(last, Token) else last.span.end
         return Span(self.source, start, end)
 
     def name_of(self, token: Token) -> tree.Name:
@@ -125,7 +123,7 @@ class Builder:
             if match[1] is None:
                 found.append(match[0])
             else:
-                start = token.start_pos + self.offset + match.start(1)
+                start = token.start + match.start(1)
                 found.append(self.parse_expression(self.source, start, start + len(match[1])))
         return tree.Label(found, self.span(token))
 
@@ -218,7 +216,7 @@ class Builder:
         return self._literal(parts[0], int(text[:40]) if len(text) > 40 else int(text))
 
     def float_(self, parts: list[Any]) -> tree.Literal:
-        return self._literal(parts[0], float(parts[0]))
+        return self._literal(parts[0], float(parts[0].text))
 
     def string(self, parts: list[Any]) -> tree.Literal:
         return self._literal(parts[0], self.text_of(parts[0]))

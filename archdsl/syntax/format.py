@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archdsl.source import Source
-from archdsl.syntax.parser import comments, parse, tokens
+from archdsl.syntax.parser import comments, parse_with_tokens
+from archdsl.syntax.tokens import Token
 
 WIDTH = 110
 INDENT = 2
@@ -45,8 +46,8 @@ def format_text(text: str, path: str = "<string>") -> str:
         SpecError: the text has syntax errors.
     """
     source = Source(path, text.replace("\r\n", "\n"))
-    parse(source)
-    rows = _Reader(_atoms(source)).rows()
+    _, tokens = parse_with_tokens(source)
+    rows = _Reader(_atoms(source, tokens)).rows()
     writer = _Writer()
     writer.rows(rows, 0)
     _align(writer.lines)
@@ -82,9 +83,9 @@ class Atom:
         return self.gap + len(self.text)
 
 
-def _atoms(source: Source) -> list[Atom]:
+def _atoms(source: Source, tokens: Sequence[Token]) -> list[Atom]:
     """The tokens and comments of a source in order."""
-    spans = [(t.start_pos or 0, t.end_pos or 0, t.type) for t in tokens(source)]
+    spans = [(token.start, token.end, token.type) for token in tokens]
     spans = sorted(spans + [(c.start, c.end, "COMMENT") for c in comments(source)])
     starts = [0, *(i + 1 for i, character in enumerate(source.text) if character == "\n")]
     atoms = []

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-from lark import Lark, Token
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.syntax import UnexpectedCharacter, UnexpectedEnd, UnexpectedText
 from archdsl.limits import MAX_ERRORS
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
+from archdsl.syntax.automaton import NoToken, Run, WrongToken
 from archdsl.syntax.builder import Builder
-from archdsl.syntax.separators import RefusedAt, Separators
-
-GRAMMAR = Path(__file__).with_name("grammar.lark")
+from archdsl.syntax.separators import TokenError
+from archdsl.syntax.table import END
+from archdsl.syntax.tokens import Token
 
 #: What people call the tokens.
 WORDS = {
@@ -47,64 +41,27 @@ STATEMENTS = frozenset({"RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT
 TOP_LEVEL = re.compile(r"^(?:import|from|inline|block|model|train|let)\b", re.MULTILINE)
 
 
-class _Forward:
-    """Stands in for the builder, so that one parser serves every text: it passes each rule on to the current one."""
-
-    current: Builder
-
-    def __getattr__(self, rule: str) -> Any:
-        if rule.startswith("_") or not hasattr(Builder, rule):
-            raise AttributeError(rule)
-        return lambda parts: getattr(self.current, rule)(parts)  # noqa: PLW0108  (the builder of that moment)
-
-
-_forward = _Forward()
-
-
-def _table_file() -> str | bool:
-    """Where the parser's table is kept: in the user's own cache folder, never a shared one; False without one.
-
-    Lark keys the file by the grammar, its own version and Python's, and makes it anew when one changes.
-    """
-    try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archdsl"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
-            return False
-    except (OSError, RuntimeError):
-        return False
-    return str(folder / f"grammar-{sys.version_info[0]}.{sys.version_info[1]}.table")
-
-
-@cache
-def _parser() -> Lark:
-    return Lark(
-        GRAMMAR.read_text(encoding="utf-8"),
-        parser="lalr",
-        lexer="contextual",
-        start=["start", "expr"],
-        maybe_placeholders=True,
-        cache=_table_file(),
-        transformer=_forward,
-        postlex=Separators(),
-    )
-
-
 def _run(source: Source, start: int, end: int, rule: str) -> Any:
     """Parse a stretch of a source by one of the grammar's start rules; raises SpecError with one diagnostic."""
-    outer = vars(_forward).get("current")
-    _forward.current = Builder(source, start, lambda inner, a, b: _run(inner, a, b, "expr"))
+    return _result(_new_run(source, start, end), source, rule)
+
+
+def _new_run(source: Source, start: int, end: int) -> Run:
+    builder = Builder(source, lambda inner, a, b: _run(inner, a, b, "expr"))
+    return Run(source.text, start, end, builder)
+
+
+def _result(run: Run, source: Source, rule: str) -> Any:
     try:
-        return _parser().parse(source.text[start:end], start=rule)
-    except RefusedAt as error:
-        span = Span(source, start + error.start, start + error.end)
+        return run.result(rule)
+    except TokenError as error:
+        span = Span(source, error.start, error.end)
         helps = () if error.help is None else (Help(f"did you mean `{error.help}`?", span, error.help),)
         raise SpecError([Diagnostic(error.problem, span, helps=helps)]) from None
-    except UnexpectedInput as error:
-        raise SpecError([_explain(error, source, start, end)]) from None
-    finally:
-        if outer is not None:
-            _forward.current = outer
+    except NoToken as error:
+        raise SpecError([_no_token(error, source)]) from None
+    except WrongToken as error:
+        raise SpecError([_wrong_token(error, source, run)]) from None
 
 
 def parse(source: Source) -> tree.File:
@@ -114,11 +71,17 @@ def parse(source: Source) -> tree.File:
         SpecError: with every syntax error that can be told apart: after one, parsing goes on at the next
             line that begins with `model`, `block`, `train`, `let`, `import` or `from`.
     """
+    return parse_with_tokens(source)[0]
+
+
+def parse_with_tokens(source: Source) -> tuple[tree.File, list[Token]]:
+    """The same with the tokens, separators between statements among them and comments not."""
+    run = _new_run(source, 0, len(source.text))
     try:
-        items = _run(source, 0, len(source.text), "start")
+        items = _result(run, source, "start")
     except SpecError as error:
         raise SpecError([*error.diagnostics, *_further_errors(source, error.diagnostics[0])]) from None
-    return tree.File(source, items, comments(source))
+    return tree.File(source, items, comments(source)), run.tokens
 
 
 def _further_errors(source: Source, first: Diagnostic) -> list[Diagnostic]:
@@ -142,44 +105,48 @@ def parse_expression(source: Source) -> tree.Expr:
     return expression
 
 
-def tokens(source: Source) -> list[Token]:
-    """The tokens of a source that parses, separators between statements among them and comments not."""
-    _forward.current = Builder(source, 0, lambda inner, a, b: _run(inner, a, b, "expr"))
-    return list(_parser().parse_interactive(source.text, start="start").iter_parse())
-
-
 def comments(source: Source) -> list[Span]:
     """The comments of a source, in order. Strings may hold a `#`."""
     found = re.finditer(r'"(?:[^"\\\n]|\\.)*"|(#[^\n]*)', source.text)
     return [Span(source, match.start(1), match.end(1)) for match in found if match[1]]
 
 
-def _explain(error: UnexpectedInput, source: Source, start: int, end: int) -> Diagnostic:
-    """Lark's exception as a diagnostic."""
-    from archdsl.syntax.mistakes import PAIRS, after_token, at_character, open_brackets, unclosed
+def _no_token(error: NoToken, source: Source) -> Diagnostic:
+    from archdsl.syntax.mistakes import at_character
 
-    if isinstance(error, UnexpectedCharacters):
-        place = start + (error.pos_in_stream or 0)
-        problem = UnexpectedCharacter(f"`{source.text[place]}`")
-        return Diagnostic(problem, Span(source, place, place + 1), helps=tuple(at_character(source, place)))
-    assert isinstance(error, UnexpectedToken)
-    accepted = set(error.accepts or error.expected)
-    if error.token.type == "$END":
+    place = error.place
+    problem = UnexpectedCharacter(f"`{source.text[place]}`")
+    return Diagnostic(problem, Span(source, place, place + 1), helps=tuple(at_character(source, place)))
+
+
+def _wrong_token(error: WrongToken, source: Source, run: Run) -> Diagnostic:
+    """A token that cannot stand where it does, or the end of the text where more is needed."""
+    from archdsl.syntax.mistakes import PAIRS, after_token, open_brackets, unclosed
+
+    accepted, token, start, end = error.accepted, error.token, run.start, run.end
+    if token.type == END and run.rule == "expr" and end < len(run.text):
+        token = Token("RBRACE", run.text[end], end, end + 1)
+    if token.type == END:
         opened = open_brackets(source, start, end)
-        expected = f"`{PAIRS[opened[-1].text]}`" if opened else _expectation(accepted)
-        return Diagnostic(
-            UnexpectedEnd(expected), Span(source, max(end - 1, 0), end), notes=unclosed(source, start, end)
-        )
-    place = start + (error.token.start_pos or 0)
-    line_end = error.token.type == "_SEP"
-    span = Span(source, place, place + 1 if line_end else max(place + 1, start + (error.token.end_pos or 0)))
-    found = "`;`" if span.text == ";" else "the end of the line" if line_end else f"`{error.token}`"
-    expected = _expectation(accepted)
-    helps = tuple(after_token(source, span, error.token.type, accepted))
+        expected = f"`{PAIRS[opened[-1].text]}`" if opened else _expectation(accepted, _end(run))
+        span = Span(source, max(end - 1, 0), end)
+        return Diagnostic(UnexpectedEnd(expected), span, notes=unclosed(source, start, end))
+    line_end = token.type == "_SEP"
+    span = Span(source, token.start, token.start + 1 if line_end else token.end)
+    found = "`;`" if span.text == ";" else "the end of the line" if line_end else f"`{token}`"
+    expected = _expectation(accepted, _end(run))
+    helps = tuple(after_token(source, span, token.type, accepted))
     return Diagnostic(UnexpectedText(expected, found), span, label=f"expected {expected}", helps=helps)
 
 
-def _expectation(types: set[str]) -> str:
+def _end(run: Run) -> str:
+    """What the end of the stretch is called that is parsed: an expression in a label ends with its brace."""
+    if (run.start, run.end) == (0, len(run.text)):
+        return WORDS[END] if run.rule == "start" else "the end of the value"
+    return "`}`" if run.rule == "expr" else WORDS[END]
+
+
+def _expectation(types: set[str], end: str) -> str:
     """What could have stood there, in words and as few of them as possible."""
     types = set(types)
     words = []
@@ -201,5 +168,6 @@ def _expectation(types: set[str]) -> str:
         types -= {"ARROW", "ELSE", "SHORTCUT", "LPAR", "LSQB", "EQUAL"}
     elif len(types) > len(types & {"LPAR", "LSQB"}):
         types -= {"LPAR", "LSQB"}
-    words += sorted({WORDS.get(kind) or f"`{SIGNS.get(kind, kind.lower())}`" for kind in types})
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+    names = WORDS | {END: end}
+    words += sorted({names.get(kind) or f"`{SIGNS.get(kind, kind.lower())}`" for kind in types})
+    return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else "".join(words) or "something else"

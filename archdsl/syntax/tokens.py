@@ -1,0 +1,18 @@
+"""Tokens: the words and signs of a text."""
+
+from __future__ import annotations
+
+
+class Token:
+    """A word or sign with its kind and its place: characters `start` to `end` (exclusive) of the source."""
+
+    __slots__ = ("end", "start", "text", "type")
+
+    def __init__(self, type: str, text: str, start: int, end: int) -> None:
+        self.type = type
+        self.text = text
+        self.start = start
+        self.end = end
+
+    def __str__(self) -> str:
+        return self.text
