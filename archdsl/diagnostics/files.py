@@ -130,3 +130,17 @@ class UnknownModel(Problem):
     path: str
     name: str
     models: str
+
+
+class NothingDefined(Problem):
+    """The file defines nothing."""
+
+    code = "E010"
+    text = "`{path}` is empty: it has no model, block, value or import"
+    explanation = """
+A spec holds at least one definition. A file without any was probably saved too early, or is not the one that was meant.
+"""
+    wrong = "# a network, later"
+    right = "block b { relu }\nmodel m { input(3x8x8); b }"
+
+    path: str

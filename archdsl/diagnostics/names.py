@@ -126,9 +126,9 @@ class DuplicateName(Problem):
     code = "E208"
     text = "{what} `{name}` is already there"
     explanation = """
-Blocks and models of a file have different names. So have the parts of one scope: labels become the keys of
-the state_dict, where every key is there once. A part without a label is named by its position, so that a
-number as a label can meet one of those too.
+Blocks, models and values of a file have different names, those that it imports too. So have the parts of one
+scope: labels become the keys of the state_dict, where every key is there once. A part without a label is named by
+its position, so that a number as a label can meet one of those too. A dictionary has each key once.
 """
     wrong = "model m { input(3x8x8); a: conv(8, 3); a: conv(8, 3) }"
     right = "model m { input(3x8x8); a: conv(8, 3); b: conv(8, 3) }"
@@ -233,3 +233,30 @@ there; `init = {conv: dirac}` is for those of the convolutions.
 
     initializer: str
     need: str
+
+
+class ReservedName(Problem):
+    """A block is named as a statement."""
+
+    code = "E215"
+    text = "a block cannot be called `{name}`, which is a statement of the language"
+    explanation = """
+`input`, `use`, `output` and `reuse` are written like a layer and are looked for first, so that a block of that name
+could never be called. A block may have the name of a layer type: it then goes before it in the whole file.
+"""
+    wrong = "block use(n) { conv(n, 3) }\nmodel m { input(3x8x8); use(8) }"
+    right = "block use_conv(n) { conv(n, 3) }\nmodel m { input(3x8x8); use_conv(8) }"
+
+    name: str
+
+
+class NoModelToTrain(Problem):
+    """A recipe in a file without models."""
+
+    code = "E216"
+    text = "this recipe is for no model: the file has none"
+    explanation = """
+`train { }` is for the models of its own file. The recipe of an imported file is not used by the files that import it.
+"""
+    wrong = "block b { relu }\ntrain { epochs = 5 }"
+    right = "model m { input(3x8x8); flatten; linear(10) }\ntrain { epochs = 5 }"

@@ -532,3 +532,18 @@ moving average, no bound on single gradients and no `fp16`.
 
     entry: str
     reason: str
+
+
+class RepeatedRecipe(Problem):
+    """Two `train` blocks for the same models."""
+
+    code = "E647"
+    text = "there are two recipes for {models}"
+    explanation = """
+A model has one recipe: that of the `train` block that names it, else that of the `train { }` without names, of which
+a file has one at most.
+"""
+    wrong = _MODEL + "train { epochs = 5 }\ntrain { batch = 32 }"
+    right = _MODEL + "train { epochs = 5; batch = 32 }"
+
+    models: str

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
-from archdsl.diagnostics.files import NoModel, UnknownModel
+from archdsl.diagnostics.files import NoModel, NothingDefined, UnknownModel
 from archdsl.diagnostics.limits import Recursive, TooDeep
 from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.binding import Given, assign
@@ -350,6 +350,8 @@ def check_source(source: Source, path: Path | None = None) -> Checked:
         module = load_module(source, path)
     except SpecError as error:
         return Checked(list(error.diagnostics))
+    if not module.file.items:
+        return Checked([Diagnostic(NothingDefined(source.path), path=source.path)])
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     with _deep_recursion(), _no_collector():
         # What the expansion says comes first: it knows more, and the calls that led there.

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from archdsl.diagnostics import Diagnostic
 from archdsl.diagnostics.limits import TooDeep
-from archdsl.diagnostics.names import DuplicateName, UnknownName
+from archdsl.diagnostics.names import DuplicateName, NoModelToTrain, UnknownName
 from archdsl.elaborate.binding import Given, assign, assign_fields, check_argument
 from archdsl.elaborate.calls import (
     STATEMENTS,
@@ -31,9 +31,9 @@ from archdsl.elaborate.calls import (
 from archdsl.elaborate.elaborator import ANY_LABEL
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
 from archdsl.elaborate.errors import Located, Stop, Unknown
-from archdsl.elaborate.expressions import FIGURES, FUNCTIONS, unknown_function, unknown_name
-from archdsl.elaborate.files import Module
-from archdsl.elaborate.initialisation import initializer_named
+from archdsl.elaborate.expressions import FIGURES, FUNCTIONS, require_distinct, unknown_function, unknown_name
+from archdsl.elaborate.files import Module, keyword_of
+from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
 from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.settings import layer_of_defaults, pairs_of, require_argument, require_setting
 from archdsl.layers import kind_named
@@ -154,6 +154,8 @@ class _Checker:
         return env
 
     def train(self, item: tree.TrainDef, module: Module) -> None:
+        if not item.models and not module.models:
+            self.report(Located(NoModelToTrain(), keyword_of(item)))
         for name in item.models:
             if name.name not in module.models and name.name not in module.imported_models:
                 self.report(Located(UnknownName(name.name), name.span, label="no model of that name"))
@@ -222,9 +224,18 @@ class _Checker:
             return
         self.expression(statement.value, place.env, constructs=is_init)
         if is_init:
+            self.initializers_by_key(statement.value)
             self.initializers(statement.value, place.env)
         elif statement.name == "defaults":
             self.arguments_by_kind(statement.value)
+
+    def initializers_by_key(self, value: tree.Expr) -> None:
+        """The keys of `init = {conv: {weight: ...}}`."""
+        for pair in pairs_of(value):
+            with self.reporting():
+                require_key(pair.key, value.span)
+                for inner in pairs_of(pair.value):
+                    require_parameter(pair.key, inner.key, value.span)
 
     def arguments_by_kind(self, value: tree.Expr) -> None:
         """The entries of `defaults = {kind: {argument: value}}`."""
@@ -393,6 +404,8 @@ class _Checker:
         if depth > MAX_EXPRESSION_DEPTH:
             raise Located(TooDeep("expressions", MAX_EXPRESSION_DEPTH), expression.span)
         match expression:
+            case tree.DictDisplay():
+                require_distinct(expression)
             case tree.Name():
                 known = constructs or self.is_known(expression.name, env) or kind_named(expression.name) is not None
                 if not known:

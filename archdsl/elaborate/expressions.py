@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, assert_never
 
 from archdsl.diagnostics import Help, Note, Problem
 from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
-from archdsl.diagnostics.names import RepeatedArgument, TooManyArguments, UnknownName
+from archdsl.diagnostics.names import DuplicateName, RepeatedArgument, TooManyArguments, UnknownName
 from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, WrongType, WrongUnpacking
 from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
@@ -163,6 +163,20 @@ def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -
     return Located(UnknownName(name), expression.span, helps=helps)
 
 
+def require_distinct(expression: tree.DictDisplay) -> None:
+    """Reject a dictionary that has a key twice.
+
+    Raises:
+        Located: at the second one.
+    """
+    places: dict[str, Span] = {}
+    for pair in expression.pairs:
+        if pair.key in places:
+            note = Note("the first is here", places[pair.key])
+            raise Located(DuplicateName("the key", pair.key), pair.key_span, notes=(note,))
+        places[pair.key] = pair.key_span
+
+
 def unknown_function(expression: tree.Call) -> Located:
     """The error of a call in an expression that names no function."""
     meant = suggestion(expression.name, FUNCTIONS)
@@ -257,6 +271,7 @@ class Evaluator:
             case tree.ListDisplay():
                 return self.made([value_of(item) for item in expression.items], expression.span)
             case tree.DictDisplay():
+                require_distinct(expression)
                 return self.made({pair.key: value_of(pair.value) for pair in expression.pairs}, expression.span)
             case tree.Comprehension():
                 return self._comprehension(expression, env, constructs)

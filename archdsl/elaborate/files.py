@@ -16,13 +16,15 @@ from archdsl.diagnostics.files import (
     NotUtf8,
     TooManyFiles,
 )
-from archdsl.diagnostics.names import DuplicateName, UnknownName
+from archdsl.diagnostics.names import DuplicateName, ReservedName, UnknownName
+from archdsl.diagnostics.recipe import RepeatedRecipe
+from archdsl.elaborate.calls import STATEMENTS
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.names import suggestion
 from archdsl.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
-from archdsl.source import Source
+from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
 
@@ -61,7 +63,10 @@ def read(path: Path, name: str | None = None) -> Source:
 
 @dataclass(eq=False)
 class Module:
-    """One file with what it defines; `globals` also holds what it imports from `imports`."""
+    """One file with what it defines; `globals` also holds what it imports from `imports`.
+
+    places  where the file defines or imports each name
+    """
 
     source: Source
     file: tree.File
@@ -70,6 +75,7 @@ class Module:
     imported_models: dict[str, ModelValue] = field(default_factory=dict)
     trains: list[tree.TrainDef] = field(default_factory=list)
     imports: list[Module] = field(default_factory=list)
+    places: dict[str, Span] = field(default_factory=dict)
 
     def with_imports(self) -> list[Module]:
         """The file itself and all that it imports, directly or not, each once."""
@@ -125,28 +131,45 @@ class Loader:
             case tree.Import():
                 self._import(item, module, path)
             case tree.BlockDef():
-                self._bind(item.name, BlockValue(item, module.globals), "a block", module)
+                if item.name.name in STATEMENTS:
+                    raise Located(ReservedName(item.name.name), item.name.span)
+                self._bind(item.name, BlockValue(item, module.globals), module)
             case tree.ModelDef() | tree.VariantDef():
-                model = ModelValue(item, module.globals)
-                if item.name.name in module.models:
-                    note = Note("the first is here", module.models[item.name.name].definition.name.span)
-                    raise Located(DuplicateName("a model", item.name.name), item.name.span, notes=(note,))
-                module.models[item.name.name] = model
+                self._claim(item.name, module)
+                module.models[item.name.name] = ModelValue(item, module.globals)
             case tree.TrainDef():
+                self._require_one_recipe(item, module)
                 module.trains.append(item)
             case tree.Let():
                 try:
                     values = unpack(item.targets, self._evaluator.evaluate(item.value, module.globals), item.value.span)
                 except (Located, Unknown):
                     module.globals.values |= {one.name: UNKNOWN for one in tree.names_of(item.targets)}
+                    module.places |= {one.name: one.span for one in tree.names_of(item.targets)}
                     raise
                 for name in tree.names_of(item.targets):
-                    self._bind(name, values[name.name], "a value", module)
+                    self._bind(name, values[name.name], module)
 
-    def _bind(self, name: tree.Name, value: Any, what: str, module: Module) -> None:
-        if name.name in module.globals.values:
-            raise Located(DuplicateName(what, name.name), name.span)
+    def _bind(self, name: tree.Name, value: Any, module: Module, what: str = "the name") -> None:
+        self._claim(name, module, what)
         module.globals.values[name.name] = value
+
+    def _claim(self, name: tree.Name, module: Module, what: str = "the name") -> None:
+        """Take a name of the file, where each stands for one thing: a block, a model or a value."""
+        if name.name in module.places:
+            raise _duplicate(what, name.name, name.span, module.places[name.name])
+        module.places[name.name] = name.span
+
+    def _require_one_recipe(self, item: tree.TrainDef, module: Module) -> None:
+        """Refuse a second recipe for the same model, or for all models that no other names."""
+        first: dict[str, Span] = {}
+        for block in module.trains:
+            first |= {name.name: name.span for name in block.models} or {"": keyword_of(block)}
+        for name, span in [(one.name, one.span) for one in item.models] or [("", keyword_of(item))]:
+            if name in first:
+                problem = RepeatedRecipe(f"model `{name}`" if name else "all models that no other names")
+                raise Located(problem, span, notes=(Note("the first is here", first[name]),))
+            first[name] = span
 
     def _import(self, item: tree.Import, module: Module, path: Path) -> None:
         target = self._target(item, path)
@@ -185,18 +208,30 @@ class Loader:
             if not isinstance(value, BlockValue) or value.home is other.globals
         }
         if item.names is None:
-            for name, value in exported.items():
-                if module.globals.values.get(name, value) is not value:
-                    raise Located(DuplicateName("the imported name", name), item.span)
-                module.globals.values[name] = value
+            known = module.globals.values | module.models | module.imported_models
+            for name, value in (exported | other.models).items():
+                if known.get(name, value) is not value:
+                    raise _duplicate("the imported name", name, item.span, module.places[name])
+                module.places.setdefault(name, item.span)
+            module.globals.values |= exported
             module.imported_models |= other.models
             return
         for wanted in item.names:
             if wanted.name in exported:
-                self._bind(wanted, exported[wanted.name], "the imported name", module)
+                self._bind(wanted, exported[wanted.name], module, "the imported name")
             elif wanted.name in other.models:
+                self._claim(wanted, module, "the imported name")
                 module.imported_models[wanted.name] = other.models[wanted.name]
             else:
                 meant = suggestion(wanted.name, [*exported, *other.models])
                 helps = (Help(f"did you mean `{meant}`?", wanted.span, meant),) if meant else ()
                 raise Located(UnknownName(wanted.name), wanted.span, label=f"not in {other.source.path}", helps=helps)
+
+
+def _duplicate(what: str, name: str, span: Span, first: Span) -> Located:
+    return Located(DuplicateName(what, name), span, notes=(Note("the first is here", first),))
+
+
+def keyword_of(item: tree.TrainDef) -> Span:
+    """The word `train` of a recipe."""
+    return Span(item.span.source, item.span.start, item.span.start + len("train"))

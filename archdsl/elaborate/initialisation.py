@@ -12,6 +12,7 @@ from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe, is_dictionary
 from archdsl.elaborate.names import suggestion
 from archdsl.layers import all_kinds
+from archdsl.layers.base import Layer
 from archdsl.shapes import Shape, Tensor
 from archdsl.source import Span
 from archdsl.values import Construct
@@ -79,17 +80,44 @@ def rules(value: Any, span: Span) -> Rules:
         return {("", "weight"): initializer(value, span)}
     found: dict[tuple[str, str], Chosen] = {}
     for key, entry in value.items():
+        require_key(key, span)
         if key in PARAMETERS:
             found["*", key] = initializer(entry, span)
-        elif key not in all_kinds():
-            meant = suggestion(key, [*all_kinds(), *PARAMETERS])
-            helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
-            raise Located(UnknownName(key), span, label="neither a kind of layer nor a parameter", helps=helps)
         elif is_dictionary(entry):
-            found |= {(key, name): initializer(one, span) for name, one in entry.items()}
+            for name, one in entry.items():
+                require_parameter(key, name, span)
+                found[key, name] = initializer(one, span)
         else:
+            require_parameter(key, "weight", span)
             found[key, "weight"] = initializer(entry, span)
     return found
+
+
+def require_key(key: str, span: Span) -> None:
+    """Reject a key of `init = {...}` that is neither a layer type nor a parameter of all of them.
+
+    Raises:
+        Located: at the place of the setting.
+    """
+    if key not in PARAMETERS and key not in all_kinds():
+        meant = suggestion(key, [*all_kinds(), *PARAMETERS])
+        helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
+        raise Located(UnknownName(key), span, label="neither a kind of layer nor a parameter", helps=helps)
+
+
+def require_parameter(kind: str, name: str, span: Span) -> None:
+    """Reject a parameter that no layer of this type has.
+
+    Raises:
+        Located: at the place of the setting.
+    """
+    cls = all_kinds()[kind]
+    is_told = bool(cls.parameters) or cls.weights is Layer.weights  # a type of another project may not tell
+    if is_told and name not in cls.parameters:
+        meant = suggestion(name, cls.parameters)
+        listed = ", ".join(f"`{one}`" for one in cls.parameters) or "none"
+        helps = (Help(f"did you mean `{meant}`?" if meant else f"its parameters: {listed}"),)
+        raise Located(UnknownName(name), span, label=f"no parameter of `{kind}`", helps=helps)
 
 
 def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> Chosen | None:

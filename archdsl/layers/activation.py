@@ -60,6 +60,7 @@ class PReLU(Layer):
     """
 
     kind: ClassVar[str] = "prelu"
+    parameters: ClassVar[tuple[str, ...]] = ("weight",)
 
     num_parameters: Positive = 1
     init_value: float = 0.25

@@ -75,6 +75,7 @@ class MultiheadAttention(Layer):
     """
 
     kind: ClassVar[str] = "multihead_attention"
+    parameters: ClassVar[tuple[str, ...]] = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
 
     num_heads: Positive
     dropout: Probability = 0.0
@@ -250,6 +251,13 @@ class ShiftedWindowAttention(_WindowAttention):
     """
 
     kind: ClassVar[str] = "shifted_window_attention"
+    parameters: ClassVar[tuple[str, ...]] = (
+        "relative_position_bias_table",
+        "qkv.weight",
+        "qkv.bias",
+        "proj.weight",
+        "proj.bias",
+    )
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         offsets = prod(2 * size - 1 for size in self.window)
@@ -277,6 +285,16 @@ class ShiftedWindowAttentionV2(_WindowAttention):
     """
 
     kind: ClassVar[str] = "shifted_window_attention_v2"
+    parameters: ClassVar[tuple[str, ...]] = (
+        "logit_scale",
+        "qkv.weight",
+        "qkv.bias",
+        "proj.weight",
+        "proj.bias",
+        "cpb_mlp.0.weight",
+        "cpb_mlp.0.bias",
+        "cpb_mlp.2.weight",
+    )
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         y = super().shape(x, *operands)
@@ -334,6 +352,13 @@ class RelativeMultiheadAttention(Layer):
     """
 
     kind: ClassVar[str] = "relative_multihead_attention"
+    parameters: ClassVar[tuple[str, ...]] = (
+        "relative_position_bias_table",
+        "to_qkv.weight",
+        "to_qkv.bias",
+        "merge.weight",
+        "merge.bias",
+    )
 
     head_dim: Positive
 

@@ -89,6 +89,8 @@ class Layer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: ClassVar[str]
+    #: The names of all parameters that `weights` can give, whatever the arguments; known without an input.
+    parameters: ClassVar[tuple[str, ...]] = ()
     #: True for the kinds that take taps as further tensors (`concat(skip)`).
     takes_taps: ClassVar[bool] = False
     #: True where PyTorch's backward pass needs this layer's own output, so that what follows must not overwrite it.

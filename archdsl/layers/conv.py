@@ -66,6 +66,7 @@ class Conv(Layer):
     """
 
     kind: ClassVar[str] = "conv"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     out_channels: Positive
     kernel_size: Sizes
@@ -159,6 +160,7 @@ class ConvTranspose(Layer):
     """
 
     kind: ClassVar[str] = "conv_transpose"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     out_channels: Positive
     kernel_size: Sizes

@@ -14,6 +14,7 @@ class Linear(Layer):
     """
 
     kind: ClassVar[str] = "linear"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     out_features: Positive
     bias: bool = True

@@ -101,6 +101,7 @@ class BatchNorm(_RunningNorm):
     """
 
     kind: ClassVar[str] = "batchnorm"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     eps: Annotated[float, Field(gt=0)] = 1e-5
 
@@ -126,6 +127,7 @@ class InstanceNorm(_RunningNorm):
     """
 
     kind: ClassVar[str] = "instancenorm"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     affine: bool = False
     track_running_stats: bool = False
@@ -154,6 +156,7 @@ class LayerNorm(Layer):
     """
 
     kind: ClassVar[str] = "layernorm"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     normalized_shape: Positive | tuple[Positive, ...] | None = None
     eps: Epsilon = 1e-5
@@ -204,6 +207,7 @@ class ChannelLayerNorm(Layer):
     """
 
     kind: ClassVar[str] = "channel_layernorm"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     eps: Epsilon = 1e-5
     elementwise_affine: bool = True
@@ -263,6 +267,7 @@ class GroupNorm(Layer):
     """
 
     kind: ClassVar[str] = "groupnorm"
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     num_groups: Positive
     eps: Epsilon = 1e-5

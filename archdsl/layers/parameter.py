@@ -15,6 +15,7 @@ class Parameter(Layer):
     """
 
     kind: ClassVar[str] = "parameter"
+    parameters: ClassVar[tuple[str, ...]] = ("value",)
     is_parameter: ClassVar[bool] = True
     saves_output: ClassVar[bool] = True
 

@@ -178,6 +178,16 @@ def test_check_counts_what_it_looked_at(tmp_path: Path, right: str, capsys: Capt
     assert capsys.readouterr().out == "checked 2 files with 3 models: no errors\n"
 
 
+def test_check_says_what_it_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks, empty = tmp_path / "blocks.arch", tmp_path / "empty.arch"
+    blocks.write_text("block a { relu }\nblock b { a }\n")
+    empty.write_text("# nothing yet\n")
+    assert main(["check", str(blocks)]) == 0
+    assert capsys.readouterr().out == "checked 1 file with 2 blocks: no errors\n"
+    assert main(["check", str(blocks), str(empty)]) == 1
+    assert "error[E010]" in capsys.readouterr().out
+
+
 def test_check_reports_all_errors_of_all_files(tmp_path: Path, right: str, wrong: str, capsys: Capture) -> None:
     (tmp_path / "worse.arch").write_text("model m { input(3x8x8); cnv(3, 3) }", encoding="utf-8")
     assert main(["check", str(tmp_path), "--format", "concise"]) == 1

@@ -48,6 +48,10 @@ UNUSED = {
     "a layer type of defaults": ("defaults = {convv: {bias: false}}", "E202", "convv"),
     "an argument of defaults": ("defaults = {conv: {biass: false}}", "E203", "biass"),
     "a value of defaults": ("defaults = {dropout: {p: 2}}", "E207", "2"),
+    "a parameter of init": ("init = {conv: {nosuch: zeros}}", "E202", "{conv: {nosuch: zeros}}"),
+    "a parameter of a layer without any": ("init = {relu: {weight: zeros}}", "E202", "{relu: {weight: zeros}}"),
+    "a layer type of init": ("init = {convv: zeros}", "E202", "{convv: zeros}"),
+    "a key twice": ("defaults = {conv: {bias: false}, conv: {padding: 1}}", "E208", "conv"),
     "reuse": ("a: relu; reuse(b)", "E202", "b"),
     "reuse in another scope": ("a: relu; g: { reuse(a) }", "E202", "a"),
     "use": ("relu -> t; use(t, t)", "E206", "t"),
@@ -140,6 +144,29 @@ def test_imported_files_are_checked_at_their_place(tmp_path: Path) -> None:
     places = [(one.code, Path(one.span.source.path).name) for one in checked.errors if one.span]
     assert places == [("E201", "lib.arch")]
     assert archdsl.load(main).output_shape == (3, 8, 8), "what a model does not use does not stop it"
+
+
+def test_a_layer_without_parameters_takes_no_initializer() -> None:
+    assert found("model m { input(3); init = {relu: zeros}; relu }") == [("E202", "{relu: zeros}")]
+    assert found("model m { input(3x8x8); init = {prelu: ones, conv: {bias: zeros}}; conv(8, 3); prelu }") == []
+
+
+def test_names_of_imports_that_clash(tmp_path: Path) -> None:
+    (tmp_path / "a.arch").write_text("block unit { relu }\nlet n = [3]\n")
+    (tmp_path / "b.arch").write_text("let n = [4]\n")
+    (tmp_path / "c.arch").write_text("model unit { input(3) }\n")
+
+    def places(text: str) -> list[tuple[str, str]]:
+        path = tmp_path / "main.arch"
+        checked = check_source(Source("main.arch", text + MODEL), path)
+        return [(one.code, one.span.text) for one in checked.errors if one.span]
+
+    assert places('import "a.arch"\nimport "a.arch"') == []
+    assert places('import "a.arch"\nimport "b.arch"') == [("E208", 'import "b.arch"')]
+    assert places('import "a.arch"\nimport "c.arch"') == [("E208", 'import "c.arch"')]
+    assert places('import "a.arch"\nmodel unit { input(3); relu }') == [("E208", "unit")]
+    assert places('block unit { relu }\nfrom "c.arch" import unit') == [("E208", "unit")]
+    assert places('model unit { input(3); relu }\nimport "c.arch"') == [("E208", 'import "c.arch"')]
 
 
 def test_very_many_errors_end() -> None:

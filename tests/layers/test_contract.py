@@ -61,6 +61,12 @@ def test_every_kind_has_a_sample_and_no_other() -> None:
     assert {sample.kind for sample in SAMPLES} == set(OURS)
 
 
+@each_kind
+def test_parameters_are_all_that_weights_gives(kind: type[Layer]) -> None:
+    names = {name for sample in SAMPLES if type(sample.layer) is kind for name in sample.layer.weights(sample.x)}
+    assert names == set(kind.parameters)
+
+
 @samples()
 def test_output_shape_is_torchs(sample: Sample) -> None:
     for training in (False, True):
