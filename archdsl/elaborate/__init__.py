@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +34,7 @@ def load_module(source: Source, path: Path | None = None) -> Module:
         SpecError: with all errors of syntax, imports and definitions.
     """
     loader = Loader()
-    with _no_collector():
-        module = loader.load(source, (path or Path(source.path)).absolute())
+    module = loader.load(source, (path or Path(source.path)).absolute())
     if loader.diagnostics:
         raise SpecError(loader.diagnostics)
     return module
@@ -136,29 +132,6 @@ def _open_params(model: ModelValue, module: Module) -> list[str]:
     return [param.name for param in _params(chain)[0] if param.default is None]
 
 
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """No search for garbage: a spec becomes objects that stay, and looking through ever more of them is not linear."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    """Room for the nesting that the limits allow: about ten Python frames a level."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 10_000))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
-
-
 def elaborate(
     module: Module,
     name: str | None = None,
@@ -184,8 +157,7 @@ def elaborate(
         listed = ", ".join(f"`{one}`" for one in known) or "none"
         problem = UnknownModel(module.source.path, chosen, listed)
         raise SpecError([Diagnostic(problem, path=module.source.path, helps=helps)])
-    with _deep_recursion(), _no_collector():
-        return _Run(module, model, input, settings or {}).network()
+    return _Run(module, model, input, settings or {}).network()
 
 
 class _Run:
@@ -353,14 +325,13 @@ def check_source(source: Source, path: Path | None = None) -> Checked:
     if not module.file.items:
         return Checked([Diagnostic(NothingDefined(source.path), path=source.path)])
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
-    with _deep_recursion(), _no_collector():
-        # What the expansion says comes first: it knows more, and the calls that led there.
-        expanded = (one for name in models_in(module) for one in _problems_of_model(module, name))
-        others = (one for find in (_problems_of_definitions, _problems_of_variants) for one in find(module))
-        for one in itertools.chain(expanded, others):
-            found.setdefault((one.span, one.problem), one)
-            if len(found) == MAX_ERRORS:
-                break
+    # What the expansion says comes first: it knows more, and the calls that led there.
+    expanded = (one for name in models_in(module) for one in _problems_of_model(module, name))
+    others = (one for find in (_problems_of_definitions, _problems_of_variants) for one in find(module))
+    for one in itertools.chain(expanded, others):
+        found.setdefault((one.span, one.problem), one)
+        if len(found) == MAX_ERRORS:
+            break
     blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)
     return Checked(sorted(found.values(), key=_position), len(module.models), blocks)
 

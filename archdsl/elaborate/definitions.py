@@ -40,6 +40,7 @@ from archdsl.layers import kind_named
 from archdsl.layers.base import Layer
 from archdsl.limits import MAX_ERRORS, MAX_EXPRESSION_DEPTH
 from archdsl.source import Span
+from archdsl.stack import deep
 from archdsl.syntax import tree
 
 
@@ -172,6 +173,7 @@ class _Checker:
         """The statements of a body, whose names end with it."""
         self.statements(body, replace(place, env=place.env.child()))
 
+    @deep
     def statements(self, body: tree.Body, place: Place) -> None:
         for statement in body.statements:
             match statement:

@@ -66,6 +66,7 @@ from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_
 from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
+from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.values import Construct
 
@@ -198,11 +199,13 @@ class Elaborator:
             name="", label="", input=self.input or start, output=self.x or start, span=body.span, body=nodes, block=name
         )
 
+    @deep
     def sequence(self, body: tree.Body, place: Place) -> tuple[AnyNode, ...]:
         """The nodes of a body, one after the other."""
         with self.nested(body.span), self.own_settings():
             return tuple(node for item, where in self.items(body, place) if (node := self.item(item, where)))
 
+    @deep
     def branches(self, body: tree.Body, place: Place) -> tuple[list[AnyNode], list[Shape | None]]:
         """The items of a body, each on the same input; with their outputs."""
         start = self.x
@@ -848,6 +851,7 @@ class Elaborator:
             output = joined or output
         return Sum(**head, output=output, branches=tuple(nodes))
 
+    @deep
     def _dense(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
         nodes: list[AnyNode] = []
         with self.nested(form.body.span), self.own_settings():

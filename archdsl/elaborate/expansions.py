@@ -17,6 +17,7 @@ from archdsl.graph import AnyNode, LayerNode, N, rebuilt
 from archdsl.layers.base import Layer
 from archdsl.record import replace
 from archdsl.shapes import Shape
+from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.values import Construct
 
@@ -33,6 +34,7 @@ class Expansion:
     layers: int
     steps: int
 
+    @deep
     def at(self, path: str, chain: tuple[Frame, ...]) -> tuple[AnyNode, ...]:
         """The nodes as they are called from elsewhere: in the scope `path`, with `chain` leading there."""
         start, depth = len(self.path), len(self.chain)

@@ -20,6 +20,7 @@ from archdsl.layers import kind_named
 from archdsl.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
 from archdsl.shapes import Shape
 from archdsl.source import Span
+from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.values import Construct
 
@@ -140,6 +141,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 COMPARISONS = frozenset({"==", "!=", "in", "not in"})
 #: Elements of a list that count as one step where they are not evaluated one by one.
 ELEMENTS_A_STEP = 8
+#: Levels of an expression between two looks at how deep the stack is.
+LEVELS = 50
 #: Words for values.
 WORDS = ("true", "false", "none")
 #: Texts that arguments take, often written without their quotes.
@@ -235,7 +238,8 @@ class Evaluator:
             self.depth = 0
             raise Located(TooDeep("expressions", MAX_EXPRESSION_DEPTH), expression.span)
         try:
-            value = self._evaluate(expression, env, constructs)
+            evaluate = self._evaluate if self.depth % LEVELS else self._evaluate_deep
+            value = evaluate(expression, env, constructs)
         finally:
             self.depth = max(self.depth - 1, 0)
         return self._bounded(value, expression.span)
@@ -294,6 +298,8 @@ class Evaluator:
                 return self._call(expression, env, constructs)
             case _:
                 assert_never(expression)
+
+    _evaluate_deep = deep(_evaluate)
 
     def _comprehension(self, expression: tree.Comprehension, env: Environment, constructs: bool) -> list[Any]:
         found = []

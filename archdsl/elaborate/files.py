@@ -25,6 +25,7 @@ from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.names import suggestion
 from archdsl.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
 from archdsl.source import Source, Span
+from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
 
@@ -103,6 +104,7 @@ class Loader:
         """The sources in the order they were opened."""
         return [module.source for module in self.modules.values()]
 
+    @deep
     def load(self, source: Source, path: Path) -> Module:
         """A source as a module. Syntax errors are raised, all others collected."""
         module = Module(source, parse(source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from archdsl.elaborate.environment import BlockValue
@@ -55,14 +56,27 @@ class _File:
     header: str = ""
 
     def find(self, name: str) -> _Definition | None:
-        """What a name means in this file."""
-        for definition in self.definitions:
-            if name in [one.name for one in definition.names]:
-                return definition
-        for other, names in self.imports:
-            if (names is None or name in names) and (found := other.find(name)):
-                return found
+        """What a name means in this file. Files that are imported on several ways are looked at once."""
+        seen: set[_File] = set()
+        waiting = [self]
+        while waiting:
+            file = waiting.pop()
+            if file in seen:
+                continue
+            seen.add(file)
+            if name in file.by_name:
+                return file.by_name[name]
+            waiting += [other for other, names in reversed(file.imports) if names is None or name in names]
         return None
+
+    @cached_property
+    def by_name(self) -> dict[str, _Definition]:
+        """The definitions by the names they define."""
+        found: dict[str, _Definition] = {}
+        for definition in self.definitions:
+            for one in definition.names:
+                found.setdefault(one.name, definition)
+        return found
 
 
 def standalone(
