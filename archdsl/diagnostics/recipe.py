@@ -308,7 +308,7 @@ class UnknownDataSet(Problem):
     """A data set of another library is not known there."""
 
     code = "E623"
-    text = "{family} has no data set `{name}`; there are {known}"
+    text = "{family} has no data set `{name}`; known: {known}"
     explanation = """
 `torchvision("NAME")` takes the names of the classes in torchvision.datasets. `external("NAME")` takes what
 installed projects offer under the entry points `archdsl.datasets`.

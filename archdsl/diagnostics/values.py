@@ -87,3 +87,19 @@ class NoSuchAxis(Problem):
     name: str
     needs: str
     shape: str
+
+
+class NotAFunction(Problem):
+    """A layer, block or other value that is called in an expression."""
+
+    code = "E306"
+    text = "`{name}` is {found} and no function: it cannot be called in an expression"
+    explanation = """
+Expressions call functions (`min`, `round`, `divisible`, ...). Layers and blocks run as statements; as values they are
+passed by their names alone. For a layer with arguments, write a block and pass that.
+"""
+    wrong = "block twice(f) { f; f }; model m { input(3x8x8); twice(maxpool(2)) }"
+    right = "block twice(f) { f; f }; block pool { maxpool(2) }; model m { input(3x8x8); twice(pool) }"
+
+    name: str
+    found: str

@@ -31,8 +31,9 @@ from archdsl.elaborate.calls import (
 from archdsl.elaborate.elaborator import ANY_LABEL
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
 from archdsl.elaborate.errors import Located, Stop, Unknown
-from archdsl.elaborate.expressions import FIGURES, FUNCTIONS, require_distinct, unknown_function, unknown_name
+from archdsl.elaborate.expressions import FIGURES, require_distinct, unknown_function, unknown_name
 from archdsl.elaborate.files import Module, keyword_of
+from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
 from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.settings import layer_of_defaults, pairs_of, require_argument, require_setting
@@ -414,8 +415,14 @@ class _Checker:
                     self.report(unknown_name(expression, env, has_tensor=self.has_tensor))
             case tree.Call() if expression.name in FUNCTIONS:
                 constructs = False
+                with self.reporting():
+                    given = [
+                        Given(one.name, UNKNOWN, one.value.span if one.name is None else one.span)
+                        for one in expression.arguments
+                    ]
+                    FUNCTIONS[expression.name].assign(given, expression.span)
             case tree.Call() if not constructs:
-                self.report(unknown_function(expression))
+                self.report(unknown_function(expression, env))
             case tree.Comprehension():
                 self._names_in(expression.values, env, False, depth + 1)
                 env = env.child()

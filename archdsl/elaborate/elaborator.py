@@ -19,6 +19,7 @@ from archdsl.diagnostics.names import (
     BadArgument,
     DuplicateName,
     Misplaced,
+    UnknownArgument,
     WrongReuse,
 )
 from archdsl.diagnostics.shapes import NotDivisible, ShapesDiffer
@@ -425,17 +426,21 @@ class Elaborator:
         """The model's input; where it is kept under a name, that of an empty group."""
         if place.chain or self.depth > 1 or self.evaluator.has_tensor:
             raise misplaced_input(form)
+        self.evaluator.has_tensor = True
+        named = next((one for one in given if one.name is not None), None)
+        if named is not None:
+            helps = (Help("it takes the sizes alone: `input(3x224x224)`, or `input(784)` for a vector"),)
+            place_of_name = Span(named.span.source, named.span.start, named.span.start + len(str(named.name)))
+            raise Located(UnknownArgument("`input`", str(named.name)), place_of_name, helps=helps)
         sizes: Any = [one.value for one in given]
         if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
             sizes = list(sizes[0])
         wrong = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 1]
-        if wrong or not sizes or any(one.name for one in given):
+        if wrong or not sizes:
             found = describe(wrong[0]) if wrong else "nothing"
             helps = (Help("channels first: `input(3x224x224)`, or `input(784)` for a vector"),)
             problem = BadArgument("`input`", "size", "must be whole numbers of at least 1", found)
-            self.evaluator.has_tensor = True
             raise Located(problem, form.span, helps=helps)
-        self.evaluator.has_tensor = True
         shape = Shape(self.given_input or sizes)
         if len(shape) > 4:
             raise Located(Misplaced(f"an input has at most three spatial axes, {shape} has {shape.rank}"), form.span)
@@ -882,8 +887,14 @@ class Elaborator:
         output = broadcast(x, body.output)
         if output is None:
             problem = ShapesDiffer("scale", f"the input is {x}", f"the body gives {body.output}")
-            note = Note(f"{body.output}", _last_span(body) or form.body.span)
-            raise Located(problem, form.kind_span, label="these cannot be multiplied", notes=(note,))
+            last = _last_span(body) or form.body.span
+            raise Located(
+                problem,
+                form.kind_span,
+                label="these cannot be multiplied",
+                notes=(Note(f"{body.output}", last),),
+                helps=_help_with_axes(body.output, x, last),
+            )
         return Scale(**head, output=output, body=body)
 
     def _split(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
@@ -915,6 +926,15 @@ class Elaborator:
         self._new_output(name, form.kind_span)
         body = self._inner(form.body, dataclasses.replace(place, aux=True), x)
         return None if body is None else Aux(**head, output=x, body=body, output_name=name)
+
+
+def _help_with_axes(y: Shape, x: Shape, last: Span) -> tuple[Help, ...]:
+    """For a vector that scales each channel of an input with more axes: what gives it axes of size 1."""
+    if y.rank or y.channels != x.channels:
+        return ()
+    sizes = ", ".join(map(str, (y.channels, *[1] * x.rank)))
+    end = Span(last.source, last.end, last.end)
+    return (Help("give the vector the other axes of the input", end, f"; unflatten(1, ({sizes}))"),)
 
 
 def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:

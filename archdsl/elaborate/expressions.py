@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeGuard, assert_never
 
-from archdsl.diagnostics import Help, Note, Problem
+from archdsl.diagnostics import Help, Note
 from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
-from archdsl.diagnostics.names import DuplicateName, RepeatedArgument, TooManyArguments, UnknownName
-from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, OutOfRange, WrongType, WrongUnpacking
-from archdsl.elaborate.environment import UNKNOWN, Environment, KindValue, TapValue
+from archdsl.diagnostics.names import DuplicateName, RepeatedArgument, UnknownName
+from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, NotAFunction, OutOfRange, WrongType, WrongUnpacking
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.names import suggestion
 from archdsl.elaborate.sizes import elements, iterated
@@ -31,7 +31,7 @@ ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
-    "//": operator.floordiv,
+    "//": lambda a, b: math.floor(a // b),
     "%": operator.mod,
     "**": operator.pow,
 }
@@ -98,45 +98,6 @@ def is_dictionary(value: object) -> TypeGuard[dict[str, Any]]:
     )
 
 
-def divisible(value: float, divisor: int = 8, minimum: float | None = None) -> int:
-    """The nearest multiple of `divisor`, but not under 90 % of `value` (MobileNet's rule for channels)."""
-    least = divisor if minimum is None else minimum
-    rounded = max(least, int(value + divisor / 2) // divisor * divisor)
-    return int(rounded + divisor if rounded < 0.9 * value else rounded)
-
-
-def _round(value: float, digits: int = 0) -> float | int:
-    return round(value, digits) if digits else round(value)
-
-
-def _range(*bounds: int) -> range:
-    """Python's range: `range(n)` is 0 to n - 1."""
-    return range(*bounds)
-
-
-def _zip(*lists: Any) -> list[tuple[Any, ...]]:
-    return list(zip(*lists, strict=True))
-
-
-def _enumerate(values: Any, first: int = 0) -> list[tuple[int, Any]]:
-    return list(enumerate(values, int(first)))
-
-
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "sum": sum,
-    "len": len,
-    "range": _range,
-    "ceil": math.ceil,
-    "floor": math.floor,
-    "round": _round,
-    "abs": abs,
-    "sqrt": math.sqrt,
-    "divisible": divisible,
-    "zip": _zip,
-    "enumerate": _enumerate,
-}
 #: What goes through both of its operands.
 COMPARISONS = frozenset({"==", "!=", "in", "not in"})
 #: Elements of a list that count as one step where they are not evaluated one by one.
@@ -147,8 +108,6 @@ LEVELS = 50
 WORDS = ("true", "false", "none")
 #: Texts that arguments take, often written without their quotes.
 TEXTS = frozenset({"same", "valid", "zeros", "reflect", "replicate", "circular", "constant", "nearest", "bilinear"})
-#: Functions that take lists; the others take numbers.
-OF_LISTS = frozenset({"min", "max", "sum", "len", "zip", "enumerate"})
 
 
 def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -> Located:
@@ -180,11 +139,26 @@ def require_distinct(expression: tree.DictDisplay) -> None:
         places[pair.key] = pair.key_span
 
 
-def unknown_function(expression: tree.Call) -> Located:
+def unknown_function(expression: tree.Call, env: Environment) -> Located:
     """The error of a call in an expression that names no function."""
-    meant = suggestion(expression.name, FUNCTIONS)
-    helps = (Help(f"did you mean `{meant}`?", expression.name_span, meant),) if meant else ()
-    return Located(UnknownName(expression.name), expression.name_span, helps=helps)
+    from archdsl.elaborate.functions import FUNCTIONS
+
+    name, span = expression.name, expression.name_span
+    try:
+        found = env.find(name)
+    except KeyError:
+        found = None if kind_named(name) is None else KindValue(name)
+    if found is UNKNOWN:
+        raise Unknown
+    if isinstance(found, KindValue | BlockValue):
+        what = "a block" if isinstance(found, BlockValue) else "a layer"
+        helps: tuple[Help, ...] = (Help(f"write a block that runs `{name}(...)`, and pass that by its name"),)
+        return Located(NotAFunction(name, what), span, helps=helps)
+    if found is not None:
+        return Located(NotAFunction(name, describe(found)), span)
+    meant = suggestion(name, FUNCTIONS)
+    helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
+    return Located(UnknownName(name), span, helps=helps)
 
 
 class Evaluator:
@@ -439,54 +413,22 @@ class Evaluator:
         return self.made(value[slice(*bounds)], expression.span)
 
     def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
-        if expression.name not in FUNCTIONS:
+        # They take their arguments as blocks and layers do, whose errors describe values.
+        from archdsl.elaborate.binding import Given
+        from archdsl.elaborate.functions import FUNCTIONS
+
+        function = FUNCTIONS.get(expression.name)
+        if function is None:
             if constructs:
                 return self._construct(expression, env)
-            raise unknown_function(expression)
-        args, kwargs = [], {}
-        for argument in expression.arguments:
-            value = self.evaluate(argument.value, env)
-            self._check_operand(expression.name, argument, value)
-            if argument.name is None:
-                args.append(value)
-            else:
-                kwargs[argument.name] = value
-        return self._apply(expression, args, kwargs)
-
-    def _check_operand(self, function: str, argument: tree.Argument, value: Any) -> None:
-        is_list = isinstance(value, list | tuple | range)
-        if function in OF_LISTS:
-            fine = (
-                is_list
-                or (function in {"min", "max"} and is_number(value))
-                or (function == "len" and isinstance(value, str))
-            )
-            fine = fine or (function == "enumerate" and is_number(value))
-            if function in {"min", "max", "sum"} and is_list:
-                fine = all(map(is_number, value))
-            expected = "takes numbers" if function in {"min", "max", "sum"} else "takes a list"
-        else:
-            fine = is_number(value) or (argument.name is not None and value is None)
-            expected = "takes numbers"
-        if not fine:
-            raise _wrong_type(argument.value.span, f"`{function}`", expected, value)
-
-    def _apply(self, expression: tree.Call, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        name = expression.name
-        if name == "range" and any(not isinstance(value, int) for value in args):
-            raise _wrong_type(expression.span, "`range`", "takes whole numbers", args)
-        try:
-            if name != "len":
-                self.count(iterated([*args, *kwargs.values()], expression.span), expression.span)
-            return self.made(FUNCTIONS[name](*args, **kwargs), expression.span)
-        except TypeError:
-            problem: Problem = TooManyArguments(f"`{name}`", 3, len(args) + len(kwargs))
-            if not args:
-                problem = ArithmeticFault(f"`{name}` needs an argument")
-            raise Located(problem, expression.span) from None
-        except (ValueError, OverflowError, ZeroDivisionError) as error:
-            reason = {"sum": "too large", "zip": "lists of different lengths"}.get(name, str(error))
-            raise Located(ArithmeticFault(f"`{name}`: {reason}"), expression.span) from None
+            raise unknown_function(expression, env)
+        given = [
+            Given(one.name, self.evaluate(one.value, env), one.value.span if one.name is None else one.span)
+            for one in expression.arguments
+        ]
+        if function.name != "len":
+            self.count(iterated([one.value for one in given], expression.span), expression.span)
+        return self.made(function(given, expression.span), expression.span)
 
     def _construct(self, expression: tree.Call, env: Environment) -> Construct:
         args: list[Any] = []

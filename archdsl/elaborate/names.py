@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from archdsl.diagnostics import Note
+from archdsl.diagnostics import Help, Note
 from archdsl.diagnostics.names import BadLabel, DuplicateName
 from archdsl.elaborate.errors import Located
 from archdsl.limits import MAX_LABEL
@@ -56,10 +56,16 @@ class Scope:
         name = str(self.positions) if label is None else label
         self.positions += 1
         if name in self.taken:
-            note = Note("the first is here", self.taken[name])
-            raise Located(DuplicateName("the name", name), span, notes=(note,))
+            raise _taken(name, span, self.taken[name])
         self.taken[name] = span
         return name
+
+
+def _taken(name: str, span: Span, first: Span) -> Located:
+    if first == span:
+        help = "each round of a loop needs a label of its own, such as one with the loop's variable: `name{i}`"
+        return Located(DuplicateName("the name", name), span, helps=(Help(help),))
+    return Located(DuplicateName("the name", name), span, notes=(Note("the first is here", first),))
 
 
 def check_label(name: str, span: Span) -> None:

@@ -94,8 +94,22 @@ def _in_call(span: Span, gap: Span, after_name: bool) -> Iterator[Help]:
         yield Help("an argument by name is given with `=`", gap, "=")
     elif glued and re.match(r"[xX]\d*$", span.text):
         yield Help("a size is written with a small `x` between the numbers: `3x3`")
+    elif not glued and (size := _spaced_size(span)):
+        yield Help("a size is written without spaces", size, size.text.replace(" ", ""))
     elif not glued:
         yield Help("arguments and elements are separated by commas", gap, ", ")
+
+
+def _spaced_size(span: Span) -> Span | None:
+    """The size that `3 x 8 x 8` is meant for, around its first `x`."""
+    text = span.source.text
+    before, after = (
+        re.search(r"[0-9]+ +$", text[: span.start]),
+        re.match(r"x( *[0-9]+ +x)* *[0-9]+", text[span.start :]),
+    )
+    if before is None or after is None:
+        return None
+    return Span(span.source, before.start(), span.start + after.end())
 
 
 def _closing(source: Source, span: Span) -> Iterator[Help]:
@@ -118,6 +132,8 @@ def at_character(source: Source, place: int) -> Iterator[Help]:
     elif line[0] in QUOTES and (match := re.match(rf'[{QUOTES}]([^{QUOTES}"]*)[{QUOTES}]', line)):
         span = Span(source, place, place + match.end())
         yield Help('texts stand in `"`', span, f'"{match[1]}"')
+    elif re.match(r'"(?:[^"\\]|\\.)*"', line):
+        yield Help('a backslash stands before `"`, `\\`, `n` or `t`; every other character is written as it is')
     elif line[0] in QUOTES + '"':
         yield Help('a text begins and ends with `"` on the same line')
     elif line[0] == "." and re.search(r"[A-Za-z_]\w*$", source.text[:place]):

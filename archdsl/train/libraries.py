@@ -37,7 +37,7 @@ def external_set(name: str, root: str | None) -> Arrays:
 
 def _unknown(family: str, name: str, known: Any) -> Refused:
     near = get_close_matches(name, known, 1)
-    listed = ", ".join(sorted(known)) or "none is installed"
+    listed = ", ".join(sorted(known)) or "none, as no installed project offers any"
     help = f"did you mean `{near[0]}`?" if near else None
     return Refused(UnknownDataSet(family, name, listed), argument="dataset", help=help)
 

@@ -1,0 +1,190 @@
+"""The functions of expressions: what each takes, which is checked in one place, and what it gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from archdsl.diagnostics.limits import TooLarge
+from archdsl.diagnostics.names import TooManyArguments
+from archdsl.diagnostics.values import ArithmeticFault, WrongType
+from archdsl.elaborate.binding import Given, assign
+from archdsl.elaborate.errors import Located
+from archdsl.elaborate.expressions import describe, is_number
+from archdsl.limits import MAX_LENGTH
+from archdsl.source import Span
+
+#: Digits that `round` rounds to: more change no number.
+MAX_DIGITS = 20
+
+
+class Takes(NamedTuple):
+    """What a parameter takes: in words behind "takes" or "must be", and as a test."""
+
+    words: str
+    test: Callable[[Any], bool]
+
+
+class Param(NamedTuple):
+    """A parameter of a function. One without a default has to be given."""
+
+    name: str
+    takes: Takes
+    default: Any = ...
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | range)
+
+
+NUMBER = Takes("a number", is_number)
+NUMBER_OR_NONE = Takes("a number or `none`", lambda value: value is None or is_number(value))
+WHOLE = Takes("a whole number", _is_whole)
+POSITIVE = Takes("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1)
+DIGITS = Takes(
+    f"a whole number from -{MAX_DIGITS} to {MAX_DIGITS}", lambda value: _is_whole(value) and abs(value) <= MAX_DIGITS
+)
+LIST = Takes("a list", _is_list)
+LIST_OR_TEXT = Takes("a list or a string", lambda value: _is_list(value) or isinstance(value, str))
+NUMBERS = Takes("a list of numbers", lambda value: _is_list(value) and all(map(is_number, value)))
+NUMBERS_ALONE = Takes("a list of numbers, or at least two numbers", NUMBERS.test)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of expressions.
+
+    With `most` it takes from one to that many arguments like its only parameter, by position; `alone` is what a
+    single one has to be.
+    """
+
+    name: str
+    params: Sequence[Param]
+    result: Callable[..., Any]
+    most: int | None = None
+    alone: Takes | None = None
+
+    def assign(self, given: Sequence[Given], span: Span) -> dict[str, Given]:
+        """The arguments of a call by the names of their parameters; of those that are alike, the first.
+
+        Raises:
+            Located: one is unknown, missing, surplus or given twice.
+        """
+        what, names = f"`{self.name}`", [param.name for param in self.params]
+        required = [param.name for param in self.params if param.default is ...]
+        positional = [one for one in given if one.name is None]
+        if self.most is None:
+            return assign(what, names, required, given, span)
+        if len(positional) > self.most:
+            raise Located(TooManyArguments(what, self.most, len(positional)), positional[self.most].span)
+        return assign(what, names, required, [*positional[:1], *(one for one in given if one.name)], span)
+
+    def __call__(self, given: Sequence[Given], span: Span) -> Any:
+        """The result for the arguments of a call.
+
+        Raises:
+            Located: wrong arguments, or arguments without a result.
+        """
+        bound = self.assign(given, span)
+        args = self._alike(given) if self.most is not None else self._in_order(bound)
+        try:
+            return self.result(*args)
+        except OverflowError:
+            raise Located(TooLarge("the result"), span) from None
+        except ValueError as error:
+            raise Located(ArithmeticFault(f"`{self.name}`: {error}"), span) from None
+
+    def _alike(self, given: Sequence[Given]) -> list[Any]:
+        takes = self.alone if self.alone is not None and len(given) == 1 else self.params[0].takes
+        for one in given:
+            _require(f"`{self.name}`", f"takes {takes.words}", takes, one)
+        return [one.value for one in given]
+
+    def _in_order(self, bound: Mapping[str, Given]) -> list[Any]:
+        for param in self.params:
+            what, verb = (
+                (f"`{param.name}` of `{self.name}`", "must be") if self.params[1:] else (f"`{self.name}`", "takes")
+            )
+            if param.name in bound:
+                _require(what, f"{verb} {param.takes.words}", param.takes, bound[param.name])
+        return [bound[param.name].value if param.name in bound else param.default for param in self.params]
+
+
+def _require(what: str, expected: str, takes: Takes, given: Given) -> None:
+    if not takes.test(given.value):
+        raise Located(WrongType(what, expected, describe(given.value)), given.span)
+
+
+def divisible(value: float, divisor: int = 8, minimum: float | None = None) -> int:
+    """The nearest multiple of `divisor`, but not under 90 % of `value` (MobileNet's rule for channels)."""
+    least = divisor if minimum is None else minimum
+    rounded = max(least, int(value + divisor / 2) // divisor * divisor)
+    return int(rounded + divisor if rounded < 0.9 * value else rounded)
+
+
+def _extreme(best: Callable[[Any], Any]) -> Callable[..., Any]:
+    """`min` or `max` of one list, or of numbers."""
+
+    def result(*values: Any) -> Any:
+        found = values[0] if len(values) == 1 else values
+        if len(found) == 0:
+            raise ValueError("the list is empty")
+        return best(found)
+
+    return result
+
+
+def _range(*bounds: int) -> range:
+    if len(bounds) == 3 and bounds[2] == 0:
+        raise ValueError("the step is 0")
+    return range(*bounds)
+
+
+def _round(value: float, digits: int) -> float | int:
+    return round(value, digits) if digits else round(value)
+
+
+def _sqrt(value: float) -> float:
+    if value < 0:
+        raise ValueError("the root of a negative number")
+    return math.sqrt(value)
+
+
+def _zip(*lists: Any) -> list[tuple[Any, ...]]:
+    if len({len(one) for one in lists}) > 1:
+        raise ValueError("lists of different lengths")
+    return list(zip(*lists, strict=True))
+
+
+def _enumerate(values: Any, first: int) -> list[tuple[int, Any]]:
+    return list(enumerate(values, first))
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    one.name: one
+    for one in (
+        Function("min", [Param("x", NUMBER)], _extreme(min), MAX_LENGTH, alone=NUMBERS_ALONE),
+        Function("max", [Param("x", NUMBER)], _extreme(max), MAX_LENGTH, alone=NUMBERS_ALONE),
+        Function("sum", [Param("list", NUMBERS)], sum),
+        Function("len", [Param("list", LIST_OR_TEXT)], len),
+        Function("range", [Param("n", WHOLE)], _range, 3),
+        Function("ceil", [Param("x", NUMBER)], math.ceil),
+        Function("floor", [Param("x", NUMBER)], math.floor),
+        Function("round", [Param("x", NUMBER), Param("digits", DIGITS, 0)], _round),
+        Function("abs", [Param("x", NUMBER)], abs),
+        Function("sqrt", [Param("x", NUMBER)], _sqrt),
+        Function(
+            "divisible",
+            [Param("x", NUMBER), Param("divisor", POSITIVE, 8), Param("minimum", NUMBER_OR_NONE, None)],
+            divisible,
+        ),
+        Function("zip", [Param("list", LIST)], _zip, MAX_LENGTH),
+        Function("enumerate", [Param("list", LIST), Param("first", WHOLE, 0)], _enumerate),
+    )
+}
