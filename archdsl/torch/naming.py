@@ -24,6 +24,7 @@ class Members:
 
     attributes  the attribute that holds each child, by label
     keys        for attributes with weights, the labels that the state_dict has instead
+    forward     the text of `forward` with these attributes
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -36,6 +37,7 @@ class Members:
         self.keys = {
             name: label for label, name in self.attributes.items() if name != label and has_state(scope.children[label])
         }
+        self.forward = scope.written(self._use).replace("torch.Tensor", "Tensor")
 
     def _new(self, label: str, taken: set[str]) -> str:
         return unused(spoken(label, self._scope.children[label]), taken)
@@ -48,11 +50,6 @@ class Members:
             if isinstance(child, Leaf) and isinstance(same, Leaf) and not is_name(other) and can_share(child, same):
                 return attribute
         return None
-
-    @property
-    def forward(self) -> str:
-        """The text of `forward` with these attributes."""
-        return self._scope.written(self._use).replace("torch.Tensor", "Tensor")
 
     def _use(self, label: str, arguments: str | None) -> str:
         if label not in self.attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from archdsl.network import Network
 from archdsl.torch.build import torch_class
 from archdsl.torch.forward import Leaf, Scope, class_name, identifier, scopes
 from archdsl.torch.layout import WIDTH, wrapped
-from archdsl.torch.naming import Child, Members, entry_names, expression, is_name, literal, snake, spoken, unused
+from archdsl.torch.naming import Child, Members, entry_names, expression, is_name, literal, spoken, unused
 from archdsl.torch.standalone import Imports, definitions
 from archdsl.torch.starts import Starts
 
@@ -68,8 +68,8 @@ def _signature(cls: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     return tuple(p.name for p in named), {p.name: p.default for p in named if p.default is not p.empty}
 
 
-def _layer_call(label: str, leaf: Leaf) -> _Call:
-    form, name = leaf.form, spoken(label, leaf)
+def _layer_call(name: str, leaf: Leaf) -> _Call:
+    form = leaf.form
     if leaf.is_parameter:
         return _Call("torch.zeros", name, {"size": tuple(leaf.node.weights["value"].shape)}, 1)
     names, defaults = _signature(form.cls)
@@ -153,20 +153,25 @@ class _Printer:
         self._classes.append(wrapped(_Class(self, first, texts).text(name, parameters.names)))
         for i, scope in enumerate(alike):
             arguments = {key: values[i] for key, values in parameters.values.items()}
-            self._calls[id(scope)] = _Call(name, snake(name), arguments)
+            self._calls[id(scope)] = _Call(name, "", arguments)
 
-    def _inner_calls(self, scope: Scope, prefix: Path = ()) -> dict[Path, _Call]:
-        """The constructor calls in a scope's `__init__` by their paths; plain sequences are written in place."""
+    def _inner_calls(self, scope: Scope, prefix: Path = (), within: str = "") -> dict[Path, _Call]:
+        """The constructor calls in a scope's `__init__` by their paths; plain sequences are written in place.
+
+        Where there are several sequences, what has no label is called after the one that it is `within`.
+        """
         calls: dict[Path, _Call] = {}
+        several = sum(isinstance(child, Scope) and child.cls is None for child in scope.children.values()) > 1
         for label, child in scope.children.items():
             path = (*prefix, label)
+            name = within if within and label.isdigit() else spoken(label, child)
             if isinstance(child, Leaf):
                 if _is_sequence(scope) or label in self.members(scope).attributes:
-                    calls[path] = _layer_call(label, child)
+                    calls[path] = _layer_call(name, child)
             elif child.cls is None:
-                calls |= self._inner_calls(child, path)
+                calls |= self._inner_calls(child, path, name if several else within)
             else:
-                calls[path] = self._calls[id(child)]
+                calls[path] = replace(self._calls[id(child)], name=name)
         return calls
 
 
@@ -258,11 +263,8 @@ class _Class:
         keys = ", ".join(f"{literal(name)}: {literal(key)}" for name, key in members.keys.items())
         if keys:
             return "\n".join([f"class {name}(Keyed):", f"    _keys = {{{keys}}}", "", *lines])
-        return "\n".join([f"class {name}(nn.Module):", *(lines if self._has_init else lines[3:])])
-
-    @property
-    def _has_init(self) -> bool:
-        return bool(self.scope.children)
+        # A class without modules of its own needs no constructor.
+        return "\n".join([f"class {name}(nn.Module):", *(lines if members.attributes else lines[3:])])
 
     def _assignments(self, members: Members) -> list[str]:
         lines: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from archdsl.graph import LayerNode
 from archdsl.initializers import Initializer
@@ -28,13 +28,13 @@ class Starts:
     @property
     def everywhere(self) -> list[str]:
         """The loop over all modules of the network, for the classes whose layers all start alike."""
-        lines: list[str] = []
+        classes: dict[tuple[str, ...], list[str]] = {}
         for cls, fills in self._common.items():
-            lines.append(f"    {'elif' if lines else 'if'} isinstance(module, {cls}):")
-            for name, (initializer, always) in fills.items():
-                if not always:
-                    lines.append(f"        if module.{name} is not None:")
-                lines.append(f"{'' if always else '    '}        {_fill(initializer, f'module.{name}')}")
+            classes.setdefault(tuple(_filling_of_module(fills)), []).append(cls)
+        lines: list[str] = []
+        for statements, alike in classes.items():
+            lines.append(f"    {'elif' if lines else 'if'} isinstance(module, {' | '.join(alike)}):")
+            lines += [f"        {statement}" for statement in statements]
         return ["for module in self.modules():", *lines] if lines else []
 
 
@@ -69,6 +69,13 @@ def _common_start(nodes: Sequence[LayerNode]) -> dict[str, tuple[Initializer, bo
             assert initializer is not None
             fills[name] = (initializer, len(having) == len(nodes))
     return fills
+
+
+def _filling_of_module(fills: Mapping[str, tuple[Initializer, bool]]) -> Iterator[str]:
+    for name, (initializer, always) in fills.items():
+        if not always:
+            yield f"if module.{name} is not None:"
+        yield f"{'' if always else '    '}{_fill(initializer, f'module.{name}')}"
 
 
 def _filling(node: LayerNode, target: str) -> Iterator[str]:
