@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -30,6 +30,8 @@ from archdsl.train.setup import Setup
 #: Filters and channels shown of a layer.
 TILES = 8
 DPI = 140
+#: Inches: the side of a tile, from one tile to the next, a line of small text, the title, the margins.
+SIDE, CELL, LINE, HEAD, MARGIN = 0.95, 1.03, 0.18, 0.45, 0.12
 
 
 def draw(picture: str, module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
@@ -99,22 +101,44 @@ def _rows_of_tiles(grids: Sequence[list[list[Tensor]]], names: Sequence[str], ti
     rows = [
         (name if i == 0 else "", row) for grid, name in zip(grids, names, strict=True) for i, row in enumerate(grid)
     ]
-    figure = _figure(8.5, 0.55 + 1.0 * len(rows), title)
-    axes = figure.subplots(len(rows), TILES, squeeze=False)
-    for line, (name, tiles) in zip(axes, rows, strict=True):
-        for place in line:
-            place.set_axis_off()
-        for place, tile in zip(line, tiles, strict=False):
-            _image(place, tile)
-        line[0].set_title(name, fontsize=8, loc="left")
+    named = len([name for name, _ in rows if name])
+    axes = _sheet(HEAD + CELL * len(rows) + LINE * named, title)
+    y = HEAD
+    for name, tiles in rows:
+        if name:
+            y += LINE
+            axes.text(MARGIN, y, name, fontsize=8, va="bottom")
+        for column, tile in enumerate(tiles):
+            _image(axes, tile, MARGIN + column * CELL, y)
+        y += CELL
+    return _figure_of(axes)
+
+
+def _sheet(height: float, title: str) -> Axes:
+    """Axes over a whole figure, in inches from its upper left corner, to put tiles on.
+
+    Axes of their own for each tile, and a layout of these, would take most of the time that a report takes.
+    """
+    figure = Figure(figsize=(2 * MARGIN + CELL * TILES, height + MARGIN), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
+    axes.text(figure.get_figwidth() / 2, HEAD / 2, title, fontsize=11, ha="center", va="center")
+    return axes
+
+
+def _figure_of(axes: Axes) -> Figure:
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
     return figure
 
 
-def _image(axes: Any, tile: Tensor) -> None:
-    if tile.dim() == 3:
-        axes.imshow(tile.numpy(), interpolation="nearest")
-    else:
-        axes.imshow(tile.numpy(), cmap="gray", interpolation="nearest")
+def _image(axes: Axes, tile: Tensor, x: float, y: float) -> None:
+    """A tile with its upper left corner at (x, y), its longer side SIDE inches."""
+    scale = SIDE / max(tile.shape[:2])
+    extent = (x, x + tile.shape[1] * scale, y + tile.shape[0] * scale, y)
+    colours = "gray" if tile.dim() == 2 else None
+    axes.imshow(tile.numpy(), cmap=colours, interpolation="nearest", extent=extent, aspect="auto")
 
 
 # What the network makes of pictures
@@ -207,16 +231,16 @@ def worst(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure
     if not setup.classes:
         raise _refuse("mistakes", "the network is not trained to tell classes apart")
     found = mistakes(module, setup)
-    columns, rows = 8, max(1, -(-len(found) // 8))
     title = "the surest mistakes" if found else "no mistakes on the test split"
-    figure = _figure(8.5, 0.6 + 1.45 * rows, title)
-    places = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in places:
-        axes.set_axis_off()
-    for axes, mistake in zip(places, found, strict=False):
-        _image(axes, displayed(mistake.image))
-        axes.set_title(f"{mistake.predicted} {mistake.probability:.0%}\nis {mistake.true}", fontsize=7)
-    return figure
+    height = CELL + 2 * LINE
+    axes = _sheet(HEAD + height * -(-len(found) // TILES), title)
+    for number, mistake in enumerate(found):
+        row, column = divmod(number, TILES)
+        x, y = MARGIN + column * CELL, HEAD + row * height + 2 * LINE
+        words = f"{mistake.predicted} {mistake.probability:.0%}\nis {mistake.true}"
+        axes.text(x + SIDE / 2, y - 0.04, words, fontsize=7, ha="center", va="bottom")
+        _image(axes, displayed(mistake.image), x, y)
+    return _figure_of(axes)
 
 
 def confusion(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:

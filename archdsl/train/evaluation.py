@@ -16,6 +16,10 @@ from archdsl.train.seeds import in_batches
 from archdsl.train.splits import Split
 
 
+class Stopped(Exception):
+    """An evaluation was asked to stop before its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
     """Precision, recall and their harmonic mean for one class; each 0 where it is undefined."""
@@ -104,27 +108,31 @@ def evaluate(
     top5: bool = False,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     processes: Processes = ALONE,
+    stops: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Run the module in eval mode over a split; afterwards it is in the mode it was in.
 
     `prepare` turns pictures into the module's input, which it works on within `autocast`. Scores beyond the
     number of classes are not predictions; without classes there is a loss alone. Each of several `processes` has
-    a share of every batch, and all get the results of the whole.
+    a share of every batch, and all get the results of the whole. Raises Stopped once `stops` answers true.
     """
     tally, mode = _Tally(processes.loss(loss), len(classes), top5=top5 and len(classes) > 0), module.training
     batches = in_batches(torch.arange(len(split.labels)), batch * processes.world)
     processes.same_buffers(module)
     module.eval()
-    with torch.inference_mode():
-        shares = split.batches([processes.share(rows) for rows in batches])
-        for rows, (images, targets) in zip(batches, shares, strict=True):
-            with autocast():
-                output = module(prepare(images))
-            if processes.counts(len(rows)):
-                tally.add(output, targets)
-        found = tally.result(tuple(classes), len(split.labels), processes)
-    module.train(mode)
-    return found
+    try:
+        with torch.inference_mode():
+            shares = split.batches([processes.share(rows) for rows in batches])
+            for rows, (images, targets) in zip(batches, shares, strict=True):
+                if stops():
+                    raise Stopped
+                with autocast():
+                    output = module(prepare(images))
+                if processes.counts(len(rows)):
+                    tally.add(output, targets)
+            return tally.result(tuple(classes), len(split.labels), processes)
+    finally:
+        module.train(mode)
 
 
 class _Tally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets.folder import IMG_EXTENSIONS
@@ -32,6 +33,16 @@ from archdsl.train.splits import InMemory, Split
 #: Decoded pictures up to this size are held in memory.
 MEMORY_BYTES = 2 * 1024**3
 
+#: What brings a picture with that orientation in its EXIF data upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SKIP = "`imagefolder(..., skip_damaged=true)` leaves damaged pictures out, and says which"
 CPU = torch.device("cpu")
 
@@ -88,11 +99,20 @@ def decode(path: Path, shape: Shape) -> Tensor | DamagedPicture:
     channels, height, width = shape
     try:
         with Image.open(path) as file:
-            image = file.convert("L" if channels == GREY else "RGB")
+            image = upright(file, "L" if channels == GREY else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return DamagedPicture(str(path), str(error))
     picture: Tensor = pil_to_tensor(covering(image, height, width))
     return picture
+
+
+def upright(image: Image.Image, mode: str) -> Image.Image:
+    """A picture in a mode, turned as the camera was held (EXIF's orientation; what cannot be read turns nothing)."""
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        turn = None
+    return (image if turn is None else image.transpose(turn)).convert(mode)
 
 
 def covering(image: Image.Image, height: int, width: int) -> Image.Image:

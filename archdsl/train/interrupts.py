@@ -17,10 +17,20 @@ class Stop:
     """Whether the run has been asked to stop, and by which signal."""
 
     signal: int = 0
+    is_immediate: bool = False
 
     @property
     def requested(self) -> bool:
         return self.signal != 0
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let also the first signal interrupt at once: for what leaves nothing behind that is half done."""
+        self.is_immediate = True
+        try:
+            yield
+        finally:
+            self.is_immediate = False
 
 
 @contextmanager
@@ -36,6 +46,8 @@ def catching_interrupts() -> Iterator[Stop]:
         stop.signal = number
         for each in SIGNALS:
             signal.signal(each, interrupt)
+        if stop.is_immediate:
+            raise KeyboardInterrupt
 
     def interrupt(number: int, _: FrameType | None) -> None:
         stop.signal = number

@@ -20,7 +20,7 @@ from archdsl.diagnostics import Refused
 from archdsl.diagnostics.recipe import DamagedData, DataNotFound, NoDownload, UnknownDataSet
 from archdsl.shapes import Shape
 from archdsl.train.arrays import Arrays, arrays_from
-from archdsl.train.folder import covering
+from archdsl.train.folder import covering, upright
 from archdsl.train.splits import InMemory
 
 #: Each entry is called with the root (a text, or None) and returns what `arrays_from` reads.
@@ -91,7 +91,7 @@ def _collect(name: str, part: Any, picture: Shape) -> InMemory:
         image, label = part[row]
         if not isinstance(image, Image.Image) or not isinstance(label, int):
             raise Refused(DamagedData(name, "its samples are no pictures with one class each"), argument="dataset")
-        images.append(image.convert(mode))
+        images.append(upright(image, mode))
         labels.append(int(label))
     size = (picture[1], picture[2])
     if len({image.size for image in images}) > 1:

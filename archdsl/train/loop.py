@@ -21,7 +21,7 @@ from archdsl.diagnostics.runtime import CannotWrite
 from archdsl.recipe import Plateau, Recipe
 from archdsl.train.checkpoint import Position, load_newest, save_checkpoint
 from archdsl.train.curves import draw_curves
-from archdsl.train.evaluation import Evaluation
+from archdsl.train.evaluation import Evaluation, Stopped
 from archdsl.train.files import remove_parts, write_tensors, write_text
 from archdsl.train.interrupts import Stop, catching_interrupts
 from archdsl.train.optimizers import check_labels
@@ -208,6 +208,7 @@ class _Run:
     position: Position = field(default_factory=Position)
     history: list[EpochMetrics] = field(default_factory=list)
     last: Evaluation | None = None
+    is_cut: bool = False
     board: Board = field(default_factory=Board)
     order: list[Tensor] = field(default_factory=list)
     pending: list[tuple[Tensor, Tensor | None, int]] = field(default_factory=list)
@@ -277,7 +278,7 @@ class _Run:
                 self._train_epoch()
                 if self.position.step == self.epoch_steps or self._at_last_step:
                     self._finish_epoch()
-                    if self._at_last_step:
+                    if self._at_last_step or self.is_cut:
                         break
             return self._finish()
         except KeyboardInterrupt:
@@ -424,9 +425,15 @@ class _Run:
         self.progress.step(position.epoch + 1, position.step, loss, accuracy, pace)
 
     def _finish_epoch(self) -> None:
-        """Evaluate, write what there is to write, and last the checkpoint that counts the epoch as done."""
+        """Evaluate, write what there is to write, and last the checkpoint that counts the epoch as done.
+
+        Where the evaluation is cut short, the epoch is as it was before it, and a resumed run evaluates anew.
+        """
         position, setup = self.position, self.setup
-        self.last = setup.evaluate(self.stepper.result, processes=self.processes)
+        found = self._evaluation(test=False)
+        if found is None:
+            return
+        self.last = found
         line = self._line(self.last)
         self.history.append(line)
         self.progress.epoch(line)
@@ -442,6 +449,16 @@ class _Run:
             position.next_epoch()
         self._save_weights()
         self._save_checkpoint()
+
+    def _evaluation(self, *, test: bool) -> Evaluation | None:
+        """The results on a split; None where the run was asked to stop meanwhile, and so is cut."""
+        try:
+            return self.setup.evaluate(
+                self.stepper.result, test=test, processes=self.processes, stops=lambda: self._stops
+            )
+        except Stopped:
+            self.is_cut = True
+            return None
 
     def _line(self, found: Evaluation) -> EpochMetrics:
         position, figures = self.position, self.setup.figures
@@ -484,8 +501,8 @@ class _Run:
         self.saved = time.monotonic()
 
     def _finish(self) -> Result:
-        interrupted = not self._is_over and not self._at_last_step
-        if interrupted:
+        if self.is_cut or not (self._is_over or self._at_last_step):
+            self.is_cut = True
             self._save_weights()
             self._save_checkpoint()
         if self.history:
@@ -493,20 +510,29 @@ class _Run:
             self.processes.from_main(lambda: draw_curves(self.history, title, self.folder.curves))
         held_back = self.setup.data.validation is not self.setup.data.test
         test = None
-        if held_back and not interrupted:
-            test = self.setup.evaluate(self.stepper.result, test=True, processes=self.processes)
-        if self.at_end is not None and self.recipe.report and self.history and not interrupted:
+        if held_back and not self.is_cut:
+            test = self._evaluation(test=True)
+        if self.at_end is not None and self.recipe.report and self.history and not self.is_cut:
             module = self.processes.whole(self.stepper.result, self.network.build)
             if module is not None:
-                self.at_end(self.folder, module, self.setup, self.history)
-        self._say_the_end(interrupted, test)
-        history, signal = tuple(self.history), self.stop.signal if interrupted else 0
-        return Result(self.folder.path, history, self.last, test, interrupted, self._resume_command, signal)
+                self._call_at_end(self.at_end, module)
+        self._say_the_end(test)
+        history, signal = tuple(self.history), self.stop.signal if self.is_cut else 0
+        return Result(self.folder.path, history, self.last, test, self.is_cut, self._resume_command, signal)
 
-    def _say_the_end(self, interrupted: bool, test: Evaluation | None) -> None:
-        if interrupted:
-            where = f"epoch {self.position.epoch + 1}, step {self.position.step}"
-            self.progress.note(f"stopped in {where}; go on with: {self._resume_command}")
+    def _call_at_end(self, at_end: AtEnd, module: nn.Module) -> None:
+        """What it writes is there as a whole or not at all, so that a signal may interrupt it anywhere."""
+        try:
+            with self.stop.at_once():
+                at_end(self.folder, module, self.setup, self.history)
+        except KeyboardInterrupt:
+            self.is_cut = True
+
+    def _say_the_end(self, test: Evaluation | None) -> None:
+        if self.is_cut:
+            where = f"in epoch {self.position.epoch + 1}, step {self.position.step}"
+            where = "after the last epoch" if self._is_over else where
+            self.progress.note(f"stopped {where}; go on with: {self._resume_command}")
             return
         monitor = self.setup.monitor
         if self._has_stalled:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, Problem, Refused, SpecError
@@ -18,7 +18,7 @@ from archdsl.diagnostics.recipe import DamagedPicture
 from archdsl.diagnostics.runtime import WrongNormalisation
 from archdsl.diagnostics.weights import WeightsWarning
 from archdsl.shapes import Shape
-from archdsl.train.folder import decode
+from archdsl.train.folder import decode, upright
 from archdsl.train.losses import class_scores
 from archdsl.train.prepare import Fit, Preparation, picture_shape, plan_fit
 from archdsl.train.run import RunFolder
@@ -164,7 +164,7 @@ def _published_inputs(origin: str, network: Network, normalize: Statistics | Non
     _set_size(transform, network.input_shape.spatial)
 
     def prepare(path: Path) -> Tensor:
-        prepared: Tensor = transform(_upright(path))
+        prepared: Tensor = transform(_picture(path))
         return prepared
 
     fits = len(found.classes) == network.output_shape.channels
@@ -180,11 +180,11 @@ def _set_size(transform: Any, size: tuple[int, ...]) -> None:
         transform.resize_size = [round(side * share) for side in transform.resize_size]
 
 
-def _upright(path: Path) -> Image.Image:
+def _picture(path: Path) -> Image.Image:
     """A colour picture, turned as the camera was held."""
     try:
         with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
+            return upright(file, "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _error(DamagedPicture(str(path), str(error))) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -86,8 +86,18 @@ class Setup:
         """Whether a value of the monitored figure is better than another."""
         return best is None or (value < best if self.monitor == "loss" else value > best)
 
-    def evaluate(self, module: nn.Module, *, test: bool = False, processes: Processes = ALONE) -> Evaluation:
-        """The module's results on the validation split, or on the test split, which `processes` share."""
+    def evaluate(
+        self,
+        module: nn.Module,
+        *,
+        test: bool = False,
+        processes: Processes = ALONE,
+        stops: Callable[[], bool] = lambda: False,
+    ) -> Evaluation:
+        """The module's results on the validation split, or on the test split, which `processes` share.
+
+        Raises Stopped once `stops` answers true, which is asked before each batch.
+        """
         return evaluate(
             module,
             self.data.test if test else self.data.validation,
@@ -98,6 +108,7 @@ class Setup:
             top5="top5" in self.figures,
             autocast=lambda: autocast(self.recipe, self.device),
             processes=processes,
+            stops=stops,
         )
 
 

@@ -93,7 +93,7 @@ class Recorder(Progress):
 
 def run(network: Stub, recipe: Recipe | None, out: Path | None, **options: Any) -> Result:
     progress = options.pop("progress", None) or Recorder()
-    return train(network, recipe, out, options.pop("resume", None), progress)
+    return train(network, recipe, out, options.pop("resume", None), progress, options.pop("at_end", None))
 
 
 def save_picture(path: Path, cells: Tensor) -> None:

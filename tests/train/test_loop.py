@@ -19,7 +19,7 @@ from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.recipe import Adam, Cosine, HFlip, Mse, RandomCrop, Recipe, RmsProp, Sgd
 from archdsl.shapes import Shape
 from archdsl.source import Source, Span
-from archdsl.train import loop, recipe_of_run, run_evaluation, run_training
+from archdsl.train import evaluation, loop, recipe_of_run, run_evaluation, run_training, setup
 from archdsl.train.checkpoint import checkpoints, save_checkpoint
 from archdsl.train.data import load_data
 from archdsl.train.run import RunFolder
@@ -335,6 +335,42 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_bit_for_bit(tmp_path: P
     newest = [load_file(checkpoints(RunFolder(tmp_path / where).checkpoints)[0]) for where in ("cut", "whole")]
     assert same(*best)
     assert same(*newest)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4], ids=["of the first epoch", "of the last epoch", "of the test split"])
+def test_an_evaluation_is_cut_short_and_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Validation has 4 batches; the signal comes in the second, and no further one is computed."""
+    monkeypatch.setattr(setup, "EVALUATION_NUMEL", 1)
+    recipe = with_entries(EXACT, batch=40)
+    run(Stub(cnn), recipe, tmp_path / "whole")
+    done, real, last = 0, evaluation._Tally.add, 4 * (number - 1) + 2
+
+    def add(self: evaluation._Tally, output: Tensor, targets: Tensor) -> None:
+        nonlocal done
+        done += 1
+        real(self, output, targets)
+        if done == last:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation._Tally, "add", add)
+        stopped = run(Stub(cnn), recipe, tmp_path / "cut")
+    assert (stopped.interrupted, stopped.signal, done) == (True, signal.SIGINT, last)
+    assert len(stopped.metrics) == min(number - 1, 3)
+    assert not run(Stub(cnn), None, None, resume=tmp_path / "cut").interrupted
+    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+    assert without_times(tmp_path / "cut") == without_times(tmp_path / "whole")
+
+
+def test_a_report_is_interrupted_at_once(tmp_path: Path) -> None:
+    def report(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the report goes on")
+
+    recorder = Recorder()
+    found = run(Stub(mlp), QUICK, tmp_path / "run", progress=recorder, at_end=report)
+    assert (found.interrupted, len(found.metrics)) == (True, 2)
+    assert recorder.notes[-1].startswith("stopped after the last epoch; go on with: ")
 
 
 @pytest.mark.usefixtures("every_step_shown")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
@@ -349,3 +350,28 @@ def test_folders_that_are_no_data_set_are_refused(tmp_path: Path) -> None:
     problem = refused(folder_recipe(tmp_path / "parts"), COLOUR8).problem
     assert problem.code == "E616"
     assert "cow" in str(problem)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_pictures_are_turned_as_the_camera_was_held(tmp_path: Path, form: str, orientation: int) -> None:
+    """Pillow's own function turns the other picture; the file is not square, so that a wrong turn changes its size."""
+    cells = np.random.default_rng(orientation).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "train" / "a" / f"1.{form}"
+    path.parent.mkdir(parents=True)
+    Image.fromarray(cells).save(path, exif=exif)
+    with Image.open(path) as file:
+        expected = np.asarray(ImageOps.exif_transpose(file))
+    height, width = expected.shape[:2]
+    assert (height, width) == ((12, 20) if orientation < 5 else (20, 12))
+    found = folder.decode(path, Shape((3, height, width)))
+    assert isinstance(found, Tensor)
+    np.testing.assert_array_equal(found.permute(1, 2, 0).numpy(), expected)
+
+
+def test_exif_data_that_cannot_be_read_turn_nothing(tmp_path: Path) -> None:
+    cells = np.zeros((4, 6), dtype=np.uint8)
+    Image.fromarray(cells).save(tmp_path / "1.jpg", exif=b"Exif\x00\x00nonsense")
+    assert isinstance(folder.decode(tmp_path / "1.jpg", Shape((1, 4, 6))), Tensor)
