@@ -1,0 +1,132 @@
+"""The automaton against Lark: on the same grammar both accept the same specs, and make the same trees of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import lark
+import pytest
+from hypothesis import given, settings
+from lark.exceptions import UnexpectedInput
+
+from archdsl.diagnostics import Refused, SpecError
+from archdsl.source import Source
+from archdsl.syntax import parse, table, tree
+from archdsl.syntax.builder import Builder
+from archdsl.syntax.separators import separated
+from archdsl.syntax.tokens import Token
+from tests import fuzz
+from tests.syntax.plain import plain
+from tests.syntax.texts import spec_texts
+
+
+class LarkToken(Token):
+    """A token of ours that Lark's parser takes; the attributes are what it asks of the last one."""
+
+    start_pos = end_pos = line = column = end_line = end_column = 0
+
+
+class Separators:
+    """Our separators as Lark's post-lexer."""
+
+    always_accept = ("_SEP",)
+
+    def process(self, stream: Iterator[lark.Token]) -> Iterator[Token]:
+        places = (LarkToken(one.type, str(one), one.start_pos or 0, one.end_pos or 0) for one in stream)
+        return separated(places)
+
+
+class Building(lark.Transformer[Any, Any]):
+    """Calls the builder's method of each rule, as the automaton does."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(visit_tokens=False)
+        self.builder = Builder(source, self._expression)
+
+    def _expression(self, source: Source, start: int, end: int) -> tree.Expr:
+        # Blanks before it leave its places as they are.
+        expression: tree.Expr = _parsed(source, " " * start + source.text[start:end], "expr")
+        return expression
+
+    def _call_userfunc(self, node: Any, new_children: Any = None) -> Any:
+        return getattr(self.builder, node.data)(node.children if new_children is None else new_children)
+
+
+@cache
+def parser() -> lark.Lark:
+    grammar = table.GRAMMAR.read_text("utf-8")
+    return lark.Lark(
+        grammar,
+        parser="lalr",
+        lexer="contextual",
+        start=list(table.STARTS),
+        maybe_placeholders=True,
+        postlex=Separators(),
+    )
+
+
+def _parsed(source: Source, text: str, rule: str) -> Any:
+    found = parser().parse(text, start=rule)
+    return Building(source).transform(found) if isinstance(found, lark.Tree) else found
+
+
+def by_lark(text: str) -> Any:
+    """What Lark makes of a spec; None where it rejects it."""
+    source = Source("<test>", text)
+    try:
+        return plain(_parsed(source, text, "start"))
+    except (UnexpectedInput, Refused, SpecError):
+        return None
+    except lark.exceptions.VisitError as error:
+        if isinstance(error.orig_exc, UnexpectedInput | Refused | SpecError):
+            return None
+        raise
+
+
+def by_us(text: str) -> Any:
+    try:
+        return plain(parse(Source("<test>", text)).items)
+    except SpecError:
+        return None
+
+
+SPECS = sorted({text for _, text in fuzz.texts()}, key=lambda text: (len(text), text))
+
+
+def test_all_specs() -> None:
+    accepted = 0
+    for text in SPECS:
+        found = by_us(text)
+        assert found == by_lark(text)
+        accepted += found is not None
+    assert accepted > 200
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec_texts())
+def test_random_specs(text: str) -> None:
+    found = by_us(text)
+    assert found is not None
+    assert found == by_lark(text)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 30))])
+def test_mutated_specs(seed: int) -> None:
+    """What one rejects, the other rejects."""
+    choose = random.Random(seed)
+    rejected = 0
+    for _ in range(400):
+        words = fuzz.TOKEN.findall(choose.choice(SPECS[:300]))
+        for _ in range(choose.choice([1, 1, 2])):
+            place = choose.randrange(len(words) + 1)
+            words[place : place + choose.choice([0, 1, 1, 2])] = choose.choices(
+                [*fuzz.SIGNS, *words], k=choose.choice([0, 1, 1, 2])
+            )
+        text = "".join(words)
+        found = by_us(text)
+        assert found == by_lark(text), text
+        rejected += found is None
+    assert 40 < rejected < 360
