@@ -157,11 +157,24 @@ class Network:
             entries |= {node.key(name): tensor for name, tensor in (node.weights | node.buffers).items()}
         return in_module_order(entries)
 
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """The names of all parts and parameters, as the module has them: what a recipe's labels may be."""
+        names = {node.name for node in walk(self.root)}
+        names |= {node.key(name) for node in layer_nodes(self.root) for name in node.weights}
+        return frozenset(prefix for name in names for prefix in _prefixes(name))
+
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The network as a torch.nn.Module, freshly initialised (from `seed`, where one is given)."""
         from archdsl.torch import build
 
         return build(self, seed=seed)
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
+    parts = name.split(".") if name else []
+    return (".".join(parts[: i + 1]) for i in range(len(parts)))
 
 
 def _rows(root: Group) -> Iterator[LayerInfo]:

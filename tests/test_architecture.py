@@ -36,7 +36,7 @@ EDGES = {
     "graph": "source diagnostics shapes record",
     "network": "source diagnostics values shapes receptive_field graph",
     "elaborate": "source stack limits diagnostics values shapes layers syntax graph network record",
-    "recipe": "source diagnostics values",
+    "recipe": "source diagnostics values shapes",
     "zoo": "",
     "cards": "zoo",
     "loading": "source diagnostics network elaborate zoo",

@@ -243,6 +243,8 @@ resampling otherwise), grey ones are repeated for three channels, and an input t
 flattened picture. Other differences are refused: an input with two channels, a sequence, a colour picture
 for a network that takes grey ones.
 """
+    wrong = _MODEL + "train { dataset = cifar10 }"
+    right = _MODEL + "train { dataset = mnist }"
 
     input: str
     dataset: str
@@ -258,6 +260,8 @@ class TooManyClasses(Problem):
     explanation = """
 A classifier gives one score for each class. More outputs than classes are allowed, fewer are not.
 """
+    wrong = "model m { input(1x8x8); flatten; linear(5) }\ntrain { dataset = digits }"
+    right = _MODEL + "train { dataset = digits }"
 
     dataset: str
     classes: int
@@ -272,6 +276,8 @@ class NoClassScores(Problem):
     explanation = """
 The losses compare one score for each class: the output must be a vector, or a picture of a single cell.
 """
+    wrong = "model m { input(1x8x8); conv(10, 3) }\ntrain { dataset = digits }"
+    right = _MODEL + "train { dataset = digits }"
 
     output: str
 
@@ -285,6 +291,8 @@ class AugmentDoesNotFit(Problem):
 Crops are taken from pictures of the network's size (a folder's pictures are kept a little larger for a random
 resized crop), and what they leave must be of the network's size again.
 """
+    wrong = _MODEL + "train { augment = [random_crop(7)] }"
+    right = _MODEL + "train { augment = [random_crop(8, padding=1)] }"
 
     augmentation: str
     reason: str
@@ -439,6 +447,8 @@ class UnknownLabel(Problem):
 Labels are those of `archdsl summary`: `features` is everything under that label, `layer4.1` the second block of
 layer4. In a dictionary a label with a dot stands in quotes: rates = {features: 0.1, "layer4.1": 0.5}.
 """
+    wrong = _MODEL + "train { freeze = [head] }"
+    right = _MODEL + 'train { freeze = ["1"] }'
 
     entry: str
     label: str
@@ -454,6 +464,8 @@ cross_entropy and nll compare one score for each class with the class; mse, l1, 
 numbers one by one, so that the output must be of the target's shape; pairwise_distance takes any output, and
 classes that are numbers.
 """
+    wrong = _MODEL + "train { loss = cross_entropy(weight=[1, 2]) }"
+    right = _MODEL + "train { loss = cross_entropy(weight=[1, 1, 1, 1, 1, 1, 1, 1, 1, 2]) }"
 
     loss: str
     reason: str
@@ -468,6 +480,8 @@ class NoSuchFigure(Problem):
 accuracy, top5 and f1 are figures of classes: the targets must be classes and the loss must tell them apart.
 `loss` can always be monitored.
 """
+    wrong = _MODEL + "train { loss = pairwise_distance; metrics = [accuracy] }"
+    right = _MODEL + "train { loss = cross_entropy; metrics = [accuracy] }"
 
     entry: str
     figure: str

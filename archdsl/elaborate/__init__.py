@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Note, Problem, SpecError
 from archdsl.diagnostics.files import NoModel, NothingDefined, UnknownModel
 from archdsl.diagnostics.limits import Recursive, TooDeep
 from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
@@ -251,6 +252,7 @@ class _Run:
             return None
         block = max(blocks, key=lambda one: bool(one.models))
         entries: RecipeEntries = {}
+        self.elaborator.evaluator.has_tensor = False  # `features` is a label here, and no figure
         for setting in block.entries:
             try:
                 if setting.name in entries:
@@ -344,15 +346,24 @@ def _problems_of_definitions(module: Module) -> Sequence[Diagnostic]:
 
 def _problems_of_model(module: Module, name: str) -> Sequence[Diagnostic]:
     """What is wrong with a model that can be built, and with its recipe."""
-    from archdsl.recipe import Recipe
-
     try:
         network = elaborate(module, name)
-        if network.recipe is not None:
-            Recipe.from_entries(network.recipe)
+        return () if network.recipe is None else _problems_of_recipe(network)
     except SpecError as error:
         return error.diagnostics
-    return ()
+
+
+def _problems_of_recipe(network: Network) -> Sequence[Diagnostic]:
+    """What does not suit the network in its recipe.
+
+    Raises:
+        SpecError: the recipe itself is wrong.
+    """
+    from archdsl.recipe import Recipe
+    from archdsl.recipe.fit import misfits
+
+    found = misfits(Recipe.from_entries(network.recipe), network)
+    return [dataclasses.replace(one, notes=(*one.notes, Note(f"for model `{network.name}`"))) for one in found]
 
 
 def _problems_of_variants(module: Module) -> Iterator[Diagnostic]:

@@ -6,15 +6,12 @@ one (`crop_at`, `flip_where`, `resized_crop_at`, `affine`, `fill_windows`) that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from archdsl.diagnostics import Refused
-from archdsl.diagnostics.recipe import AugmentDoesNotFit
 from archdsl.recipe import (
     AnyAugmentation,
     ColorJitter,
@@ -87,26 +84,6 @@ def augment(part: AnyAugmentation, images: Tensor, generator: torch.Generator, f
             return images
         case _:
             assert_never(part)
-
-
-def check_sizes(parts: Sequence[AnyAugmentation], start: Hw, final: Hw) -> None:
-    """Refuse augmentations that do not lead from pictures of the size `start` to the size `final`."""
-    size, last = start, None
-    for part in parts:
-        if isinstance(part, RandomCrop):
-            padded = (size[0] + 2 * part.padding[0], size[1] + 2 * part.padding[1])
-            if part.size[0] > padded[0] or part.size[1] > padded[1]:
-                reason = f"a window of {_by(part.size)} does not fit into {_by(padded)}"
-                raise Refused(AugmentDoesNotFit(str(part), reason), argument="augment")
-        if isinstance(part, RandomCrop | RandomResizedCrop):
-            size, last = part.size, part
-    if last is not None and size != final:
-        reason = f"it leaves {_by(size)}, but the network takes {_by(final)}"
-        raise Refused(AugmentDoesNotFit(str(last), reason), argument="augment")
-
-
-def _by(size: Hw) -> str:
-    return f"{size[0]}x{size[1]}"
 
 
 def _chosen(images: Tensor, p: float, generator: torch.Generator) -> Tensor:

@@ -37,9 +37,10 @@ from archdsl.recipe import (
     Recipe,
     Torchvision,
 )
+from archdsl.recipe.fit import picture_shape
 from archdsl.shapes import Shape
 from archdsl.train.idx import has_idx, read_idx_set
-from archdsl.train.prepare import Fit, picture_shape, plan_fit
+from archdsl.train.prepare import Fit, plan_fit
 from archdsl.train.splits import InMemory, PictureTargets, Split, hold_back, next_of_class
 
 #: Where Debian's package dataset-fashion-mnist puts its files.

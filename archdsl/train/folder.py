@@ -26,8 +26,8 @@ from archdsl.diagnostics.recipe import (
     NoClassFolders,
     OtherClasses,
 )
+from archdsl.recipe.fit import GREY
 from archdsl.shapes import Shape
-from archdsl.train.prepare import GREY
 from archdsl.train.splits import InMemory, Split
 
 #: Decoded pictures up to this size are held in memory.

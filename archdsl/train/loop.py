@@ -24,7 +24,6 @@ from archdsl.train.curves import draw_curves
 from archdsl.train.evaluation import Evaluation, Stopped
 from archdsl.train.files import remove_parts, write_tensors, write_text
 from archdsl.train.interrupts import Stop, catching_interrupts
-from archdsl.train.optimizers import check_labels
 from archdsl.train.processes import Processes, Wish, processes_of_run, told
 from archdsl.train.progress import Progress
 from archdsl.train.run import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
@@ -146,7 +145,6 @@ def _module(network: Trainable, setup: Setup, *, fresh: bool) -> tuple[nn.Module
     """The network's module with the weights to start from, and what is worth saying about them."""
     module = network.build(seed=setup.recipe.seed)
     with placed(setup.recipe, network.path):
-        check_labels(setup.recipe, module, network.path)
         return module, start_from(module, setup.recipe) if fresh else []
 
 

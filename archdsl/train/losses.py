@@ -61,11 +61,6 @@ def loss_function(loss: AnyLoss, device: torch.device = CPU) -> Loss:
             assert_never(loss)
 
 
-def takes_class_numbers(loss: AnyLoss) -> bool:
-    """Whether the outputs are scores of classes where the targets are class numbers."""
-    return not isinstance(loss, PairwiseDistance)
-
-
 def _weights(numbers: tuple[float, ...] | None, device: torch.device) -> Tensor | None:
     return None if numbers is None else torch.tensor(numbers, device=device)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.recipe import NothingToTrain, UnknownLabel
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.recipe import NothingToTrain
 from archdsl.recipe import (
     Adadelta,
     Adafactor,
@@ -55,27 +55,6 @@ def freeze(module: nn.Module, labels: Iterable[str]) -> list[nn.Module]:
         if _longest(chosen, name):
             weight.requires_grad = False
     return [part for name, part in module.named_modules() if name in chosen]
-
-
-def check_labels(recipe: Recipe, module: nn.Module, path: str) -> None:
-    """Raise SpecError (E640) for every label in `freeze` and `rates` that the network does not have."""
-    known = {name for name, _ in (*module.named_modules(), *module.named_parameters()) if name}
-    found = [
-        Diagnostic(UnknownLabel(entry, label), recipe.place(entry), helps=_near(label, known), path=path)
-        for entry, labels in (("freeze", recipe.freeze), ("rates", recipe.rates))
-        for label in labels
-        if label not in known
-    ]
-    if found:
-        raise SpecError(found)
-
-
-def _near(label: str, known: Collection[str]) -> tuple[Help, ...]:
-    from difflib import get_close_matches
-
-    near = get_close_matches(label, sorted(known), 1)
-    first = sorted({name.partition(".")[0] for name in known})
-    return (Help(f"did you mean `{near[0]}`?" if near else f"the labels at the top are {', '.join(first)}"),)
 
 
 def _longest(labels: Iterable[str], name: str) -> str:

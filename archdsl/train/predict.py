@@ -17,10 +17,11 @@ from archdsl.diagnostics.prediction import NoPicture, NotAClassifier, NotForPict
 from archdsl.diagnostics.recipe import DamagedPicture
 from archdsl.diagnostics.runtime import WrongNormalisation
 from archdsl.diagnostics.weights import WeightsWarning
+from archdsl.recipe.fit import picture_shape
 from archdsl.shapes import Shape
 from archdsl.train.folder import decode, upright
 from archdsl.train.losses import class_scores
-from archdsl.train.prepare import Fit, Preparation, picture_shape, plan_fit
+from archdsl.train.prepare import Fit, Preparation, plan_fit
 from archdsl.train.run import RunFolder
 
 if TYPE_CHECKING:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isqrt
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from archdsl.diagnostics import Refused
-from archdsl.diagnostics.recipe import AugmentDoesNotFit, InputDoesNotFit
 from archdsl.recipe import AnyAugmentation, CutMix, MixUp
+from archdsl.recipe.fit import check_normalisation, check_sizes, require_picture
 from archdsl.shapes import Shape
-from archdsl.train.augment import augment, check_sizes, mix
-
-GREY, COLOUR = 1, 3
+from archdsl.train.augment import augment, mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +49,12 @@ class Fit:
                 return functional.interpolate(images.float(), self.size, mode="bilinear", antialias=True)
 
 
-def picture_shape(input: Shape) -> Shape | None:
-    """The picture (channels, height, width) that an input takes: itself, or for a vector the square one.
-
-    None where there is no such picture: a sequence, a volume, two channels, a vector of 100 or of 784 + 1.
-    """
-    if input.rank == 2:
-        return input if input.channels in {GREY, COLOUR} else None
-    if input.rank == 0:
-        for channels in (GREY, COLOUR):
-            side = isqrt(input.numel // channels)
-            if channels * side * side == input.numel:
-                return Shape((channels, side, side))
-    return None
-
-
 def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
     """How pictures of the shape `sample` are fitted to the network's input. Refuses what cannot be done."""
     flatten = input.rank == 0
     if flatten and sample.numel == input.numel:
         return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=_flattened(dataset, sample))
-    target = picture_shape(input)
-    if target is None:
-        reason = "it is neither a grey or colour picture nor a vector of as many numbers as a square one"
-        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
-    if sample.channels not in {target.channels, GREY}:
-        reason = f"{sample.channels} channels cannot become {target.channels}"
-        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+    target = require_picture(dataset, sample, input)
     (rows, columns), size = sample.spatial, (target[1], target[2])
     repeat = sample.channels != target.channels
     how: Literal["nothing", "pad", "resize"] = "resize"
@@ -118,10 +93,7 @@ class Preparation:
     ) -> None:
         # A folder's pictures are stored larger to give crops room: those are cut from the whole.
         check_sizes(augmentations, stored if fit.how == "crop" else fit.size, fit.size)
-        for name, numbers in (("mean", mean), ("std", std)):
-            if len(numbers) not in {1, channels}:
-                reason = f"{len(numbers)} numbers in {name}, but the pictures have {channels} channels"
-                raise Refused(AugmentDoesNotFit("normalize", reason), argument="augment")
+        check_normalisation(mean, std, channels)
         self.fit, self.augmentations, self.channels = fit, tuple(augmentations), channels
         self.mixing = [part for part in self.augmentations if isinstance(part, MixUp | CutMix)]
         self.shift = 255 * torch.tensor(mean, dtype=torch.float32, device=device).view(-1, 1, 1)

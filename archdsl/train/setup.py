@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,20 +10,16 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from archdsl.diagnostics import Diagnostic, Help, Refused, SpecError
+from archdsl.diagnostics import Refused, SpecError
 from archdsl.diagnostics.recipe import (
-    AugmentDoesNotFit,
-    LossDoesNotFit,
-    NoClassScores,
     NoDevice,
-    NoSuchFigure,
-    TooManyClasses,
 )
-from archdsl.recipe import Bce, CrossEntropy, Nll, Recipe
+from archdsl.recipe import Recipe
+from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes, unknown_labels
 from archdsl.shapes import Shape
 from archdsl.train.data import Data, load_data
 from archdsl.train.evaluation import Evaluation, evaluate
-from archdsl.train.losses import loss_function, takes_class_numbers
+from archdsl.train.losses import loss_function
 from archdsl.train.prepare import Preparation
 from archdsl.train.processes import ALONE, Processes
 from archdsl.train.run import RunInfo
@@ -51,6 +47,8 @@ class Trainable(Protocol):
     def output_shape(self) -> Shape: ...
     @property
     def aux(self) -> Sequence[Any]: ...
+    @property
+    def labels(self) -> Collection[str]: ...
     def build(self, *, seed: int | None = None) -> nn.Module: ...
 
 
@@ -118,8 +116,10 @@ def set_up(
     """Load the recipe's data and check that network, data and loss suit each other, before anything is computed.
 
     `info` is an earlier run's, whose normalisation is used again; `device` goes before the recipe's. Raises
-    SpecError (E61x, E62x, E636, E641, E642).
+    SpecError (E61x, E62x, E636, E640, E641, E642).
     """
+    if unknown := unknown_labels(recipe, network.labels, network.path):
+        raise SpecError(unknown)
     with placed(recipe, network.path):
         device = device or _device(recipe.device)
         data = load_data(recipe, network.input_shape)
@@ -131,12 +131,12 @@ def set_up(
         preparation = Preparation(
             data.fit, stored=stored, channels=channels, augmentations=recipe.augment, mean=mean, std=std, device=device
         )
-        _check_mixing(recipe, preparation, data)
-        classes = data.classes if data.target is None and takes_class_numbers(recipe.loss) else ()
+        check_mixing(recipe, told_apart=tells_classes(recipe))
+        classes = data.classes if tells_classes(recipe) else ()
         setup = Setup(
             recipe, device, data.to(device), preparation, mean, std, network.input_shape, tuple(notes), classes
         )
-        _check_figures(setup)
+        check_figures(recipe, classes)
         return setup
 
 
@@ -146,9 +146,7 @@ def placed(recipe: Recipe, path: str) -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        helps = (Help(refused.help),) if refused.help else ()
-        span = recipe.place(refused.argument or "")
-        raise SpecError([Diagnostic(refused.problem, span, helps=helps, path=path)]) from refused
+        raise SpecError([diagnostic(refused, recipe, path)]) from refused
 
 
 def _device(name: str) -> torch.device:
@@ -162,69 +160,6 @@ def _device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise Refused(NoDevice(name, "torch does not see one"), argument="device")
     return device
-
-
-def check_output(recipe: Recipe, output: Shape, data: Data) -> list[str]:
-    """Refuse an output that the loss cannot compare with the targets; returns what is worth saying."""
-    if not takes_class_numbers(recipe.loss):
-        if data.target is not None:
-            raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not numbered classes")
-        return []
-    _check_loss_weights(recipe, output)
-    if data.target is not None:
-        if isinstance(recipe.loss, CrossEntropy | Nll):
-            raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not classes")
-        if tuple(output) != tuple(data.target):
-            raise _does_not_fit(
-                recipe, f"the network's output is {output}, but {data.name} has targets of {data.target}"
-            )
-        return []
-    if any(size != 1 for size in output[1:]):
-        raise Refused(NoClassScores(str(output)), argument="dataset")
-    classes = len(data.classes)
-    if isinstance(recipe.loss, Bce) and output.channels == 1 and classes == 2:
-        return []
-    if classes > output.channels:
-        raise Refused(TooManyClasses(data.name, classes, output.channels), argument="dataset")
-    spare = output.channels - classes
-    return [f"{data.name}: {classes} classes; the last {spare} of {output.channels} outputs stay unused"] * bool(spare)
-
-
-def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
-    for name in ("weight", "pos_weight"):
-        weights = getattr(recipe.loss, name, None)
-        if weights is not None and len(weights) != output.channels:
-            raise _does_not_fit(
-                recipe, f"{name} has {len(weights)} numbers, but the network has {output.channels} outputs"
-            )
-
-
-def _check_mixing(recipe: Recipe, preparation: Preparation, data: Data) -> None:
-    """Refuse mixed labels where there are none to mix, or where the loss cannot take shares of classes."""
-    if not preparation.mixing:
-        return
-    kind = preparation.mixing[0].kind
-    if data.target is not None or not takes_class_numbers(recipe.loss):
-        raise Refused(AugmentDoesNotFit(kind, "it mixes labels, but no classes are told apart"), argument="augment")
-    if getattr(recipe.loss, "ignore_index", -1) >= 0:
-        reason = f"{recipe.loss.kind} cannot leave out a class (ignore_index) whose samples are mixed with others"
-        raise Refused(AugmentDoesNotFit(kind, reason), argument="augment")
-
-
-def _does_not_fit(recipe: Recipe, reason: str) -> Refused:
-    return Refused(LossDoesNotFit(recipe.loss.kind, reason), argument="loss")
-
-
-def _check_figures(setup: Setup) -> None:
-    """Refuse figures of classes where there are none."""
-    recipe, reason = setup.recipe, "no classes are told apart"
-    for entry, names in (("metrics", recipe.metrics or ()), ("monitor", (recipe.monitor or "loss",))):
-        for name in names:
-            if name != "loss" and not setup.classes:
-                raise Refused(NoSuchFigure(entry, name, reason), argument=entry)
-            if name == "top5" and setup.data.classes and len(setup.data.classes) <= 5:
-                few = f"there are {len(setup.data.classes)} classes"
-                raise Refused(NoSuchFigure(entry, name, few), argument=entry)
 
 
 def _normalisation(recipe: Recipe, data: Data, info: RunInfo | None) -> tuple[tuple[float, ...], tuple[float, ...]]:

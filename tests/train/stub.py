@@ -31,6 +31,11 @@ class Stub:
     path: str = "specs/stub.arch"
     aux: Sequence[Any] = ()
 
+    @property
+    def labels(self) -> set[str]:
+        module = self.make()
+        return {name for name, _ in (*module.named_modules(), *module.named_parameters())}
+
     def build(self, *, seed: int | None = None) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             if seed is not None:

@@ -9,9 +9,9 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from archdsl.diagnostics import Refused
 from archdsl.recipe import AnyAugmentation, HFlip, Normalize, RandomCrop, VFlip
 from archdsl.recipe import RandomResizedCrop as ResizedCrop
+from archdsl.recipe.fit import check_sizes
 from archdsl.train.augment import (
     augment,
-    check_sizes,
     crop_at,
     flip_where,
     random_crop,

@@ -13,7 +13,8 @@ from torch import nn
 
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import FAMILIES, Adam, AdamW, Cosine, Recipe, Sgd
-from archdsl.train.optimizers import OPTIMIZERS, check_labels, freeze, make_optimizer
+from archdsl.recipe.fit import unknown_labels
+from archdsl.train.optimizers import OPTIMIZERS, freeze, make_optimizer
 from archdsl.train.run import RunFolder
 from archdsl.train.start import start_from
 from archdsl.train.step import Stepper
@@ -117,9 +118,8 @@ def test_rates_of_labels_follow_the_schedule_in_proportion() -> None:
 
 
 def test_an_unknown_label_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(SpecError) as caught:
-        check_labels(Recipe(freeze=("featuers",), rates={"features.7": 0.1, "head": 0.1}), Net(), "net.arch")
-    first, second = caught.value.diagnostics
+    recipe = Recipe(freeze=("featuers",), rates={"features.7": 0.1, "head": 0.1})
+    first, second = unknown_labels(recipe, Stub(Net).labels, "net.arch")
     assert (first.code, first.message) == ("E640", "`freeze`: the network has nothing labelled `featuers`")
     assert first.helps[0].message == "did you mean `features`?"
     assert second.message == "`rates`: the network has nothing labelled `features.7`"

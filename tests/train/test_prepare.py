@@ -6,8 +6,9 @@ import torchvision.transforms.functional as reference
 
 from archdsl.diagnostics import Refused
 from archdsl.recipe import AnyAugmentation, HFlip, RandomCrop
+from archdsl.recipe.fit import picture_shape
 from archdsl.shapes import Shape
-from archdsl.train.prepare import Fit, Preparation, picture_shape, plan_fit
+from archdsl.train.prepare import Fit, Preparation, plan_fit
 from archdsl.train.splits import InMemory, hold_back, statistics
 
 CPU = torch.device("cpu")

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics import Refused, SpecError
 from archdsl.recipe import Bce, CrossEntropy, Huber, MixUp, Mse, Nll, PairwiseDistance, Recipe, Sgd
+from archdsl.recipe.fit import check_output
 from archdsl.shapes import Shape
 from archdsl.train import loop, setup
 from archdsl.train.data import Data, load_data
 from archdsl.train.run import RunFolder
-from archdsl.train.setup import check_output, set_up
+from archdsl.train.setup import set_up
 from archdsl.train.splits import InMemory
 from tests.train.stub import INPUT, Recorder, Stub, mlp, run
 

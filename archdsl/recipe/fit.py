@@ -1,0 +1,271 @@
+"""Whether a recipe suits a network: what their texts tell, before any data is read. Works without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import isqrt
+from typing import Protocol
+
+from archdsl.diagnostics import Diagnostic, Help, Refused
+from archdsl.diagnostics.recipe import (
+    AugmentDoesNotFit,
+    InputDoesNotFit,
+    LossDoesNotFit,
+    NoClassScores,
+    NoSuchFigure,
+    TooManyClasses,
+    UnknownLabel,
+)
+from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp, RandomCrop, RandomResizedCrop
+from archdsl.recipe.datasets import ImageFolder
+from archdsl.recipe.losses import AnyLoss, Bce, CrossEntropy, Nll, PairwiseDistance
+from archdsl.recipe.recipe import Recipe
+from archdsl.shapes import Shape
+
+GREY, COLOUR = 1, 3
+
+Hw = tuple[int, int]
+
+
+class Network(Protocol):
+    """What is asked of a checked network (archdsl.network.Network)."""
+
+    @property
+    def input_shape(self) -> Shape: ...
+    @property
+    def output_shape(self) -> Shape: ...
+    @property
+    def labels(self) -> Collection[str]: ...
+
+
+class Targets(Protocol):
+    """What the outputs are compared with. `classes` is None where their number is not known yet."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def classes(self) -> Sequence[object] | None: ...
+    @property
+    def target(self) -> Shape | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the recipe's text tells about the data: `sample` and `classes` of a set that is known by its name."""
+
+    name: str
+    sample: Shape | None
+    classes: Sequence[object] | None
+    target: Shape | None
+
+
+def misfits(recipe: Recipe, network: Network) -> list[Diagnostic]:
+    """Why training the network by the recipe would fail at its start, as far as their texts tell."""
+    data = _expected(recipe, network.input_shape)
+    checks: list[Callable[[], object]] = [
+        partial(check_output, recipe, network.output_shape, data),
+        partial(check_mixing, recipe, told_apart=tells_classes(recipe)),
+        partial(_check_figures_of, recipe, data),
+        partial(_check_pictures, recipe, network.input_shape, data),
+    ]
+    found = unknown_labels(recipe, network.labels)
+    for check in checks:
+        try:
+            check()
+        except Refused as refused:
+            found.append(diagnostic(refused, recipe))
+    return found
+
+
+def diagnostic(refused: Refused, recipe: Recipe, path: str = "") -> Diagnostic:
+    """What was refused at its place in the recipe's text, or else at the spec's path."""
+    helps = (Help(refused.help),) if refused.help else ()
+    return Diagnostic(refused.problem, recipe.place(refused.argument or ""), helps=helps, path=path)
+
+
+def _expected(recipe: Recipe, input: Shape) -> Expected:
+    # A data set that the text does not name may be named by an option; files of one's own may hold anything.
+    is_known = recipe.place("dataset") is not None and recipe.folder is None
+    sample, number = recipe.dataset.sample, recipe.dataset.number
+    count = len(recipe.classes) if recipe.classes is not None else number
+    return Expected(
+        name=recipe.dataset.kind,
+        sample=Shape(sample) if is_known and sample is not None else None,
+        classes=range(count) if is_known and count is not None else None,
+        target=None if recipe.target == "class" else input,
+    )
+
+
+# Labels
+
+
+def unknown_labels(recipe: Recipe, known: Collection[str], path: str = "") -> list[Diagnostic]:
+    """The labels in `freeze` and `rates` that a network with the `known` ones does not have (E640)."""
+    return [
+        Diagnostic(UnknownLabel(entry, label), recipe.place(entry), helps=_near(label, known), path=path)
+        for entry, labels in (("freeze", recipe.freeze), ("rates", recipe.rates))
+        for label in labels
+        if label not in known
+    ]
+
+
+def _near(label: str, known: Collection[str]) -> tuple[Help, ...]:
+    from difflib import get_close_matches
+
+    near = get_close_matches(label, sorted(known), 1)
+    first = sorted({name.partition(".")[0] for name in known})
+    return (Help(f"did you mean `{near[0]}`?" if near else f"the labels at the top are {', '.join(first)}"),)
+
+
+# Loss and figures
+
+
+def takes_class_numbers(loss: AnyLoss) -> bool:
+    """Whether the outputs are scores of classes where the targets are class numbers."""
+    return not isinstance(loss, PairwiseDistance)
+
+
+def tells_classes(recipe: Recipe) -> bool:
+    """Whether the outputs tell classes apart."""
+    return recipe.target == "class" and takes_class_numbers(recipe.loss)
+
+
+def check_output(recipe: Recipe, output: Shape, data: Targets) -> list[str]:
+    """Refuse an output that the loss cannot compare with the targets; returns what is worth saying."""
+    if not takes_class_numbers(recipe.loss):
+        if data.target is not None:
+            raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not numbered classes")
+        return []
+    _check_loss_weights(recipe, output)
+    if data.target is not None:
+        if isinstance(recipe.loss, CrossEntropy | Nll):
+            raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not classes")
+        if tuple(output) != tuple(data.target):
+            raise _does_not_fit(
+                recipe, f"the network's output is {output}, but {data.name} has targets of {data.target}"
+            )
+        return []
+    if any(size != 1 for size in output[1:]):
+        raise Refused(NoClassScores(str(output)), argument="dataset")
+    if data.classes is None:
+        return []
+    classes = len(data.classes)
+    if isinstance(recipe.loss, Bce) and output.channels == 1 and classes == 2:
+        return []
+    if classes > output.channels:
+        raise Refused(TooManyClasses(data.name, classes, output.channels), argument="dataset")
+    spare = output.channels - classes
+    return [f"{data.name}: {classes} classes; the last {spare} of {output.channels} outputs stay unused"] * bool(spare)
+
+
+def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
+    for name in ("weight", "pos_weight"):
+        weights = getattr(recipe.loss, name, None)
+        if weights is not None and len(weights) != output.channels:
+            raise _does_not_fit(
+                recipe, f"{name} has {len(weights)} numbers, but the network has {output.channels} outputs"
+            )
+
+
+def check_mixing(recipe: Recipe, *, told_apart: bool) -> None:
+    """Refuse mixed labels where no classes are told apart, or where the loss cannot take shares of classes."""
+    mixing = [part for part in recipe.augment if isinstance(part, MixUp | CutMix)]
+    if not mixing:
+        return
+    kind = mixing[0].kind
+    if not told_apart:
+        raise Refused(AugmentDoesNotFit(kind, "it mixes labels, but no classes are told apart"), argument="augment")
+    if getattr(recipe.loss, "ignore_index", -1) >= 0:
+        reason = f"{recipe.loss.kind} cannot leave out a class (ignore_index) whose samples are mixed with others"
+        raise Refused(AugmentDoesNotFit(kind, reason), argument="augment")
+
+
+def _does_not_fit(recipe: Recipe, reason: str) -> Refused:
+    return Refused(LossDoesNotFit(recipe.loss.kind, reason), argument="loss")
+
+
+def _check_figures_of(recipe: Recipe, data: Expected) -> None:
+    check_figures(recipe, data.classes if tells_classes(recipe) else ())
+
+
+def check_figures(recipe: Recipe, classes: Sequence[object] | None) -> None:
+    """Refuse figures of classes where none are told apart; of None the number is not known."""
+    for entry, names in (("metrics", recipe.metrics or ()), ("monitor", (recipe.monitor or "loss",))):
+        for name in names:
+            if name != "loss" and classes is not None and not classes:
+                raise Refused(NoSuchFigure(entry, name, "no classes are told apart"), argument=entry)
+            if name == "top5" and classes is not None and len(classes) <= 5:
+                raise Refused(NoSuchFigure(entry, name, f"there are {len(classes)} classes"), argument=entry)
+
+
+# Pictures
+
+
+def _check_pictures(recipe: Recipe, input: Shape, data: Expected) -> None:
+    """Refuse a known data set or augmentations that do not lead to the network's input."""
+    if data.sample is not None:
+        require_picture(data.name, data.sample, input)
+    if input.rank != 2 or isinstance(recipe.dataset, ImageFolder):
+        return  # a folder's pictures are kept larger for some crops, and what a vector is made of is not known
+    check_sizes(recipe.augment, (input[1], input[2]), (input[1], input[2]))
+    if recipe.normalize is not None:
+        check_normalisation(recipe.normalize.mean, recipe.normalize.std, input.channels)
+
+
+def picture_shape(input: Shape) -> Shape | None:
+    """The picture (channels, height, width) that an input takes: itself, or for a vector the square one.
+
+    None where there is no such picture: a sequence, a volume, two channels, a vector of 100 or of 784 + 1.
+    """
+    if input.rank == 2:
+        return input if input.channels in {GREY, COLOUR} else None
+    if input.rank == 0:
+        for channels in (GREY, COLOUR):
+            side = isqrt(input.numel // channels)
+            if channels * side * side == input.numel:
+                return Shape((channels, side, side))
+    return None
+
+
+def require_picture(dataset: str, sample: Shape, input: Shape) -> Shape:
+    """The picture that the network sees, which pictures of the shape `sample` become. Refuses what cannot be done."""
+    if input.rank == 0 and sample.numel == input.numel:
+        return sample
+    target = picture_shape(input)
+    if target is None:
+        reason = "it is neither a grey or colour picture nor a vector of as many numbers as a square one"
+        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+    if sample.channels not in {target.channels, GREY}:
+        reason = f"{sample.channels} channels cannot become {target.channels}"
+        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+    return target
+
+
+def check_sizes(parts: Sequence[AnyAugmentation], start: Hw, final: Hw) -> None:
+    """Refuse augmentations that do not lead from pictures of the size `start` to the size `final`."""
+    size, last = start, None
+    for part in parts:
+        if isinstance(part, RandomCrop):
+            padded = (size[0] + 2 * part.padding[0], size[1] + 2 * part.padding[1])
+            if part.size[0] > padded[0] or part.size[1] > padded[1]:
+                reason = f"a window of {_by(part.size)} does not fit into {_by(padded)}"
+                raise Refused(AugmentDoesNotFit(str(part), reason), argument="augment")
+        if isinstance(part, RandomCrop | RandomResizedCrop):
+            size, last = part.size, part
+    if last is not None and size != final:
+        reason = f"it leaves {_by(size)}, but the network takes {_by(final)}"
+        raise Refused(AugmentDoesNotFit(str(last), reason), argument="augment")
+
+
+def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: int) -> None:
+    """Refuse figures that are neither one number nor one for each channel."""
+    for name, numbers in (("mean", mean), ("std", std)):
+        if len(numbers) not in {1, channels}:
+            reason = f"{len(numbers)} numbers in {name}, but the pictures have {channels} channels"
+            raise Refused(AugmentDoesNotFit("normalize", reason), argument="augment")
+
+
+def _by(size: Hw) -> str:
+    return f"{size[0]}x{size[1]}"
