@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,12 +38,9 @@ class _Definition:
         return []
 
     @property
-    def references(self) -> Iterator[tuple[str, Span]]:
+    def references(self) -> list[tuple[str, Span]]:
         """The names of other definitions in it, with their places. Its own parameters and values hide others."""
-        own = set(_bound(self.item))
-        for name, span in _used(self.item):
-            if name not in own:
-                yield name, span
+        return _References(self.item).found
 
 
 @dataclass(eq=False)
@@ -97,11 +94,12 @@ def standalone(
     own = main.find(model)
     assert own is not None
     given = {block: files.find(block) for block in blocks}
-    kept = _needed(own, given.values(), files.seen.values())
+    recipes = _recipe(main, model)
+    kept = _needed(own, [*given.values(), *recipes], files.seen.values())
     names = _new_names(kept, own, main, name)
-    texts = [definition.comment + _rewritten(definition, names) for definition in kept]
-    recipes = [definition.comment + _for_all(definition) for definition in _recipe(main, model)]
-    text = "\n\n".join([*filter(None, [main.header]), *texts, *recipes]) + "\n"
+    texts = [definition.comment + _rewritten(definition, names) for definition in kept if definition not in recipes]
+    texts += [definition.comment + _for_all(_rewritten(definition, names)) for definition in recipes]
+    text = "\n\n".join([*filter(None, [main.header]), *texts]) + "\n"
     return text, {block: names[definition, block.name] for block, definition in given.items()}
 
 
@@ -147,17 +145,22 @@ def _split(parsed: tree.File, file: _File) -> str:
 
 
 def _needed(model: _Definition, given: Iterable[_Definition], files: Iterable[_File]) -> list[_Definition]:
-    """What a model and the blocks `given` to it refer to, directly or not, in the order of the files; itself last."""
+    """What a model and what is `given` to it refer to, directly or not, in the order of the files; itself last."""
     found, waiting = set[_Definition](), [model, *given]
     while waiting:
         definition = waiting.pop()
         found.add(definition)
-        # Every word counts: more than is referred to does no harm.
-        words = set(re.findall(r"[^\W\d]\w*", definition.item.span.text))
-        others = {other for word in words if (other := definition.home.find(word))}
+        others = {other for word in _words(definition) if (other := definition.home.find(word))}
         waiting += others - found
     ordered = [definition for file in files for definition in file.definitions if definition in found]
     return [*(definition for definition in ordered if definition is not model), model]
+
+
+def _words(definition: _Definition) -> set[str]:
+    """What a definition may refer to: every word counts, as more does no harm, but not the models of a recipe."""
+    if isinstance(definition.item, tree.TrainDef):
+        return {name for name, _ in definition.references}
+    return set(re.findall(r"[^\W\d]\w*", definition.item.span.text))
 
 
 #: New names by definition and old name.
@@ -167,13 +170,13 @@ _Names = Mapping[tuple[_Definition, str], str]
 def _new_names(kept: Sequence[_Definition], model: _Definition, main: _File, name: str) -> _Names:
     """The names in the new text: those of the file itself stay, but for the model's."""
     names = {(model, model.names[0].name): name}
-    taken = {name}
+    taken, words = {name}, {word for definition in kept for word in _words(definition)}
     for definition in sorted(kept, key=lambda one: one.home is not main):
         for old in (one.name for one in definition.names if definition is not model):
             if old == name:
                 raise KeyError(name)
             new = old
-            while new in taken:
+            while new in taken or (new != old and new in words):
                 new = f"{definition.home.stem}_{new}"
             names[definition, old] = new
             taken.add(new)
@@ -200,37 +203,106 @@ def _recipe(main: _File, model: str) -> list[_Definition]:
     return (naming or [one for one, models in recipes if not models])[:1]
 
 
-def _for_all(recipe: _Definition) -> str:
-    return re.sub(r"^train\b[^{]*", "train ", recipe.text)
+def _for_all(recipe: str) -> str:
+    return re.sub(r"^train\b[^{]*", "train ", recipe)
 
 
-def _bound(item: tree.TopLevel) -> Iterator[str]:
-    """The names that a definition gives values to inside itself."""
-    for node in tree.nodes(item):
-        match node:
-            case tree.Param() | tree.TapTarget():
-                yield node.name
-            case tree.For() | tree.Comprehension():
-                yield from (one.name for one in tree.names_of(node.targets))
-            case tree.Let() if node is not item:
-                yield from (one.name for one in tree.names_of(node.targets))
+class _References:
+    """The names in a definition that it does not bind itself where they stand, as `let`, loops and taps do."""
 
+    def __init__(self, item: tree.TopLevel) -> None:
+        self.found: list[tuple[str, Span]] = []
+        #: The names of the bodies around a place; first those of the whole block: parameters and taps.
+        self.bodies: list[set[str]] = [set()]
+        match item:
+            case tree.BlockDef() | tree.ModelDef():
+                self._params(item.params)
+                self._body(item.body)
+            case tree.VariantDef():
+                self._params(item.params)
+                self._expression(item.base)
+            case tree.TrainDef():
+                self._expression([entry.value for entry in item.entries])
+            case tree.Let():
+                self._expression(item.value)
 
-def _used(item: tree.TopLevel) -> Iterator[tuple[str, Span]]:
-    """Every name that stands for a value, block or model, with its place; names that are given are not among them."""
-    given = {id(one) for node in tree.nodes(item) for one in _given(node)}
-    for node in tree.nodes(item):
-        match node:
-            case tree.LayerCall() | tree.Call():
-                yield node.name, node.name_span
-            case tree.Name() if id(node) not in given:
-                yield node.name, node.span
+    def _params(self, params: Sequence[tree.Param]) -> None:
+        for param in params:
+            self._expression(param.default)
+            self.bodies[0].add(param.name)
 
+    def _is_bound(self, name: str) -> bool:
+        return any(name in names for names in self.bodies)
 
-def _given(node: Record) -> Sequence[tree.Name]:
-    match node:
-        case tree.BlockDef() | tree.ModelDef() | tree.VariantDef():
-            return [node.name]
-        case tree.Let() | tree.For() | tree.Comprehension():
-            return tree.names_of(node.targets)
-    return []
+    def _body(self, body: tree.Body, names: Iterable[str] = ()) -> None:
+        self.bodies.append(set(names))
+        for statement in body.statements:
+            self._statement(statement)
+        self.bodies.pop()
+
+    def _statement(self, statement: tree.Statement) -> None:
+        match statement:
+            case tree.Item():
+                self._item(statement)
+            case tree.Let():
+                self._expression(statement.value)
+                names = {one.name for one in tree.names_of(statement.targets)}
+                self.bodies[-1] |= {name for name in names if not self._is_bound(name)}
+            case tree.Setting():
+                self._expression(statement.value)
+            case tree.For():
+                self._expression(statement.values)
+                self._body(statement.body, (one.name for one in tree.names_of(statement.targets)))
+            case tree.If():
+                self._expression(statement.test)
+                self._body(statement.body)
+                if isinstance(statement.otherwise, tree.If):
+                    self._statement(statement.otherwise)
+                elif statement.otherwise is not None:
+                    self._body(statement.otherwise)
+
+    def _item(self, item: tree.Item) -> None:
+        self._expression(item.label)
+        match item.form:
+            case tree.LayerCall(name="reuse"):
+                pass  # it names a label
+            case tree.LayerCall():
+                self._name(item.form.name, item.form.name_span)
+                self._expression(item.form.arguments)
+            case tree.ResidualForm():
+                self._expression(item.form.when)
+                self._body(item.form.body)
+                if item.form.shortcut is not None:
+                    self._body(item.form.shortcut)
+            case tree.CombinatorForm():
+                self._expression(item.form.arguments)
+                self._body(item.form.body)
+            case tree.GroupForm():
+                self._body(item.form.body)
+        if item.tap is not None:
+            self._expression(item.tap.index)
+            if not self._is_bound(item.tap.name):
+                self.bodies[0].add(item.tap.name)
+
+    def _expression(self, expression: object) -> None:
+        """The names in an expression, however deep it is; those of a list made by a loop hold inside it."""
+        waiting: list[tuple[object, frozenset[str]]] = [(expression, frozenset())]
+        while waiting:
+            node, own = waiting.pop()
+            match node:
+                case tree.Name() if node.name not in own:
+                    self._name(node.name, node.span)
+                case tree.Comprehension():
+                    inner = own | {one.name for one in tree.names_of(node.targets)}
+                    waiting += [(node.values, own), (node.element, inner), (node.test, inner)]
+                case tree.Call():
+                    self._name(node.name, node.name_span)
+                    waiting.append((node.arguments, own))
+                case list():
+                    waiting += [(each, own) for each in node]
+                case Record():
+                    waiting += [(each, own) for each in vars(node).values()]
+
+    def _name(self, name: str, span: Span) -> None:
+        if not self._is_bound(name):
+            self.found.append((name, span))
