@@ -158,6 +158,15 @@ def test_layers_that_all_start_alike_are_filled_in_one_loop() -> None:
     assert text.count("nn.init.") == 2
 
 
+@pytest.mark.parametrize("name", ["lenet", "resnet20", "googlenet", "efficientnet_b0", "swin_v2_t"])
+def test_fresh_weights_are_drawn_alike(name: str) -> None:
+    network = zoo.load(name)
+    with standalone.same_draws():
+        theirs = standalone.fresh(printed(network))
+        ours = standalone.fresh(build(network))
+    assert theirs == ours
+
+
 def test_layers_inside_attention_are_not_filled_like_those_of_the_spec() -> None:
     network = archdsl.load(
         "model m { input(4x8); init = {linear: constant(0.5)}\na: linear(8); multihead_attention(2); linear(8) }"
@@ -201,11 +210,8 @@ def test_what_is_frozen_and_filled_in_part_is_in_the_file() -> None:
     assert module.a.weight[3:].ne(0).all()
 
 
-#: With each of our own modules, keys that are numbers, taps, several inputs of a block, an auxiliary head.
-QUICK = """
-    resnet20 airbench94 unet lraspp_mobilenet_v3_large efficientnet_b0 convnext_tiny swin_t swin_v2_t maxvit_t
-    vit_b_32 res2net50_48w_2s hrnet_w18_small wavenet googlenet
-""".split()  # noqa: SIM905
+#: Modules of our own, keys that are numbers, taps, parameters, auxiliary heads: one network with each.
+QUICK = ("resnet20", "unet", "vit_b_32", "maxvit_t", "hrnet_w18_small", "googlenet")
 
 
 def small(name: str) -> archdsl.Network:
@@ -304,7 +310,9 @@ def require_same(program: Program) -> None:
     if program.output is None or program.x is None:
         return
     network = archdsl.load(program.text)
-    module = printed(network).eval()
+    with standalone.same_draws():
+        module = printed(network).eval()
+        assert standalone.fresh(module) == standalone.fresh(build(network))
     assert list(module.state_dict()) == list(network.state)
     expected = [tensor for layer in program.modules for tensor in layer.state_dict().values()]
     module.load_state_dict(dict(zip(network.state, expected, strict=True)))
