@@ -26,6 +26,7 @@ EDGES = {
     "record": "",
     "source": "",
     "stack": "",
+    "files": "diagnostics",
     "shapes": "",
     "diagnostics": "source limits record",
     "values": "source",
@@ -45,22 +46,23 @@ EDGES = {
     "onnx": "version diagnostics values shapes graph network",
     "torch": "diagnostics shapes layers initializers graph network",
     "picture": "graph network summary",
-    "report": "diagnostics values elaborate loading network picture summary train",
-    "train": "diagnostics values shapes recipe",
-    "cli": "source diagnostics values layers graph network syntax elaborate summary tables zoo cards",
+    "report": "files diagnostics values elaborate loading network picture summary train",
+    "train": "files diagnostics values shapes recipe",
+    "cli": "source files diagnostics values layers graph network syntax elaborate summary tables zoo cards",
     "__main__": "cli",
     "__init__": "version",
 }
 
 #: What functions import when they are called: the price is paid by who needs it, and cycles are cut here.
 LAZY_EDGES = {
+    "files": "diagnostics",
     "elaborate": "values initializers recipe",
     "network": "torch",
     "zoo": "cards loading torch",
     "torch": "onnx zoo",
     "report": "train",
     "train": "torch zoo",
-    "cli": "__init__ source diagnostics graph elaborate loading zoo recipe summary syntax tables picture"
+    "cli": "__init__ files source diagnostics graph elaborate loading zoo recipe summary syntax tables picture"
     " torch onnx train report",
 }
 

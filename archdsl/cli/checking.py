@@ -129,12 +129,16 @@ def _format_stdin(check: bool) -> bool:
 def _format(file: str, check: bool) -> bool:
     """Format one file; returns whether it changes. A file with a syntax error stays as it is."""
     from archdsl.elaborate import read
+    from archdsl.files import write_text
     from archdsl.syntax.format import format_text
 
     text = format_text(read(Path(file)).text, file)
-    if text.encode() == Path(file).read_bytes():
+    before = Path(file).read_bytes()
+    if before.partition(b"\n")[0].endswith(b"\r"):  # the first line end is that of all
+        text = text.replace("\n", "\r\n")
+    if text.encode() == before:
         return False
     if not check:
-        Path(file).write_text(text, encoding="utf-8", newline="\n")
+        write_text(Path(file), text)
     print(f"{'would reformat' if check else 'reformatted'} {file}")
     return True

@@ -24,13 +24,9 @@ def write_network(network: Network, path: str, depth: int) -> None:
 
 def write_text(path: str, text: str) -> None:
     """Write a text file. Raises SpecError (E708)."""
-    from archdsl.diagnostics import Diagnostic, SpecError
-    from archdsl.diagnostics.runtime import CannotWrite
+    from archdsl import files
 
-    try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise SpecError([Diagnostic(CannotWrite(path, error.strerror or str(error)), path=path)]) from None
+    files.write_text(Path(path), text)
 
 
 def require_form(path: str) -> None:

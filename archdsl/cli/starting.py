@@ -8,6 +8,7 @@ import typer
 
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.runtime import CannotWrite
+from archdsl.files import cannot_write, write_text
 from archdsl.source import Source
 from archdsl.syntax import format_text, parse, tree
 
@@ -51,13 +52,13 @@ def new_file(name: str, base: str | None) -> Path:
     _check_name(path.stem)
     text = STARTER.format(name=path.stem) if base is None else _text_from(base, path.stem)
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        path.open("x").close()  # the name is ours from here on
     except FileExistsError:
         helps = (Help("choose another name, or move that file away first"),)
         raise SpecError([Diagnostic(CannotWrite(str(path), "it is there already"), helps=helps)]) from None
     except OSError as error:
-        raise SpecError([Diagnostic(CannotWrite(str(path), error.strerror or str(error)))]) from None
+        raise cannot_write(path, error) from None
+    write_text(path, text)
     return path
 
 

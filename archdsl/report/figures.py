@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.pictures import NothingToDraw
+from archdsl.files import write_atomically
 from archdsl.report.measure import (
     POINTS,
     activations,
@@ -24,7 +25,6 @@ from archdsl.report.measure import (
     pictures,
     principal_components,
 )
-from archdsl.train.files import write_atomically
 from archdsl.train.setup import Setup
 
 #: Filters and channels shown of a layer.

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from archdsl.diagnostics import SpecError
+from archdsl.files import write_text
 from archdsl.network import Network
 from archdsl.picture import draw_network
 from archdsl.report.entries import flat, network_of_run
 from archdsl.report.figures import DPI, confusion_matrix, draw
 from archdsl.summary import figures, rows, total_lines
 from archdsl.train.evaluation import Evaluation
-from archdsl.train.files import write_text
 from archdsl.train.run import EpochMetrics, RunFolder
 from archdsl.train.setup import Setup
 

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.recipe import DamagedRun
-from archdsl.train.files import cannot_write, write_tensors
+from archdsl.files import cannot_write
+from archdsl.train.files import write_tensors
 from archdsl.train.schedule import Reductions
 from archdsl.train.step import Stepper
 

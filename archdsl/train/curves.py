@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.train.files import write_atomically
+from archdsl.files import write_atomically
 from archdsl.train.run import EpochMetrics
 
 if TYPE_CHECKING:

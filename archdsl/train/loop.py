@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.recipe import NotFinite, OtherRun, OutOfMemory
 from archdsl.diagnostics.runtime import CannotWrite
+from archdsl.files import remove_parts, write_text
 from archdsl.recipe import Plateau, Recipe
 from archdsl.train.checkpoint import Position, load_newest, save_checkpoint
 from archdsl.train.curves import draw_curves
 from archdsl.train.evaluation import Evaluation, Stopped
-from archdsl.train.files import remove_parts, write_tensors, write_text
+from archdsl.train.files import write_tensors
 from archdsl.train.interrupts import Stop, catching_interrupts
 from archdsl.train.processes import Processes, Wish, processes_of_run, told
 from archdsl.train.progress import Progress

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.recipe import DamagedRun, NothingToResume, RunFolderInUse
+from archdsl.files import cannot_write, write_text
 from archdsl.recipe import Recipe
-from archdsl.train.files import cannot_write, write_text
 from archdsl.values import restored, stored_settings
 
 PACKAGES = ("archdsl", "torch", "torchvision", "numpy", "safetensors", "pydantic")

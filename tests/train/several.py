@@ -22,11 +22,12 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
+from archdsl import files
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.recipe import NoDevice
+from archdsl.files import cannot_write
 from archdsl.recipe import Recipe
-from archdsl.train import files, loop
-from archdsl.train.files import cannot_write
+from archdsl.train import loop
 from archdsl.train.progress import PlainProgress
 from archdsl.train.step import Stepper
 from tests.train.stub import Stub, cnn

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from archdsl.diagnostics import SpecError
+from archdsl.files import write_text
 from archdsl.recipe import Adam, Recipe
 from archdsl.train.checkpoint import Position, checkpoint_path, checkpoints, load_newest, save_checkpoint
-from archdsl.train.files import write_tensors, write_text
+from archdsl.train.files import write_tensors
 from archdsl.train.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.train.run import EpochMetrics
 from archdsl.train.schedule import Reductions
