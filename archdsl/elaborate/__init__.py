@@ -181,7 +181,8 @@ class _Run:
         except Located as error:
             elaborator.report(error, Place(Scope(), Environment()))
             raise SpecError(elaborator.diagnostics) from None
-        params = env.snapshot()
+        # The recipe is this file's, whatever file the model's body is from, and the body may bind its parameters again.
+        params = Environment(self.module.globals, dict(env.values))
         root = elaborator.model(definition.body, env, self.model.name)
         recipe = self._recipe(params)
         if elaborator.diagnostics:

@@ -57,3 +57,14 @@ def test_the_values_of_a_recipe_are_kept(tmp_path: Path) -> None:
     assert again.recipe == network.recipe
     assert network.recipe["epochs"].value == 3
     assert "model other" not in network.spec
+
+
+def test_a_recipe_sees_the_values_of_its_own_file(tmp_path: Path) -> None:
+    """Also where the model's body is another file's, which has a value of the same name."""
+    (tmp_path / "base.arch").write_text("let e = 5\nmodel base(n = e) { input(4x2x2); conv(n, 1) }")
+    path = tmp_path / "main.arch"
+    path.write_text('from "base.arch" import base\nlet e = 3\nmodel main = base()\ntrain { epochs = e; batch = n }')
+    network = archdsl.load(path)
+    for one in (network, archdsl.load(network.spec, model="main")):
+        assert channels(one) == [5]
+        assert {name: entry.value for name, entry in one.recipe.items()} == {"epochs": 3, "batch": 5}
