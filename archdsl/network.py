@@ -164,6 +164,12 @@ class Network:
         names |= {node.key(name) for node in layer_nodes(self.root) for name in node.weights}
         return frozenset(prefix for name in names for prefix in _prefixes(name))
 
+    @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """The names of the parameters that the spec does not freeze."""
+        layers = [node for node in layer_nodes(self.root) if not node.shared]
+        return tuple(node.key(name) for node in layers for name in node.weights if name not in node.frozen)
+
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The network as a torch.nn.Module, freshly initialised (from `seed`, where one is given)."""
         from archdsl.torch import build

@@ -34,6 +34,7 @@ WRONG = {
     "augment = [random_resized_crop(16)]": "E621",
     "augment = [normalize([0.1, 0.2], 1)]": "E621",
     "dataset = cifar10": "E618",
+    "freeze = [features, head]": "E637",
     "dataset = cifar100": "E619",
 }
 

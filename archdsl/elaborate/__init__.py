@@ -363,7 +363,7 @@ def _problems_of_recipe(network: Network) -> Sequence[Diagnostic]:
     from archdsl.recipe import Recipe
     from archdsl.recipe.fit import misfits
 
-    found = misfits(Recipe.from_entries(network.recipe), network)
+    found = misfits(Recipe.from_entries(network.recipe), network, network.path)
     return [dataclasses.replace(one, notes=(*one.notes, Note(f"for model `{network.name}`"))) for one in found]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from archdsl.diagnostics import Help
+from archdsl.diagnostics.limits import Recursive
 from archdsl.diagnostics.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
 from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
@@ -65,6 +66,12 @@ def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
         return (Help("`archdsl layers` lists the layers"),)
 
     return Located(UnknownLayer(form.name), form.name_span, helps=helps)
+
+
+def recursive(block: tree.BlockDef, way: Sequence[tree.BlockDef]) -> Recursive:
+    """The problem of a block that is called again inside the blocks on a `way` of calls, of which it is one."""
+    between = ", ".join(f"`{one.name.name}`" for one in way[way.index(block) + 1 :])
+    return Recursive(block.name.name, f" through {between}" if between else "")
 
 
 def no_tensor(span: Span) -> Located:

@@ -23,6 +23,7 @@ from archdsl.elaborate.calls import (
     no_input,
     no_such_part,
     no_tensor,
+    recursive,
     refuse_channels_as_eps,
     require_combinator,
     require_place,
@@ -74,6 +75,7 @@ def problems_of(modules: Sequence[Module]) -> list[Diagnostic]:
         for module in modules:
             checker.module(module)
         checker.report_missing()
+        checker.report_circles()
     except Stop:
         pass  # there are enough errors
     return [Diagnostic(one.problem, one.span, one.label, one.notes, one.helps) for one in checker.found]
@@ -84,6 +86,7 @@ class _Checker:
 
     missing   arguments that a layer type needs and a call leaves out, which a `defaults` may give
     defaults  the layer types that a `defaults` somewhere gives arguments for
+    calls     the blocks that each block calls, and where; those that models call under None
     """
 
     def __init__(self) -> None:
@@ -92,6 +95,8 @@ class _Checker:
         self.defaults: set[str] = set()
         self.all_defaults = False
         self.has_tensor = False
+        self.block: tree.BlockDef | None = None
+        self.calls: dict[tree.BlockDef | None, list[tuple[tree.BlockDef, Span]]] = {None: []}
 
     # Reporting
 
@@ -118,17 +123,37 @@ class _Checker:
             if not self.all_defaults and kind not in self.defaults:
                 self.report(error)
 
+    def report_circles(self) -> None:
+        """Blocks that reach themselves: each circle once, at the call that closes it."""
+        done: set[tree.BlockDef] = set()
+        for start in self.calls:
+            way: list[tree.BlockDef] = []
+            # What is left to follow: the calls of the models or a block, and of each block on the way from there.
+            waiting = [iter(self.calls[start] if start is None else [(start, start.name.span)])]
+            while waiting:
+                block, span = next(waiting[-1], (None, None))
+                if block is None or span is None:
+                    waiting.pop()
+                    done.update(way[-1:])
+                    way = way[:-1]
+                elif block in way:
+                    self.report(Located(recursive(block, way), span))
+                elif block not in done:
+                    way.append(block)
+                    waiting.append(iter(self.calls.get(block, ())))
+
     # Definitions
 
     def module(self, module: Module) -> None:
         for item in module.file.items:
             match item:
                 case tree.BlockDef():
-                    self.has_tensor = True
+                    self.has_tensor, self.block = True, item
+                    self.calls[item] = []
                     env = self.params(item.params, module.globals)
                     self.body(item.body, Place(env, block=True))
                 case tree.ModelDef():
-                    self.has_tensor, before = False, len(self.found)
+                    self.has_tensor, self.block, before = False, None, len(self.found)
                     env = self.params(item.params, module.globals)
                     self.body(item.body, Place(env, block=False, top=True))
                     if not self.has_tensor and len(self.found) == before:
@@ -341,6 +366,7 @@ class _Checker:
         if not self.has_tensor:
             raise no_tensor(form.span)
         if isinstance(found, BlockValue):
+            self.calls[self.block].append((found.definition, form.span))
             params = found.definition.params
             required = [param.name for param in params if param.default is None]
             assign(f"`{found.name}`", [param.name for param in params], required, given, form.span)

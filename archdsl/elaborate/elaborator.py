@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Refused
-from archdsl.diagnostics.limits import Recursive, TensorTooLarge, TooDeep, TooManyLayers, TooManySteps
+from archdsl.diagnostics.limits import TensorTooLarge, TooDeep, TooManyLayers, TooManySteps
 from archdsl.diagnostics.names import (
     BadArgument,
     DuplicateName,
@@ -32,6 +32,7 @@ from archdsl.elaborate.calls import (
     no_input,
     no_such_part,
     no_tensor,
+    recursive,
     refuse_channels_as_eps,
     require_combinator,
     require_place,
@@ -620,9 +621,7 @@ class Elaborator:
         definition = block.definition
         self._require_tensor(form.span)
         if definition in place.blocks:
-            between = [one.name.name for one in place.blocks[place.blocks.index(definition) + 1 :]]
-            through = f" through {', '.join(f'`{one}`' for one in between)}" if between else ""
-            raise Stop(Recursive(block.name, through), form.span)
+            raise Stop(recursive(definition, place.blocks), form.span)
         inline = definition.inline and label is None
         name = place.scope.path if inline else place.scope.full(place.scope.take(label, item.span))
         given = self.arguments(form.arguments, place)

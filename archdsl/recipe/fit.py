@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isqrt
@@ -15,6 +15,7 @@ from archdsl.diagnostics.recipe import (
     LossDoesNotFit,
     NoClassScores,
     NoSuchFigure,
+    NothingToTrain,
     TooManyClasses,
     UnknownLabel,
 )
@@ -38,6 +39,8 @@ class Network(Protocol):
     def output_shape(self) -> Shape: ...
     @property
     def labels(self) -> Collection[str]: ...
+    @property
+    def trained(self) -> Collection[str]: ...
 
 
 class Targets(Protocol):
@@ -61,7 +64,7 @@ class Expected:
     target: Shape | None
 
 
-def misfits(recipe: Recipe, network: Network) -> list[Diagnostic]:
+def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic]:
     """Why training the network by the recipe would fail at its start, as far as their texts tell."""
     data = _expected(recipe, network.input_shape)
     checks: list[Callable[[], object]] = [
@@ -70,12 +73,12 @@ def misfits(recipe: Recipe, network: Network) -> list[Diagnostic]:
         partial(_check_figures_of, recipe, data),
         partial(_check_pictures, recipe, network.input_shape, data),
     ]
-    found = unknown_labels(recipe, network.labels)
+    found = untrained(recipe, network, path)
     for check in checks:
         try:
             check()
         except Refused as refused:
-            found.append(diagnostic(refused, recipe))
+            found.append(diagnostic(refused, recipe, path))
     return found
 
 
@@ -98,7 +101,20 @@ def _expected(recipe: Recipe, input: Shape) -> Expected:
     )
 
 
-# Labels
+# Weights
+
+
+def untrained(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic]:
+    """Labels that the network does not have (E640), or weights of which none is trained (E637)."""
+    found = unknown_labels(recipe, network.labels, path)
+    if not found and all(under(recipe.freeze, name) for name in network.trained):
+        found.append(Diagnostic(NothingToTrain(), recipe.place("freeze"), path=path))
+    return found
+
+
+def under(labels: Iterable[str], name: str) -> str:
+    """The longest of the labels that the name lies under, empty for none."""
+    return max((label for label in labels if f"{name}.".startswith(f"{label}.")), key=len, default="")
 
 
 def unknown_labels(recipe: Recipe, known: Collection[str], path: str = "") -> list[Diagnostic]:

@@ -20,6 +20,7 @@ from archdsl.diagnostics.recipe import NotFinite, OtherRun, OutOfMemory
 from archdsl.diagnostics.runtime import CannotWrite
 from archdsl.files import remove_parts, write_text
 from archdsl.recipe import Plateau, Recipe
+from archdsl.recipe.fit import untrained
 from archdsl.train.checkpoint import Position, load_newest, save_checkpoint
 from archdsl.train.curves import draw_curves
 from archdsl.train.evaluation import Evaluation, Stopped
@@ -139,6 +140,8 @@ def _set_up(network: Trainable, recipe: Recipe, info: RunInfo | None, processes:
     with placed(recipe, network.path):
         processes.choose(recipe)
     require_tensorboard(recipe)
+    if found := untrained(recipe, network, network.path):
+        raise SpecError(found)
     return set_up(network, recipe, info, processes.device)
 
 

@@ -27,6 +27,7 @@ from archdsl.recipe import (
     Rprop,
     Sgd,
 )
+from archdsl.recipe.fit import under
 
 OPTIMIZERS: dict[type[AnyOptimizer], type[torch.optim.Optimizer]] = {
     Sgd: torch.optim.SGD,
@@ -52,14 +53,9 @@ def freeze(module: nn.Module, labels: Iterable[str]) -> list[nn.Module]:
     """Exempt everything under the labels from training; returns the modules that stay in eval mode then."""
     chosen = list(labels)
     for name, weight in module.named_parameters():
-        if _longest(chosen, name):
+        if under(chosen, name):
             weight.requires_grad = False
     return [part for name, part in module.named_modules() if name in chosen]
-
-
-def _longest(labels: Iterable[str], name: str) -> str:
-    """The longest of the labels that the name lies under, empty for none."""
-    return max((label for label in labels if f"{name}.".startswith(f"{label}.")), key=len, default="")
 
 
 def make_optimizer(recipe: Recipe, module: nn.Module, path: str = "", *, fused: bool = True) -> torch.optim.Optimizer:
@@ -83,7 +79,7 @@ def parameter_groups(recipe: Recipe, module: nn.Module) -> list[dict[str, Any]]:
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, weight in module.named_parameters():
         if weight.requires_grad:
-            rate = recipe.rates.get(_longest(recipe.rates, name), recipe.optimizer.lr)
+            rate = recipe.rates.get(under(recipe.rates, name), recipe.optimizer.lr)
             groups.setdefault((rate, name in exempt), []).append(weight)
     return [
         {"params": weights, "lr": rate, "base_lr": rate} | ({"weight_decay": 0.0} if spared else {})

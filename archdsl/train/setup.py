@@ -15,7 +15,7 @@ from archdsl.diagnostics.recipe import (
     NoDevice,
 )
 from archdsl.recipe import Recipe
-from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes, unknown_labels
+from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes
 from archdsl.shapes import Shape
 from archdsl.train.data import Data, load_data
 from archdsl.train.evaluation import Evaluation, evaluate
@@ -49,6 +49,8 @@ class Trainable(Protocol):
     def aux(self) -> Sequence[Any]: ...
     @property
     def labels(self) -> Collection[str]: ...
+    @property
+    def trained(self) -> Collection[str]: ...
     def build(self, *, seed: int | None = None) -> nn.Module: ...
 
 
@@ -116,10 +118,8 @@ def set_up(
     """Load the recipe's data and check that network, data and loss suit each other, before anything is computed.
 
     `info` is an earlier run's, whose normalisation is used again; `device` goes before the recipe's. Raises
-    SpecError (E61x, E62x, E636, E640, E641, E642).
+    SpecError (E61x, E62x, E636, E641, E642).
     """
-    if unknown := unknown_labels(recipe, network.labels, network.path):
-        raise SpecError(unknown)
     with placed(recipe, network.path):
         device = device or _device(recipe.device)
         data = load_data(recipe, network.input_shape)

@@ -130,6 +130,13 @@ def test_what_depends_on_values_is_left_to_the_expansion(body: str) -> None:
     assert found(f"block unused(n) {{ {body} }}" + MODEL) == []
 
 
+def test_blocks_that_reach_themselves() -> None:
+    text = "block a { b }\nblock b { if 1 > 2 { a } }\nblock c { c }\nblock d { b; c; e; e }\nblock e { relu }"
+    assert found(text + MODEL) == [("E502", "a"), ("E502", "c")]
+    assert found(text + "\nmodel m { input(3); a }") == [("E502", "a"), ("E502", "c")]
+    assert found(text + "\nmodel m { input(3); c }") == [("E502", "a"), ("E502", "c")]
+
+
 def test_arguments_may_come_from_the_defaults_of_a_caller() -> None:
     block = "block b(n) { conv(n) }\n"
     assert found(block + "model m { input(3x8x8); defaults = {conv: {kernel_size: 3}}; b(8) }") == []

@@ -36,6 +36,10 @@ class Stub:
         module = self.make()
         return {name for name, _ in (*module.named_modules(), *module.named_parameters())}
 
+    @property
+    def trained(self) -> list[str]:
+        return [name for name, weight in self.make().named_parameters() if weight.requires_grad]
+
     def build(self, *, seed: int | None = None) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             if seed is not None:
