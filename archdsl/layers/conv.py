@@ -1,7 +1,8 @@
 """Convolutions and transposed convolutions over one, two or three spatial axes."""
 
+from collections.abc import Sequence
 from math import prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from archdsl.diagnostics.problem import Refused
 from archdsl.diagnostics.shapes import NoOutput, NotDivisible, WrongArgumentForShape
@@ -226,14 +227,36 @@ class ConvTranspose(Layer):
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
-        inputs = [g.input, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
+        extra = self.per_axis("output_padding", self.output_padding, x)
+        bias = [g.weight("bias")] if g.has("bias") else []
+        if any(more >= window.stride for more, window in zip(extra, windows, strict=True)):
+            return self._onnx_grown(windows, extra, bias, g)
+        pads = [w.before for w in windows] * 2
+        return self._onnx_node(windows, bias, g, pads=pads, output_padding=list(extra))
+
+    def _onnx_node(self, windows: Sequence[Window], bias: Sequence[str], g: OnnxBuilder, **attributes: Any) -> str:
         return g.node(
             "ConvTranspose",
-            *inputs,
+            g.input,
+            g.weight("weight"),
+            *bias,
             kernel_shape=[w.kernel for w in windows],
             strides=[w.stride for w in windows],
             dilations=[w.dilation for w in windows],
-            pads=[w.before for w in windows] * 2,
-            output_padding=list(self.per_axis("output_padding", self.output_padding, x)),
             group=self.groups,
+            **attributes,
         )
+
+    def _onnx_grown(self, windows: Sequence[Window], extra: Sequence[int], bias: Sequence[str], g: OnnxBuilder) -> str:
+        """An `output_padding` of the stride or more, which ONNX Runtime does not take.
+
+        It crops less at the end; what no cell of the input reaches is 0 before the bias.
+        """
+        ends = [window.before - more for window, more in zip(windows, extra, strict=True)]
+        pads = [*(window.before for window in windows), *(max(end, 0) for end in ends)]
+        if min(ends) >= 0:
+            return self._onnx_node(windows, bias, g, pads=pads)
+        rank = len(windows)
+        value = self._onnx_node(windows, [], g, pads=pads)
+        value = g.node("Pad", value, g.ints([*[0] * (rank + 4), *(max(-end, 0) for end in ends)]))
+        return g.node("Add", value, g.node("Reshape", *bias, g.ints([1, -1, *[1] * rank]))) if bias else value

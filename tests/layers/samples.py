@@ -63,6 +63,9 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on(*ALL, out_channels=6, kernel_size=3),
         *on(*ALL, out_channels=8, kernel_size=3, stride=2, padding=1, output_padding=1, groups=4, bias=False),
         *on("4x8x7", out_channels=2, kernel_size=(3, 2), stride=(1, 2), dilation=(2, 1), padding=(2, 0)),
+        *on("4x8x7", out_channels=2, kernel_size=2, stride=(2, 1), dilation=2, output_padding=(0, 1), padding=(0, 1)),
+        *on(*ALL, out_channels=4, kernel_size=2, dilation=3, output_padding=2, groups=2),
+        *on("4x8x7", out_channels=2, kernel_size=2, dilation=3, output_padding=2, padding=1, bias=False),
     ],
     "linear": [*on("5", "4x7", "4x5x6", out_features=3), *on("5", "4x7", out_features=3, bias=False)],
     "batchnorm": [

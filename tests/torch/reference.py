@@ -1,26 +1,36 @@
 """What PyTorch does with a spec, without archdsl: random specs as plain data, run by torch.nn directly.
 
-`specs()` draws layer by layer. Every layer is run by PyTorch as soon as it is drawn, so that later draws
+`program()` draws layer by layer. Every layer is run by PyTorch as soon as it is drawn, so that later draws
 know the tensor they meet; the first refusal ends the spec. Names of kinds and arguments are written out
 here by hand: this file is the independent side of the comparison.
 """
 
 from __future__ import annotations
 
+import atexit
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial, reduce
+from pathlib import Path
+from random import Random
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
+from hypothesis import strategies as st_hypothesis
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archdsl.values import spec_text
+from tests.torch import choices as st
 
 Args = dict[str, Any]
+#: Runs a part of a spec again; and what drawing one gives: the tensor after it and that.
+Op = Callable[[Tensor], Tensor]
+Step = tuple[Tensor, Op]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
@@ -36,20 +46,72 @@ class Refusal(Exception):
 
 
 @dataclass
+class First:
+    """How a module is made and which initializers its weights get, to be drawn again from a seed."""
+
+    make: Callable[[], Any]
+    initializers: dict[str, str]
+
+    def module(self) -> nn.Module:
+        made: nn.Module = self.make()
+        for name, text in self.initializers.items():
+            with torch.no_grad():
+                INITIALIZERS[text](made.get_parameter(name).data)
+        return made
+
+
+@dataclass
 class Program:
-    """A drawn spec: its text, the modules in the order they were made, and what came out."""
+    """A drawn spec: its text, the modules by the keys of the state_dict, and what came out.
+
+    first     how each module's weights begin
+    frozen    the keys of the weights that are not trained
+    settings  the model's parameters, which are given from outside
+    outputs, aux    further outputs, and those of training
+    """
 
     input: tuple[int, ...]
     lines: list[str] = field(default_factory=list)
-    modules: list[nn.Module] = field(default_factory=list)
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    first: dict[str, First] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+    settings: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    aux: dict[str, Tensor] = field(default_factory=dict)
+    imports: bool = False
     x: Tensor | None = None
     output: Tensor | None = None
     refused: str | None = None
 
     @property
+    def state(self) -> dict[str, Tensor]:
+        """The entries of the state_dict."""
+        return {
+            f"{key}.{name}": tensor for key, one in self.modules.items() for name, tensor in one.state_dict().items()
+        }
+
+    @property
     def text(self) -> str:
         size = "x".join(map(str, self.input))
-        return f"model m {{\n  input({size})\n" + "\n".join(self.lines) + "\n}\n"
+        given = ", ".join(f"{name} = {spec_text(_another(value))}" for name, value in self.settings.items())
+        head = f'from "{library()}" import unit, tail, again, wide\n' if self.imports else ""
+        params = f"({given})" if given else ""
+        return f"{head}model m{params} {{\n  input({size})\n" + "\n".join(self.lines) + "\n}\n"
+
+
+def _another(value: Any) -> Any:
+    """Another value of the same type."""
+    return not value if isinstance(value, bool) else value + 1 if isinstance(value, int | float) else f"not {value}"
+
+
+@cache
+def library() -> str:
+    """The path of the file that specs import."""
+    folder = Path(mkdtemp(prefix="archdsl-specs-"))
+    atexit.register(rmtree, folder)
+    path = folder / "library.arch"
+    path.write_text(LIBRARY)
+    return str(path)
 
 
 def _rank(x: Tensor) -> int:
@@ -524,9 +586,55 @@ def _(draw: Draw, x: Tensor) -> Args:
 KEEPING = ["conv", "conv", "batchnorm", "relu", "gelu", "dropout", "identity", "tanh", "groupnorm", "adaptive_avgpool"]
 WEIGHTED = [*KINDS, *["conv"] * 8, *["linear"] * 2, *["maxpool"] * 2, *["batchnorm"] * 3, *["relu"] * 3]
 
+#: Initializers as a spec writes them, and how torch.nn.init fills a weight.
+INITIALIZERS: dict[str, Callable[[Tensor], object]] = {
+    "zeros": nn.init.zeros_,
+    "ones": nn.init.ones_,
+    "constant(0.25)": lambda weight: nn.init.constant_(weight, 0.25),
+    "uniform(-0.5, 0.5)": lambda weight: nn.init.uniform_(weight, -0.5, 0.5),
+    "uniform(0.5, -0.5)": lambda weight: nn.init.uniform_(weight, 0.5, -0.5),
+    "normal(std=0.3)": lambda weight: nn.init.normal_(weight, std=0.3),
+    "trunc_normal(std=0.5)": lambda weight: nn.init.trunc_normal_(weight, std=0.5),
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal(gain=0.5)": lambda weight: nn.init.xavier_normal_(weight, 0.5),
+    'kaiming_normal(mode="fan_out")': lambda weight: nn.init.kaiming_normal_(weight, mode="fan_out"),
+    "kaiming_uniform(a=0.5)": lambda weight: nn.init.kaiming_uniform_(weight, 0.5),
+    "orthogonal": nn.init.orthogonal_,
+    "eye": nn.init.eye_,
+    "dirac": nn.init.dirac_,
+    "dirac(groups=2)": lambda weight: nn.init.dirac_(weight, 2),
+    "partial_dirac": lambda weight: nn.init.dirac_(weight[: weight.size(1)]),
+    "sparse(0.5)": lambda weight: nn.init.sparse_(weight, 0.5),
+    "default": lambda weight: weight,
+}
+#: Those that fill a weight of any number of axes.
+ANYWHERE = ["zeros", "ones", "constant(0.25)", "uniform(-0.5, 0.5)", "normal(std=0.3)", "trunc_normal(std=0.5)"]
+
+#: A file that specs import, whose blocks `Machine.block` knows by heart.
+LIBRARY = """
+let wide = 6
+block unit(n, act = relu) { conv(n, 1, bias=false); batchnorm; act }
+inline block tail(n) { linear(n); tanh }
+block again(f, n) { part: residual { f(n) }; reuse(part) }
+"""
+
+
+@dataclass
+class Names:
+    """A scope of the state_dict's names: positions count all its parts; `labels` can run again."""
+
+    path: str = ""
+    count: int = 0
+    labels: dict[str, Op] = field(default_factory=dict)
+
+    def take(self, label: str = "") -> str:
+        own = label or str(self.count)
+        self.count += 1
+        return f"{self.path}.{own}" if self.path else own
+
 
 class Machine:
-    """Draws a spec and runs it as it grows."""
+    """Draws a spec and runs it as it grows. What draws a part also returns how to run it again."""
 
     def __init__(self, draw: Draw, program: Program, budget: int) -> None:
         self.draw = draw
@@ -534,9 +642,17 @@ class Machine:
         self.budget = budget
         self.taps: dict[str, Tensor] = {}
         self.keeping = 0
+        self.scopes = [Names()]
+        self.rules: list[tuple[str, str, str]] = []
+        self.in_aux = False
+        self.labels = 0
+        self.key = ""
 
     def emit(self, depth: int, text: str) -> None:
         self.program.lines.append("  " * (depth + 1) + text)
+
+    def chance(self, one_in: int) -> bool:
+        return bool(self.draw(st.integers(1, one_in)) == 1)
 
     def run(self, operation: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         """What PyTorch makes of it; its refusal ends the spec."""
@@ -552,23 +668,85 @@ class Machine:
             raise Refusal("the batch axis is gone")
         return result
 
-    def layer(self, x: Tensor, depth: int) -> Tensor:
+    def layer(self, x: Tensor, depth: int, label: str) -> Step:
         """A layer. Most of those that PyTorch refuses are drawn again, so that specs grow long enough."""
         for attempt in range(4):
             name, args = self.choose(x)
+            extra: dict[str, str] = {}
             try:
                 module = self.make(name, args, x)
                 y = self.run(module, x)
+                self.add(name, args, x, module, extra, label)
             except Refusal:
                 if attempt < 3 and self.draw(st.integers(0, 3)):
                     continue
-                self.write(name, args, depth)
+                self.write(name, args, extra, depth, label)
                 raise
-            self.write(name, args, depth)
-            if isinstance(module, nn.Module):
-                self.program.modules.append(module)
-            return y
+            self.write(name, args, extra, depth, label)
+            return y, partial(self.again, name, args, self.key)
         raise AssertionError("the last attempt returns or raises")
+
+    def add(
+        self,
+        name: str,
+        args: Args,
+        x: Tensor,
+        made: Callable[[Tensor], Tensor],
+        said: dict[str, str] | None = None,
+        label: str = "",
+    ) -> None:
+        """Note a module under its name. `said` is filled with what the spec says of how its weights begin."""
+        weights = dict(made.named_parameters()) if isinstance(made, nn.Module) else {}
+        own: dict[str, str] = {}
+        frozen: list[str] = []
+        if weights and said is not None:
+            own, frozen = self.start(weights), self.freeze(list(weights))
+            said |= {
+                key: text
+                for key, text in [("init", _init(own, self)), ("trainable", _trainable(weights, frozen))]
+                if text
+            }
+        starts = {weight: own.get(weight) or self.rule(name, weight, tensor) for weight, tensor in weights.items()}
+        first = First(partial(self.make, name, args, x), {one: text for one, text in starts.items() if text})
+        if first.initializers:
+            self.run(lambda x: (first.module(), x)[1], x)  # torch says which weights it cannot fill
+        self.key = self.scopes[-1].take(label)
+        if isinstance(made, nn.Module):
+            self.program.modules[self.key] = made
+            self.program.first[self.key] = first
+            self.program.frozen |= {f"{self.key}.{one}" for one in frozen}
+
+    def start(self, weights: Mapping[str, Tensor]) -> dict[str, str]:
+        """Initializers for some of a layer's weights, mostly such as can fill them."""
+        own = {}
+        for weight, tensor in weights.items() if self.chance(6) else ():
+            if weight == "weight" or self.chance(2):
+                fitting = ANYWHERE if tensor.dim() < 2 and not self.chance(6) else list(INITIALIZERS)
+                own[weight] = self.draw(st.sampled_from(fitting))
+        return own
+
+    def freeze(self, weights: list[str]) -> list[str]:
+        if not self.chance(8):
+            return []
+        return [one for one in weights if self.chance(2)] or weights
+
+    def rule(self, name: str, weight: str, tensor: Tensor) -> str | None:
+        """The initializer that the settings in force have for a weight, the innermost one's."""
+        for kind, parameter, text in reversed(self.rules):
+            if parameter == weight and (kind in (name, "*") or (kind == "" and tensor.dim() > 1)):
+                return text
+        return None
+
+    def again(self, name: str, args: Args, key: str, x: Tensor) -> Tensor:
+        """Run a layer once more: on its own weights where it has any, else as it is made for this input."""
+        made = self.make(name, args, x)
+        before = self.program.modules.get(key)
+        if before is not None and before.state_dict():
+            assert isinstance(made, nn.Module)
+            if type(made) is not type(before) or _sizes_of(made) != _sizes_of(before):
+                raise Refusal("other weights")
+            made = before
+        return self.run(made, x)
 
     def choose(self, x: Tensor) -> tuple[str, Args]:
         """A kind with its arguments; inside a join mostly one that keeps the shape."""
@@ -589,60 +767,90 @@ class Machine:
             raise Refusal(f"{type(error).__name__}: {error}") from error
         return made.eval() if isinstance(made, nn.Module) else made
 
-    def write(self, name: str, args: Args, depth: int) -> None:
-        text = ", ".join(f"{key}={spec_text(value)}" for key, value in args.items())
-        self.emit(depth, f"{name}({text})" if args else name)
+    def write(self, name: str, args: Args, extra: dict[str, str], depth: int, label: str) -> None:
+        texts = [f"{key}={self.value(value)}" for key, value in args.items()]
+        texts += [f"{key}={text}" for key, text in extra.items()]
+        self.emit(depth, _headed(label, f"{name}({', '.join(texts)})" if texts else name))
 
-    def body(self, x: Tensor, depth: int, most: int) -> Tensor:
-        """A few items, one after the other."""
+    def value(self, value: Any) -> str:
+        """A value as the spec writes it: now and then a parameter of the model, whose default is another one."""
+        if value is None or isinstance(value, tuple) or not self.chance(12):
+            return spec_text(value)
+        name = f"p{len(self.program.settings)}"
+        self.program.settings[name] = value
+        return name
+
+    def body(self, x: Tensor, depth: int, most: int) -> Step:
+        """A few items, one after the other; the settings of the body end with it."""
+        operations: list[Op] = []
+        before = list(self.rules)
         for _ in range(self.draw(st.integers(0 if depth else 1, most))):
             if self.budget <= 0:
                 break
-            x = self.item(x, depth)
-        return x
+            if self.chance(25):
+                self.setting(x, depth)
+            x, operation = self.item(x, depth)
+            operations.append(operation)
+        self.rules = before
+        return x, lambda x: reduce(lambda x, operation: operation(x), operations, x)
 
-    def item(self, x: Tensor, depth: int) -> Tensor:
+    def setting(self, x: Tensor, depth: int) -> None:
+        text = self.draw(st.sampled_from(list(INITIALIZERS)))
+        kind = self.draw(st.sampled_from(["", "*", "conv", "linear", "batchnorm"]))
+        self.rules.append((kind, "weight", text))
+        self.emit(depth, "init = " + {"": text, "*": f"{{weight: {text}}}"}.get(kind, f"{{{kind}: {text}}}"))
+        self.run(lambda x: (INITIALIZERS[text](torch.empty(4, 4, 1)) if text.startswith("uniform") else 0, x)[1], x)
+
+    def item(self, x: Tensor, depth: int) -> Step:
         self.budget -= 1
         forms = ["layer"] * 10
         if depth < 3:
-            forms += [
-                "group",
-                "residual",
-                "residual",
-                "inception",
-                "sum",
-                "dense",
-                "scale",
-                "split",
-                "tap",
-                "for",
-                "if",
-            ]
+            forms += ["group", "residual", "residual", "inception", "sum", "dense", "scale", "split"]
+            forms += ["tap", "for", "if", "block", *["reuse"] * 4]
+        if depth == 0 and len(self.scopes) == 1:
+            forms += ["aux"]
         form = self.draw(st.sampled_from(forms))
-        result: Tensor = getattr(self, form)(x, depth)
+        if form == "reuse" and (self.in_aux or not self.scopes[-1].labels):
+            form = "layer"
+        label = ""
+        if form in LABELLED and not self.in_aux and self.chance(2):
+            self.labels += 1
+            label = f"l{self.labels}"
+        if label and form != "layer":
+            self.scopes.append(Names(self.scopes[-1].take(label)))
+        result: Step = getattr(self, form)(x, depth, label)
+        if label and form != "layer":
+            self.scopes.pop()
+        if label:
+            self.scopes[-1].labels[label] = result[1]
         return result
 
-    def inner(self, x: Tensor, depth: int, head: str, most: int = 2, end: str = "}") -> Tensor:
+    def inner(self, x: Tensor, depth: int, head: str, most: int = 2, end: str = "}") -> Step:
         self.emit(depth, head)
-        self.keeping += head != "{"
+        joined = head != "{" and not head.endswith(": {")
+        self.keeping += joined
         y = self.body(x, depth + 1, most)
-        self.keeping -= head != "{"
+        self.keeping -= joined
         self.emit(depth, end)
         return y
 
-    def group(self, x: Tensor, depth: int) -> Tensor:
-        label = self.draw(st.sampled_from(["", f"part{len(self.program.lines)}: "]))
-        return self.inner(x, depth, label + "{")
+    def group(self, x: Tensor, depth: int, label: str) -> Step:
+        return self.inner(x, depth, _headed(label, "{"))
 
-    def residual(self, x: Tensor, depth: int) -> Tensor:
+    def residual(self, x: Tensor, depth: int, label: str) -> Step:
         with_shortcut = self.draw(st.booleans())
-        y = self.inner(x, depth, "residual {")
-        first = x
-        if with_shortcut:
-            self.program.lines[-1] += " shortcut {"
-            first = self.body(x, depth + 1, 1)
-            self.emit(depth, "}")
-        return self.join(torch.add, first, y)
+        y, operation = self.inner(x, depth, _headed(label, "residual {"))
+        if not with_shortcut:
+            return self.join(torch.add, x, y), lambda x: self.join(torch.add, x, operation(x))
+        self.program.lines[-1] += " shortcut {"
+        first, other = self.body(x, depth + 1, 1)
+        self.emit(depth, "}")
+
+        def again(x: Tensor) -> Tensor:
+            body = operation(x)
+            return self.join(torch.add, other(x), body)
+
+        return self.join(torch.add, first, y), again
 
     def join(self, operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
         """Tensors meet; with other numbers of axes only by an accident of the batch size."""
@@ -650,123 +858,258 @@ class Machine:
             raise Refusal("other numbers of axes")
         return self.run(operation, a, b)
 
-    def parts(self, inputs: list[Tensor], depth: int) -> list[Tensor]:
-        return [self.inner(x, depth + 1, "{", most=1) for x in inputs]
+    def parts(self, inputs: list[Tensor], depth: int) -> tuple[list[Tensor], list[Op]]:
+        steps = [self.inner(x, depth + 1, "{", most=1) for x in inputs]
+        return [y for y, _ in steps], [operation for _, operation in steps]
 
     def concatenate(self, tensors: list[Tensor]) -> Tensor:
         if len({tensor.dim() for tensor in tensors}) > 1:
             raise Refusal("other numbers of axes")
         return self.run(lambda *parts: torch.cat(parts, 1), *tensors)
 
-    def inception(self, x: Tensor, depth: int) -> Tensor:
-        self.emit(depth, "inception {")
-        ends = self.parts([x] * self.draw(st.integers(1, 3)), depth)
+    def inception(self, x: Tensor, depth: int, label: str) -> Step:
+        self.emit(depth, _headed(label, "inception {"))
+        ends, operations = self.parts([x] * self.draw(st.integers(1, 3)), depth)
         self.emit(depth, "}")
-        return self.concatenate(ends)
+        return self.concatenate(ends), lambda x: self.concatenate([operation(x) for operation in operations])
 
-    def sum(self, x: Tensor, depth: int) -> Tensor:
-        self.emit(depth, "sum {")
+    def sum(self, x: Tensor, depth: int, label: str) -> Step:
+        self.emit(depth, _headed(label, "sum {"))
         self.keeping += 1
-        ends = self.parts([x] * self.draw(st.integers(1, 3)), depth)
+        ends, operations = self.parts([x] * self.draw(st.integers(1, 3)), depth)
         self.keeping -= 1
         self.emit(depth, "}")
-        total = ends[0]
-        for end in ends[1:]:
-            total = self.join(torch.add, total, end)
-        return total
 
-    def dense(self, x: Tensor, depth: int) -> Tensor:
-        self.emit(depth, "dense {")
+        def total(ends: list[Tensor]) -> Tensor:
+            return reduce(lambda a, b: self.join(torch.add, a, b), ends)
+
+        return total(ends), lambda x: total([operation(x) for operation in operations])
+
+    def dense(self, x: Tensor, depth: int, label: str) -> Step:
+        self.emit(depth, _headed(label, "dense {"))
+        operations = []
         for _ in range(self.draw(st.integers(1, 3))):
-            y = self.inner(x, depth + 1, "{", most=1)
+            y, operation = self.inner(x, depth + 1, "{", most=1)
             x = self.concatenate([x, y])
+            operations.append(operation)
         self.emit(depth, "}")
-        return x
+        return x, lambda x: reduce(lambda x, operation: self.concatenate([x, operation(x)]), operations, x)
 
-    def scale(self, x: Tensor, depth: int) -> Tensor:
-        y = self.inner(x, depth, "scale {")
-        return self.join(torch.mul, x, y)
+    def scale(self, x: Tensor, depth: int, label: str) -> Step:
+        y, operation = self.inner(x, depth, _headed(label, "scale {"))
+        return self.join(torch.mul, x, y), lambda x: self.join(torch.mul, x, operation(x))
 
-    def split(self, x: Tensor, depth: int) -> Tensor:
+    def split(self, x: Tensor, depth: int, label: str) -> Step:
         parts = self.draw(st.sampled_from([n for n in (1, 2, 3, 4) if x.shape[1] % n == 0] * 4 + [2, 3]))
-        self.emit(depth, f"split({parts}) {{")
+        self.emit(depth, _headed(label, f"split({parts}) {{"))
         if x.shape[1] % parts:
             self.program.lines += ["{ }"] * parts
             self.emit(depth, "}")
             raise Refusal("not divisible")
-        ends = self.parts(list(torch.chunk(x, parts, 1)), depth)
+        ends, operations = self.parts(list(torch.chunk(x, parts, 1)), depth)
         self.emit(depth, "}")
-        return self.concatenate(ends)
 
-    def tap(self, x: Tensor, depth: int) -> Tensor:
+        def again(x: Tensor) -> Tensor:
+            if x.shape[1] % parts:
+                raise Refusal("not divisible")
+            pairs = zip(operations, torch.chunk(x, parts, 1), strict=True)
+            return self.concatenate([operation(part) for operation, part in pairs])
+
+        return self.concatenate(ends), again
+
+    def tap(self, x: Tensor, depth: int, label: str) -> Step:
         """Keep this tensor and go on, or bring a kept one back."""
         if not self.taps or self.draw(st.booleans()):
             name = f"t{len(self.taps)}"
             self.emit(depth, f"identity -> {name}")
-            self.program.modules.append(nn.Identity())
-            self.taps[name] = x
-            return x
+            self.scopes[-1].take()
+
+            def keep(x: Tensor) -> Tensor:
+                self.taps[name] = x
+                return x
+
+            return keep(x), keep
         name = self.draw(st.sampled_from(sorted(self.taps)))
-        other = self.taps[name]
         how = self.draw(st.sampled_from(["concat", "add", "mul", "use"]))
         self.emit(depth, f"{how}({name})")
-        match how:
-            case "concat":
-                return self.concatenate([x, other])
-            case "add":
-                return self.join(torch.add, x, other)
-            case "mul":
-                return self.join(torch.mul, x, other)
-            case _:
-                return other
+        if how != "use":
+            self.scopes[-1].take()
 
-    # `for` is a keyword, so the method is set below.
-    def loop(self, x: Tensor, depth: int) -> Tensor:
-        """A loop over a drawn layer that is repeated as it stands."""
+        def fetch(x: Tensor) -> Tensor:
+            match how:
+                case "concat":
+                    return self.concatenate([x, self.taps[name]])
+                case "add":
+                    return self.join(torch.add, x, self.taps[name])
+                case "mul":
+                    return self.join(torch.mul, x, self.taps[name])
+                case _:
+                    return self.taps[name]
+
+        return fetch(x), fetch
+
+    # `for` and `if` are keywords, so these methods get their names below.
+    def loop(self, x: Tensor, depth: int, label: str) -> Step:
+        """A loop over a layer that is repeated as it stands."""
         times = self.draw(st.integers(0, 3))
         self.emit(depth, f"for i in 1..{times} {{")
         self.emit(depth + 1, "conv(channels, 1)")
         self.emit(depth, "}")
-        for _ in range(times):
-            if _rank(x) not in (1, 2, 3):
-                raise Refusal("no spatial axis")
-            module = _nd("Conv", x)(x.shape[1], x.shape[1], 1).eval()
-            self.program.modules.append(module)
-            x = self.run(module, x)
-        return x
+        return self.made(x, [("conv", {"kernel_size": 1})] * times)
 
-    def condition(self, x: Tensor, depth: int) -> Tensor:
+    def made(self, x: Tensor, layers: Sequence[tuple[str, Args]]) -> Step:
+        """Layers whose text is written already; a convolution without a number keeps its channels."""
+
+        def complete(name: str, args: Args, x: Tensor) -> Args:
+            return {"out_channels": x.shape[1]} | args if name == "conv" else args
+
+        keys = []
+        for name, args in layers:
+            whole = complete(name, args, x)
+            self.add(name, whole, x, self.make(name, whole, x))
+            keys.append(self.key)
+            x = self.again(name, whole, self.key, x)
+
+        def again(x: Tensor) -> Tensor:
+            for (name, args), key in zip(layers, keys, strict=True):
+                x = self.again(name, complete(name, args, x), key, x)
+            return x
+
+        return x, again
+
+    def block(self, x: Tensor, depth: int, label: str) -> Step:
+        """A call of a block of the imported file."""
+        self.program.imports = True
+        name = self.draw(st.sampled_from(["unit", "unit", "tail", "again"]))
+        n = self.draw(st.integers(1, 6))
+        if name == "tail":
+            self.emit(depth, f"tail({n})")
+            return self.made(x, [("linear", {"out_features": n}), ("tanh", {})])
+        act = self.draw(st.sampled_from(["relu", "tanh", "sigmoid"]))
+        unit = [("conv", {"out_channels": n, "kernel_size": 1, "bias": False}), ("batchnorm", {})]
+        if name == "again":
+            n = x.shape[1]
+            unit = [("conv", {"out_channels": n, "kernel_size": 1, "bias": False}), ("batchnorm", {}), ("relu", {})]
+            self.emit(depth, f"again(unit, {n})")
+            path = self.scopes[-1].take()
+            self.scopes.append(Names(f"{path}.part.0"))
+            _, operation = self.made(x, unit)
+            self.scopes.pop()
+
+            def twice(x: Tensor) -> Tensor:
+                x = self.join(torch.add, x, operation(x))
+                return self.join(torch.add, x, operation(x))
+
+            return self.run(twice, x), twice
+        self.emit(depth, f"unit({'wide' if n == 6 else n}, {act})")
+        self.scopes.append(Names(self.scopes[-1].take()))
+        result = self.made(x, [*unit, (act, {})])
+        self.scopes.pop()
+        return result
+
+    def condition(self, x: Tensor, depth: int, label: str) -> Step:
         bound = self.draw(st.integers(0, 10))
         self.emit(depth, f"if channels > {bound} {{")
+        taken = x.shape[1] > bound
         y = x
-        if x.shape[1] > bound:
-            y = self.body(x, depth + 1, 1)
+        operation: Op = torch.relu
+        if taken:
+            y, operation = self.body(x, depth + 1, 1)
         else:
             self.emit(depth + 1, "relu")
         self.emit(depth, "}")
-        return y
+        return y, lambda x: operation(x) if x.shape[1] > bound else x
+
+    def reuse(self, x: Tensor, depth: int, label: str) -> Step:
+        """An earlier part again; where it does not fit, mostly a layer in its place."""
+        labels = self.scopes[-1].labels
+        name = self.draw(st.sampled_from(sorted(labels)))
+        before = dict(self.taps)
+        try:
+            y = labels[name](x)
+        except Refusal:
+            self.taps = before
+            if self.draw(st.integers(0, 3)):
+                return self.layer(x, depth, "")
+            self.emit(depth, f"reuse({name})")
+            raise
+        self.emit(depth, f"reuse({name})")
+        return y, labels[name]
+
+    def aux(self, x: Tensor, depth: int, label: str) -> Step:
+        """An auxiliary head, whose taps are its own."""
+        before = dict(self.taps)
+        self.in_aux = True
+        self.emit(depth, "aux {")
+        y, _ = self.body(x, depth + 1, 2)
+        self.emit(depth, "}")
+        self.in_aux = False
+        self.taps = before
+        self.program.aux[f"aux{len(self.program.aux) + 1}"] = y
+        return x, lambda x: x
+
+    def outputs(self) -> None:
+        """Some of the taps are outputs too."""
+        for name in sorted(self.taps):
+            if self.chance(4):
+                other = f"out_{name}"
+                renamed = self.chance(2)
+                self.emit(0, f"output({other}={name})" if renamed else f"output({name})")
+                self.program.outputs[other if renamed else name] = self.taps[name]
 
 
 setattr(Machine, "for", Machine.loop)
 setattr(Machine, "if", Machine.condition)
 
+#: Forms that can have a label.
+LABELLED = {"layer", "group", "residual", "inception", "sum", "dense", "scale", "split"}
 
-@st.composite
+
+def _init(own: Mapping[str, str], machine: Machine) -> str:
+    if list(own) == ["weight"] and machine.chance(2):
+        return own["weight"]
+    return f"{{{', '.join(f'{weight}: {text}' for weight, text in own.items())}}}" if own else ""
+
+
+def _trainable(weights: Mapping[str, Tensor], frozen: Sequence[str]) -> str:
+    whole = len(frozen) == len(weights)
+    return ("false" if whole else f"{{{', '.join(f'{one}: false' for one in frozen)}}}") if frozen else ""
+
+
+def _headed(label: str, head: str) -> str:
+    return f"{label}: {head}" if label else head
+
+
+def _sizes_of(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape) for tensor in module.state_dict().values()]
+
+
+@st_hypothesis.composite
 def specs(draw: Any, budget: int = 8) -> Program:
+    """A random spec with what PyTorch makes of it, drawn by hypothesis, which makes failures smaller."""
+    return program(draw(st_hypothesis.randoms()), budget)
+
+
+def program(random: Random, budget: int = 8) -> Program:
     """A random spec with what PyTorch makes of it: an output, or a refusal."""
+
+    def draw(strategy: st.SearchStrategy[Any]) -> Any:
+        return strategy(random)
+
     rank = draw(st.sampled_from([0, 1, 2, 2, 2, 3]))
     sizes = st.integers(1, 12) if rank < 3 else st.integers(1, 6)
     shape = (draw(st.integers(1, 8)), *(draw(sizes) for _ in range(rank)))
-    program = Program(shape)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        program.x = torch.randn(2, *shape)
-        machine = Machine(draw, program, budget)
+    made = Program(shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw(st.integers(0, 9999)))
+        made.x = torch.randn(2, *shape)
+        machine = Machine(draw, made, budget)
         try:
-            program.output = machine.body(program.x, 0, 6)
+            made.output, _ = machine.body(made.x, 0, 6)
+            machine.outputs()
         except Refusal as refusal:
-            program.refused = str(refusal)
-            depth = "\n".join(program.lines).count("{") - "\n".join(program.lines).count("}")
-            program.lines += ["}"] * depth
+            made.refused = str(refusal)
+            depth = "\n".join(made.lines).count("{") - "\n".join(made.lines).count("}")
+            made.lines += ["}"] * depth
     assert math.prod(shape) > 0
-    return program
+    return made
