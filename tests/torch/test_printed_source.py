@@ -246,6 +246,7 @@ def compare(name: str, network: archdsl.Network, found: dict[str, Any], mode: st
     assert found.keys() == expected.keys()
     assert found["state"] == expected["state"], name
     if mode == "state":
+        assert found["shapes"] == expected["shapes"], name
         return
     assert found["fresh"] == expected["fresh"], name
     for training in ("eval", "train"):
