@@ -322,8 +322,9 @@ class LocalResponseNorm(Layer):
         return TorchForm(cls, (self.size,), changed(self, "alpha", "beta", "k"))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        # ONNX puts the odd neighbour of an even size on the other side than PyTorch does.
-        if self.size % 2:
+        # ONNX puts the odd neighbour of an even size on the other side than PyTorch does, and ONNX Runtime takes
+        # no alpha or beta of 0 or less.
+        if self.size % 2 and self.alpha > 0 and self.beta > 0:
             # ONNX Runtime knows images only.
             image = g.input if x.rank == 2 else onnx_reshape(g, g.input, Shape((x.channels, prod(x.spatial), 1)))
             value = g.node("LRN", image, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)

@@ -116,12 +116,13 @@ def holds(model: onnx.ModelProto, expected: Tensors) -> bool:
 def require_same_weights(model: onnx.ModelProto, expected: Tensors, network: Network) -> None:
     """Raise SpecError for each initializer of a file that is not, bit for bit, what the export writes."""
     own = initializers(model)
-    problems = [_difference(own[name], tensor) for name, tensor in expected.items() if not _same(own[name], tensor)]
+    problems = [_difference(own[name], tensor) for name, tensor in expected.items() if not same(own[name], tensor)]
     if problems:
         raise SpecError([Diagnostic(problem, path=network.path) for problem in problems[:SHOWN]])
 
 
-def _same(found: onnx.TensorProto, expected: onnx.TensorProto) -> bool:
+def same(found: onnx.TensorProto, expected: onnx.TensorProto) -> bool:
+    """Whether two tensors are the same, bit for bit."""
     return found.data_type == expected.data_type and _bytes(found) == _bytes(expected)
 
 

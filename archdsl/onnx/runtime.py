@@ -32,7 +32,7 @@ class Session:
             problem = MissingPackage("the comparison with an ONNX file", "onnxruntime", "onnx")
             raise SpecError([Diagnostic(problem, path=self._path)]) from error
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is raised too
         model = str(content) if isinstance(content, Path) else content
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -94,6 +94,8 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on(*ALL, size=4, alpha=0.5, beta=0.6, k=2.0),
         *on("7x4x3", size=5, alpha=0.5),
         *on("3x4x3", size=9, alpha=0.5),
+        *on("3x4x3", size=1, alpha=0.0),
+        *on("3x4x3", size=3, alpha=0.5, beta=-0.5),
     ],
     "relu": [*_anywhere(), *_anywhere(inplace=True)],
     "leaky_relu": [*_anywhere(), *_anywhere(negative_slope=0.3, inplace=True), *_anywhere(negative_slope=-0.3)],
