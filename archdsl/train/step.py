@@ -41,7 +41,7 @@ def lay_channels_last(module: nn.Module) -> None:
     """
     for weight in module.parameters():
         if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+            weight.data = weight.data.to(memory_format=torch.channels_last)
 
 
 class Stepper:
