@@ -69,7 +69,7 @@ def order(epoch: int, samples: int) -> tuple[Tensor, ...]:
     """The rows of each batch with the seed 0, as docs/training.md describes them."""
     digest = blake2b(f"0/order/{epoch}".encode(), digest_size=8).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest) >> 1)
-    return torch.randperm(samples, generator=generator).split(BATCH)
+    return torch.split(torch.randperm(samples, generator=generator), BATCH)
 
 
 Scheduler = Callable[[optim.Optimizer], Any]
