@@ -145,7 +145,8 @@ def show(
     if picture not in LAYERED:
         refuse_unused(f"the picture `{picture}`; it is for {', '.join(LAYERED)}", layer=layer)
     network = network_of(spec, model, settings, input, run=weights)
-    path = output or f"{network.name}-{picture}.{'svg' if picture == 'network' else 'png'}"
+    usual = f"{network.name}-{picture}.{'svg' if picture == 'network' else 'png'}"
+    path = usual if output is None else output
     if picture == "network":
         pictures.write_network(network, path, depth or DEPTH)
     else:

@@ -17,7 +17,7 @@ def write_network(network: Network, path: str, depth: int) -> None:
     from archdsl.picture import draw_network
 
     if Path(path).suffix.lower() != ".svg":
-        message = f"the picture of a network is an SVG: {Path(path).with_suffix('.svg')}"
+        message = f"{path!r}: the picture of a network ends in .svg"
         raise typer.BadParameter(message, param_hint="-o")
     write_text(path, draw_network(network, depth))
 
@@ -32,7 +32,7 @@ def write_text(path: str, text: str) -> None:
 def require_form(path: str) -> None:
     """Refuse a picture's file that is neither PNG, SVG nor PDF by its ending."""
     if Path(path).suffix.lower() not in FORMS:
-        raise typer.BadParameter(f"{path}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
+        raise typer.BadParameter(f"{path!r}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
 
 
 def write_picture(picture: str, network: Network, weights: str | None, path: str, layers: Sequence[str]) -> None:

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 #: A command that a signal has ended exits with this and the signal's number, as shells have it.
 STOPPED = 128
 
+#: Entries of the recipe that make no difference to an evaluation.
+IN_TRAINING = {
+    *("epochs", "steps", "max_steps", "accumulate", "weights", "freeze", "optimizer", "decay", "rates", "schedule"),
+    *("clip_norm", "clip_value", "ema", "aux_weight", "patience", "compile", "sync_batchnorm"),
+    *("keep", "checkpoint_every", "tensorboard", "report"),
+}
+
 Data = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Another data set than the recipe's.")]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="The folder of the data set's files.")]
 #: What `--set model.KEY=VALUE` is, from when `--set` meant the recipe alone in these commands.
@@ -73,6 +80,7 @@ def train(
     from archdsl.train import recipe_of_run, run_training
 
     recipe = _recipe(network, overrides, run)
+    _require_root_of_files(recipe, root)
     if recipe is None and run is not None and resume is None:
         recipe = recipe_of_run(run)
     result = run_training(network, recipe, out=out, resume=resume, quiet=quiet, at_end=reporter(network))
@@ -149,11 +157,16 @@ def eval(
     """Accuracy, figures per class, confusion matrix."""
     given = {"dataset": dataset, "root": root, "batch": batch}
     network, overrides = _network_and_overrides(spec, model, settings, parameters, input, weights, given)
+    if in_training := [key for key in overrides if key.partition(".")[0] in IN_TRAINING]:
+        from archdsl.cli.settings import unused
+
+        raise unused(in_training)
     from archdsl.train import run_evaluation
     from archdsl.train.run import run_of
 
     run = run_of(weights)
     recipe = _recipe(network, overrides, None if run is None else str(run.path))
+    _require_root_of_files(recipe, root)
     if recipe is not None and weights.startswith("torchvision:") and "augment" not in overrides:
         recipe = _normalised(recipe, network, weights)
     found = run_evaluation(network, recipe, weights)
@@ -177,6 +190,14 @@ def _recipe(network: Network, overrides: Mapping[str, Entry], run: str | None) -
 
         entries = recipe_of_run(run).to_entries()
     return Recipe.from_entries(with_overrides(entries, overrides))
+
+
+def _require_root_of_files(recipe: Recipe | None, root: str | None) -> None:
+    """Refuse `--root` for the data set that has no files."""
+    from archdsl.recipe import Digits
+
+    if recipe is not None and root is not None and isinstance(recipe.dataset, Digits):
+        raise typer.BadParameter("the data set digits is embedded and has no files", param_hint="--root")
 
 
 def _normalised(recipe: Recipe, network: Network, weights: str) -> Recipe:

@@ -42,9 +42,8 @@ def read_settings(texts: Sequence[str], module: Module, model: str | None) -> tu
 
 
 def unused(entries: Iterable[str]) -> SpecError:
-    """What to raise for entries of the recipe in a command that uses none."""
-    helps = (Help("`train` and `eval` take it"),)
-    return SpecError([Diagnostic(RecipeUnused(name), helps=helps) for name in entries])
+    """What to raise for entries of the recipe that a command does not use."""
+    return SpecError([Diagnostic(RecipeUnused(name)) for name in entries])
 
 
 def _key(text: str) -> str:

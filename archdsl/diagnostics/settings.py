@@ -21,12 +21,13 @@ parameters stand in the first line of `archdsl summary`, the entries in docs/tra
 
 
 class RecipeUnused(Problem):
-    """An entry of the recipe is set for a command that uses no recipe."""
+    """An entry of the recipe is set for a command that does not use it."""
 
     code = "E717"
-    text = "`{name}` is an entry of the recipe, which this command does not use"
+    text = "`{name}` is an entry of the recipe that this command does not use"
     explanation = """
-Only `train` and `eval` use a recipe. The other commands take the model's parameters with `--set`.
+`train` uses the whole recipe, `eval` what is about the data, the loss and the device. The other commands use no recipe:
+they take the model's parameters with `--set`.
 """
 
     name: str

@@ -123,10 +123,10 @@ def data_uri(figure: Figure) -> str:
 
 def _environment(folder: RunFolder) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(folder.environment.read_text(encoding="utf-8"))
+        found = json.loads(folder.environment.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _curves(history: Sequence[EpochMetrics]) -> str:

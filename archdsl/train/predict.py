@@ -134,7 +134,7 @@ def _problem(path: Path) -> Problem | None:
 def _names(network: Network, names: Sequence[str], *, given: bool) -> Sequence[str]:
     """One name for each class; a run may leave outputs unused, names that are given may not."""
     outputs = network.output_shape.channels
-    if not names:
+    if not names and not given:
         return [str(index) for index in range(outputs)]
     if len(names) > outputs or (given and len(names) != outputs):
         raise _error(WrongClassNames("the list of classes", len(names), network.name, outputs))

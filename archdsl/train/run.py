@@ -6,20 +6,23 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.recipe import DamagedRun, NothingToResume, RunFolderInUse
 from archdsl.files import cannot_write, write_text
 from archdsl.recipe import Recipe
 from archdsl.values import restored, stored_settings
+
+T = TypeVar("T")
 
 PACKAGES = ("archdsl", "torch", "torchvision", "numpy", "safetensors", "pydantic")
 
@@ -144,12 +147,10 @@ class RunFolder:
     def read_info(self) -> RunInfo:
         """What run.json holds. Raises SpecError (E632, E633)."""
         try:
-            facts = json.loads(self._text(self.info))
-            lists = {name: tuple(facts[name]) for name in ("classes", "input", "output", "mean", "std")}
-            settings = facts["settings"]
-            if facts["version"] > 1:
-                settings = {name: restored(value) for name, value in settings.items()}
-            return RunInfo(**(facts | lists | {"sample": tuple(facts.get("sample", ())), "settings": settings}))
+            info = _typed(RunInfo, json.loads(self._text(self.info)))
+            if info.version > 1:
+                return replace(info, settings={name: restored(value) for name, value in info.settings.items()})
+            return info
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._damaged(self.info, str(error)) from error
 
@@ -159,8 +160,8 @@ class RunFolder:
         history = []
         for line in lines[:epochs]:
             try:
-                history.append(EpochMetrics(**json.loads(line)))
-            except (ValueError, TypeError) as error:
+                history.append(_typed(EpochMetrics, json.loads(line)))
+            except ValueError as error:
                 raise self._damaged(self.metrics, str(error)) from error
         return history
 
@@ -171,13 +172,29 @@ class RunFolder:
     def _text(self, path: Path) -> str:
         try:
             return path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise _error(NothingToResume(str(self.path), path.name), self.path) from error
         except (OSError, ValueError) as error:
-            raise self._damaged(path, str(error)) from error
+            raise self._damaged(path, getattr(error, "strerror", None) or str(error)) from error
 
     def _damaged(self, path: Path, reason: str) -> SpecError:
         return _error(DamagedRun(path.name, reason), path)
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _typed(cls: type[T], facts: Any) -> T:
+    """An object of a file with fields of the right types. Raises ValueError for anything else."""
+    try:
+        found: T = _adapter(cls).validate_python(facts)  # type: ignore[arg-type]
+        return found
+    except ValidationError as error:
+        details = error.errors()[0]
+        where = ".".join(map(str, details["loc"]))
+        raise ValueError(f"{where}: {details['msg']}" if where else details["msg"]) from error
 
 
 def _error(problem: Problem, path: Path) -> SpecError:

@@ -51,7 +51,7 @@ def test_filters_and_the_network_are_written(folder: Path) -> None:
     [
         (["show", "filter", "lenet"], "'filter' is no picture; there are network, filters"),
         (["show", "filters", "lenet"], "needs its weights"),
-        (["show", "network", "lenet", "-o", "x.png"], "is an SVG: x.svg"),
+        (["show", "network", "lenet", "-o", "x.png"], "x.png': the picture of a network ends in .svg"),
         (["show", "filters", "lenet", "--weights", "w", "-o", "x.jpg"], "a picture ends in .png, .svg, .pdf"),
         (["report", "no_such_run"], "E632"),
         (["compare", "no_such_run"], "E632"),

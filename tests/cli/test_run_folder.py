@@ -147,9 +147,9 @@ def test_a_run_is_not_resumed_as_another(
 
 def test_a_run_is_not_resumed_with_another_text(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     spec = run.parent / "small.arch"
-    spec.write_text(SPEC.replace("flatten;", "flatten  # a comment\n"))
+    spec.write_text(SPEC.replace("flatten", "flatten  # a comment"))
     assert main(["train", str(spec), "--resume", str(run), "--epochs", "2", "--quiet"]) == 0
-    spec.write_text(SPEC.replace("flatten;", "shaken: dropout; flatten;"))
+    spec.write_text(SPEC.replace("flatten", "shaken: dropout; flatten"))
     assert main(["train", str(spec), "--resume", str(run), "--epochs", "3", "--quiet"]) == 1
     assert "error[E634]" in capfd.readouterr().err
 
@@ -164,6 +164,37 @@ def test_weights_without_their_run_json_are_no_run(run: Path, capfd: pytest.Capt
         printed = capfd.readouterr().err
         assert "holds no run: run.json is missing" in printed
         assert f"give the file: {run / 'weights.safetensors'}" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("run.json", {"settings": 3}, "settings: Input should be a valid dictionary"),
+        ("run.json", {"input": ["a"]}, "input.0: Input should be a valid integer"),
+        ("run.json", {"mean": [None]}, "mean.0: Input should be a valid number"),
+        ("metrics.jsonl", {"val_loss": None}, "val_loss: Input should be a valid number"),
+    ],
+)
+def test_values_of_another_type_are_a_damaged_run(
+    run: Path, name: str, changes: dict[str, object], reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).write_text(json.dumps(json.loads((run / name).read_text()) | changes))
+    assert main(["compare", str(run), str(run)]) == 1
+    assert f"{name} cannot be used: {reason}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--set", "epochs=3"], 1),
+        (["--set", "optimizer.lr=3"], 1),
+        (["--root", "somewhere"], 2),
+        (["--set", "loss.label_smoothing=0.1"], 0),
+    ],
+)
+def test_eval_takes_what_it_uses(run: Path, arguments: list[str], code: int, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(run.parent / "small.arch"), "--weights", str(run), *arguments]) == code
+    assert ("E717" in capfd.readouterr().err) == (code == 1)
 
 
 def test_a_file_of_a_run_is_evaluated_as_the_run(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
