@@ -14,6 +14,10 @@ MAX_NESTING = 100
 MAX_LAYERS = 20_000
 #: Statements and expressions evaluated for one model.
 MAX_STEPS = 300_000
+#: Those after which `check` begins with no further model of a file.
+MAX_STEPS_OF_FILE = 400_000
+#: Steps that a layer counts for, which is made from the values.
+STEPS_OF_LAYER = 5
 #: Those evaluated after the first mistake, to find others: a loop repeats its mistakes.
 MAX_STEPS_AFTER_ERROR = 20_000
 #: Values of one loop, range, list or text.

@@ -128,3 +128,19 @@ Every statement and expression that is evaluated counts as a step. Loops inside 
     right = "model m { input(3); for i in 1..100 { let a = i } }"
 
     limit: int
+
+
+class TooManyModels(Problem):
+    """A file whose models take too long together."""
+
+    code = "E509"
+    text = "checking the models before `{name}` took more than {limit:,} steps: it and those after it are not looked at"
+    explanation = """
+`check` expands every model of a file. One that takes very long is an error by itself (E507); this is for many that
+take long. Put them into several files.
+"""
+    wrong = "".join(f"model m{i} {{ input(3); for i in 1..9000 {{ relu }} }}\n" for i in range(9))
+    right = "model m0 { input(3); for i in 1..9000 { relu } }"
+
+    limit: int
+    name: str

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Help, Note, Problem, SpecError
 from archdsl.diagnostics.files import NoModel, NothingDefined, UnknownModel
-from archdsl.diagnostics.limits import Recursive, TooDeep
+from archdsl.diagnostics.limits import Recursive, TooDeep, TooManyModels
 from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.elaborator import Elaborator, Place
@@ -19,7 +19,7 @@ from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
 from archdsl.elaborate.names import Scope, suggestion
 from archdsl.elaborate.outside import Outside, blocks_in, plain
-from archdsl.limits import MAX_ERRORS, MAX_VARIANTS
+from archdsl.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE, MAX_VARIANTS
 from archdsl.network import Network
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
@@ -329,9 +329,8 @@ def check_source(source: Source, path: Path | None = None) -> Checked:
         return Checked([Diagnostic(NothingDefined(source.path), path=source.path)])
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     # What the expansion says comes first: it knows more, and the calls that led there.
-    expanded = (one for name in models_in(module) for one in _problems_of_model(module, name))
-    others = (one for find in (_problems_of_definitions, _problems_of_variants) for one in find(module))
-    for one in itertools.chain(expanded, others):
+    finders = (_problems_of_models, _problems_of_definitions, _problems_of_variants)
+    for one in (one for find in finders for one in find(module)):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:
             break
@@ -345,13 +344,29 @@ def _problems_of_definitions(module: Module) -> Sequence[Diagnostic]:
     return problems_of(module.with_imports())
 
 
-def _problems_of_model(module: Module, name: str) -> Sequence[Diagnostic]:
-    """What is wrong with a model that can be built, and with its recipe."""
-    try:
-        network = elaborate(module, name)
-        return () if network.recipe is None else _problems_of_recipe(network)
-    except SpecError as error:
-        return error.diagnostics
+def _problems_of_models(module: Module) -> Iterator[Diagnostic]:
+    """What is wrong with the models that can be built, and with their recipes.
+
+    Those that are left when the others took too many steps are not looked at; after an error nobody misses them.
+    """
+    steps, most = 0, MAX_STEPS_OF_FILE
+    for name in models_in(module):
+        model = module.models[name]
+        if steps > most:
+            if most == MAX_STEPS_OF_FILE:
+                problem = TooManyModels(MAX_STEPS_OF_FILE, name)
+                yield Diagnostic(problem, model.definition.name.span)
+            return
+        run = _Run(module, model, None, {})
+        try:
+            network = run.network()
+            found: Sequence[Diagnostic] = () if network.recipe is None else _problems_of_recipe(network)
+        except SpecError as error:
+            found = error.diagnostics
+        if found:
+            most = MAX_STEPS_AFTER_ERROR
+        yield from found
+        steps += run.elaborator.evaluator.steps
 
 
 def _problems_of_recipe(network: Network) -> Sequence[Diagnostic]:

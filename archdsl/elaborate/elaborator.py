@@ -64,7 +64,7 @@ from archdsl.graph import (
     walk,
 )
 from archdsl.layers.base import Layer
-from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
+from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL, STEPS_OF_LAYER
 from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
@@ -544,7 +544,7 @@ class Elaborator:
         self, cls: type[Layer], form: tree.LayerCall, label: str | None, item: tree.Item, place: Place
     ) -> LayerNode | None:
         name = place.scope.full(place.scope.take(label, item.span))
-        self._count(1, 0, form.span)
+        self._count(1, STEPS_OF_LAYER, form.span)
         given = self.arguments(form.arguments, place) if form.arguments else []
         key = key_of_layer(cls, form, given, self.x, self.settings)
         node = self.layer_nodes.get(key)

@@ -124,6 +124,16 @@ TEXTS = {
         "E507",
         "block f(b) { }\nlet a = [0] * 10000\nmodel m { input(3); for i in 1..9999 { f(a) } }",
     ),
+    "many models that take long": (
+        "E509",
+        "model a(n = 9999) { input(3); for i in 1..n { relu; { relu } } }\n"
+        + "".join(f"model a{i} = a()\n" for i in range(1, 50)),
+    ),
+    "many models with a mistake": (
+        "E201",
+        "model a(n = 9999) { input(3); for i in 1..n { relu; nosuch } }\n"
+        + "".join(f"model a{i} = a()\n" for i in range(1, 50)),
+    ),
     "a repeated list": ("E504", "model m { input(3); let a = [1] * 1000000000 }"),
 }  # fmt: skip
 
