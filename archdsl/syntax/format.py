@@ -24,6 +24,7 @@ CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 STATEMENT_ENDS = CLOSING | {"_SEP", "$END"}
 ELEMENT_ENDS = CLOSING | {"COMMA", "CLAUSE"}
 ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH", "PERCENT", "POWER"}
+CONDITIONS = {"IF", "COMPARE", "AND", "OR", "IN"}
 NUMBERS = {"INT", "FLOAT"}
 #: What can take each other's place in a column of a table.
 WORDS = {"NAME", "TRUE", "FALSE", "NONE"}
@@ -183,7 +184,7 @@ def _mark_ranges(atoms: Sequence[Atom]) -> None:
 
 
 def _mark_conditional_arguments(atoms: Sequence[Atom]) -> None:
-    """`=` stands tight before an argument (`stride=2`), but not before a conditional one."""
+    """`=` stands tight before an argument (`stride=2`), but not before one that says what holds (`first = i == 1`)."""
     stack: list[str] = []
     for i, atom in enumerate(atoms):
         if atom.kind in OPENING:
@@ -193,7 +194,7 @@ def _mark_conditional_arguments(atoms: Sequence[Atom]) -> None:
         elif atom.kind == "EQUAL" and stack and stack[-1] == "args":
             atom.tight = True
             for other in _run(atoms, range(i + 1, len(atoms))):
-                if other.kind in {"COMMA", "IF"}:
+                if other.kind == "COMMA" or other.kind in CONDITIONS:
                     atom.tight = other.kind == "COMMA"
                     break
 
@@ -500,7 +501,7 @@ class _Writer:
                     self.put(part)
                 case Bracket():
                     flat = _flat_bracket(part)
-                    if flat is not None and (self.fits(flat, rest) or not part.entries):
+                    if flat is not None and (self.fits(flat, rest) or not part.entries or _is_index(part)):
                         self.put(*flat)
                     else:
                         self.bracket(part, indent)
@@ -566,6 +567,11 @@ class _Writer:
         self.put(block.close)
 
 
+def _is_index(part: Part) -> bool:
+    """`[ ]` behind a value, which stays on the line of the value."""
+    return isinstance(part, Bracket) and part.open.bracket == "index"
+
+
 def _rest(parts: Sequence[Part], tail: int) -> int:
     """The columns behind a part up to where the next line can begin."""
     width = 0
@@ -574,6 +580,8 @@ def _rest(parts: Sequence[Part], tail: int) -> int:
             if part.kind == "COMMENT" or _own_line_else(part):
                 return width
             width += part.width
+        elif _is_index(part) and isinstance(part, Bracket) and (flat := _flat_bracket(part)) is not None:
+            width += _width(flat)
         else:
             return width + part.open.width
     return width + tail
@@ -604,7 +612,7 @@ def _align(lines: Sequence[Line]) -> None:
     """Keep columns: an atom with more space before it than it needs that lines up with one in a line nearby.
 
     Words line up where they begin, numbers where they end, in lines of one indentation without a blank one;
-    numbers in the rows of a table only, which have the same tokens in the same order.
+    numbers in the rows of a table only, which have the same tokens in the same order before them.
     """
     columns: list[_Column] = []
     indent = 0
@@ -612,9 +620,10 @@ def _align(lines: Sequence[Line]) -> None:
     for line in lines:
         if not line.atoms or line.indent != indent:
             latest, indent = {}, line.indent
-        table = " ".join("WORD" if atom.kind in WORDS else atom.kind for atom in line.atoms)
-        for atom in line.atoms[1:]:
-            if not _can_align(atom):
+        table = ""
+        for i, atom in enumerate(line.atoms):
+            table += " WORD" if atom.kind in WORDS else f" {atom.kind}"
+            if i == 0 or not _can_align(atom):
                 continue
             anchor = _anchor(atom, table)
             column = latest.get(anchor)
