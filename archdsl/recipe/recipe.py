@@ -33,6 +33,12 @@ def _device_name(value: str) -> str:
     return value
 
 
+def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise broken("", "names that differ", value)
+    return value
+
+
 def _interval(value: object) -> object:
     """A number of steps, or a text such as "10min"."""
     is_steps = isinstance(value, int) and not isinstance(value, bool) and value > 0
@@ -68,7 +74,12 @@ class Recipe(BaseModel):
 
     dataset: AnyDataSet = Field(default=Digits(), discriminator="kind")
     root: str | None = None
-    classes: Annotated[tuple[str, ...], Words, Field(description="a list of class names", min_length=1)] | None = None
+    classes: (
+        Annotated[
+            tuple[str, ...], Words, AfterValidator(_distinct), Field(description="a list of class names", min_length=1)
+        ]
+        | None
+    ) = None
     target: Annotated[
         Literal["class", "picture", "next_class"], Word, Field(description='"class", "picture" or "next_class"')
     ] = "class"
