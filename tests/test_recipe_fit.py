@@ -82,7 +82,8 @@ def test_what_suits(recipe: str, input: str, outputs: int) -> None:
 
 
 def test_the_model_is_named_where_others_share_the_recipe() -> None:
-    text = MODEL.format(input="1x8x8", outputs=10) + "model other { input(8); a: linear(3); linear(3) }\ntrain { freeze = [a] }"
+    other = "model other { input(8); a: linear(3); linear(3) }"
+    text = MODEL.format(input="1x8x8", outputs=10) + other + "\ntrain { freeze = [a] }"
     (error,) = check_source(Source("t.arch", text)).errors
     assert [note.message for note in error.notes] == ["for model `m`"]
 
