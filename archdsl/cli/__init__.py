@@ -20,9 +20,6 @@ WRONG, USAGE, INTERRUPTED = 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`sys.argv` unless `arguments` are given); returns its exit code."""
-    # A short command makes many objects and hardly any garbage; by default a tenth of its time would go to
-    # looking for some.
-    gc.set_threshold(100_000, 20, 20)
     # Pydantic would read the metadata of every installed package to look for plugins, for 10 ms.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     prepare_streams()
@@ -36,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """The console script: `main`, and then the end of the process."""
+    # A short command makes many objects and hardly any garbage; by default a tenth of its time would go to
+    # looking for some. The process is the command's own here, which `main` may be called in another's.
+    gc.set_threshold(100_000, 20, 20)
     code = main()
     if "torch" in sys.modules:
         # Its libraries have threads and temporary files to put away.

@@ -243,3 +243,17 @@ def test_too_many_files(tmp_path: Path) -> None:
     (tmp_path / f"f{MAX_FILES + 1}.arch").write_text("")
     found = check_source(read(tmp_path / "f0.arch"), tmp_path / "f0.arch")[0]
     assert [one.code for one in found] == ["E007"]
+
+
+def test_files_that_import_each_other_on_many_ways(tmp_path: Path) -> None:
+    """Two files of each of 20 levels import both of the next: there are a million ways to the last."""
+    for level in range(20):
+        for side in "ab":
+            imports = "".join(f'import "{other}{level + 1}.arch"\n' for other in "ab") if level < 19 else ""
+            (tmp_path / f"{side}{level}.arch").write_text(f"{imports}block {side}{level} {{ relu }}\n")
+    main = tmp_path / "main.arch"
+    main.write_text('import "a0.arch"\nimport "b0.arch"\nmodel m { input(3); a0; b0; linear(2) }\n')
+    start = time.process_time()
+    assert check_source(read(main), main)[0] == []
+    assert elaborate(load_module(read(main), main)).params == 8
+    assert time.process_time() - start < MAX_SECONDS
