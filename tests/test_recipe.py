@@ -36,6 +36,7 @@ from archdsl.recipe import (
     Step,
     with_overrides,
 )
+from archdsl.recipe.families import LISTS
 from archdsl.source import Source, Span
 from archdsl.values import Construct, Entry, RecipeEntries, spec_text
 
@@ -457,3 +458,19 @@ def test_the_recipe_needs_no_torch() -> None:
     code = "import sys, archdsl.recipe; archdsl.recipe.Recipe(); print({'torch', 'numpy', 'onnx'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("value", [3, -1.5, True, "x", [1], [], {"a": "b"}, [[1]]])
+def test_no_message_is_pydantics(value: object) -> None:
+    """Every entry and argument with values of other types."""
+    entries = [{name: Entry(value)} for name in Recipe.model_fields if name not in FAMILIES]
+    for family, kinds in FAMILIES.items():
+        for kind, cls in kinds.items():
+            constructs = [Construct(kind, kwargs={name: value}) for name in cls.arguments()]
+            entries += [{family: Entry([one] if family in LISTS else one)} for one in constructs]
+    for given in entries:
+        try:
+            Recipe.from_entries(given)
+        except SpecError as error:
+            messages = [each.message for each in error.diagnostics]
+            assert not [one for one in messages if "nput should" in one or "Value should" in one]

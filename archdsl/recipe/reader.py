@@ -139,6 +139,7 @@ EXPECTED = {
     "float_type": "a number",
     "string_type": "a text in quotes",
     "bool_type": "true or false",
+    "dict_type": "a dictionary",
     "finite_number": "a finite number",
 }
 RULES = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}

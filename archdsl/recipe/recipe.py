@@ -74,12 +74,9 @@ class Recipe(BaseModel):
 
     dataset: AnyDataSet = Field(default=Digits(), discriminator="kind")
     root: str | None = None
-    classes: (
-        Annotated[
-            tuple[str, ...], Words, AfterValidator(_distinct), Field(description="a list of class names", min_length=1)
-        ]
-        | None
-    ) = None
+    classes: Annotated[tuple[str, ...], Words, AfterValidator(_distinct), Field(min_length=1)] | None = Field(
+        default=None, description="a list of one class name or more"
+    )
     target: Annotated[
         Literal["class", "picture", "next_class"], Word, Field(description='"class", "picture" or "next_class"')
     ] = "class"
