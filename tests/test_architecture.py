@@ -33,7 +33,7 @@ EDGES = {
     "receptive_field": "shapes",
     "layers": "diagnostics values shapes receptive_field",
     "initializers": "diagnostics shapes layers",
-    "syntax": "source limits diagnostics values record",
+    "syntax": "source stack limits diagnostics values record",
     "graph": "source diagnostics shapes record",
     "network": "source diagnostics values shapes receptive_field graph",
     "elaborate": "source stack limits diagnostics values shapes layers syntax graph network record",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from archdsl.source import Span
+from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.values import spec_text
 
@@ -139,6 +140,7 @@ def _listed(arguments: Iterable[tree.Argument]) -> str:
     )
 
 
+@deep
 def expression_text(expression: tree.Expr) -> str:
     """An expression with a parenthesis around every operation inside another, so that its structure shows."""
     match expression:

@@ -17,6 +17,7 @@ from archdsl.elaborate import check_source, elaborate, load_module, models_in, r
 from archdsl.limits import MAX_BRACKETS, MAX_EXPRESSION_DEPTH, MAX_NESTING
 from archdsl.source import Source
 from archdsl.stack import deep
+from archdsl.syntax import parse, tree_text
 from archdsl.zoo import specs_folder
 
 T = TypeVar("T")
@@ -75,6 +76,10 @@ def test_the_limit_and_the_collector_are_left_alone(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "setrecursionlimit", forbidden)
     assert archdsl.load("resnet18").params
     assert check_source(Source("a.arch", "model m { input(3); nosuch }"))[0]
+
+
+def test_the_tree_of_an_expression_that_is_too_deep_to_evaluate() -> None:
+    assert tree_text(parse(Source("a.arch", f"let a = {'1 + ' * 5_000}1"))).count("+") == 5_000
 
 
 def figures(path: Path) -> list[tuple[str, int]]:
