@@ -162,6 +162,7 @@ def verify(
     """
     statistics(normalize or ((0,), (1,)), network)
     model = read(Path(path))
+    fixed_batch(model, network)  # a file of another network is called that first
     exported = _as_exported(model, network, peer.weights, normalize)
     if exported is None and not weights:
         reason = (

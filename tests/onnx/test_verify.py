@@ -161,6 +161,7 @@ def test_a_file_of_another_network(module: nn.Module, tmp_path: Path) -> None:
     assert [one.code for one in raised.value.diagnostics] == ["E715"]
     archdsl.export_onnx(network(BODY, "4x9x9").build(), path)
     assert code(path, module) == "E715"
+    assert code(path, module, weights=False) == "E715"
     archdsl.export_onnx(network(BODY.replace("linear(5)", "linear(6)")).build(), path)
     assert code(path, module) == "E712"
 
