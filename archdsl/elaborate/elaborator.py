@@ -181,6 +181,7 @@ class Elaborator:
         self.deepest = max(self.deepest, depth)
         if depth > MAX_NESTING:
             raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
+        self.evaluator.count(self.depth, span)  # deep stacks cost time, above all in loops
 
     # Bodies
 
