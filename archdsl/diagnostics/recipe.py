@@ -447,8 +447,8 @@ class UnknownLabel(Problem):
 Labels are those of `archdsl summary`: `features` is everything under that label, `layer4.1` the second block of
 layer4. In a dictionary a label with a dot stands in quotes: rates = {features: 0.1, "layer4.1": 0.5}.
 """
-    wrong = _MODEL + "train { freeze = [head] }"
-    right = _MODEL + 'train { freeze = ["1"] }'
+    wrong = _MODEL + "train { rates = {head: 0.1} }"
+    right = _MODEL + 'train { rates = {"1": 0.1} }'
 
     entry: str
     label: str
