@@ -33,12 +33,12 @@ class Stub:
 
     @property
     def labels(self) -> set[str]:
-        module = self.make()
+        module = self.build()
         return {name for name, _ in (*module.named_modules(), *module.named_parameters())}
 
     @property
     def trained(self) -> list[str]:
-        return [name for name, weight in self.make().named_parameters() if weight.requires_grad]
+        return [name for name, weight in self.build().named_parameters() if weight.requires_grad]
 
     def build(self, *, seed: int | None = None) -> nn.Module:
         with torch.random.fork_rng(devices=[]):

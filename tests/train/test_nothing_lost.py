@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -261,9 +262,16 @@ def test_a_folder_that_becomes_read_only_is_said(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].code == "E708"
 
 
-def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(Stub(cnn), changed(max_steps=3), tmp_path)
-    (tmp_path / "checkpoints" / ".step-000000004.safetensors.part").mkdir()
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if target.name == "step-000000004.safetensors":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
     with pytest.raises(SpecError) as caught:
         run(Stub(cnn), changed(max_steps=None), None, resume=tmp_path)
     (found,) = caught.value.diagnostics
