@@ -44,6 +44,10 @@ SUMMED_UP = 2
 #: Longer specs are rarely chosen: a mutant is to take a few milliseconds.
 LONG = 1_500
 
+#: Loops and lists that reach a bound take a hundred times longer: few mutants have them.
+MANY = re.compile(r"200\b|\d{4}")
+SELDOM = 0.9
+
 TOKEN = re.compile(
     r'#[^\n]*|"(?:[^"\\\n]|\\.)*"|[A-Za-z_]\w*|\d+(?:x\d+)+|\d+\.\d+(?:e-?\d+)?|\d+|->|\.\.|\*\*|//|[=!<>]=|\s+|.'
 )
@@ -106,12 +110,14 @@ class Corpus:
 
 
 def _share(tokens: Sequence[str]) -> float:
-    """Specs that cannot be parsed as they are teach less."""
+    """Specs that cannot be parsed as they are teach less; those that are about bounds take long."""
+    text = "".join(tokens)
+    share = 0.05 if re.search(r"\bfor\b", text) and MANY.search(text) else 1.0
     try:
-        parse(Source("", "".join(tokens)))
+        parse(Source("", text))
     except SpecError:
-        return 0.1
-    return 1.0
+        return 0.1 * share
+    return share
 
 
 @cache
@@ -124,6 +130,14 @@ def corpus() -> Corpus:
 
 
 # Mutations: each changes the tokens at one place, `at`
+
+
+def _one_of(options: Sequence[str], choose: random.Random) -> str:
+    """One of the options, seldom one of MANY."""
+    option = choose.choice(options)
+    while MANY.search(option) and choose.random() < SELDOM:
+        option = choose.choice(options)
+    return option
 
 
 def _other(tokens: list[str], at: int, choose: random.Random) -> None:
@@ -142,12 +156,12 @@ def _value(tokens: list[str], at: int, choose: random.Random) -> None:
     """An odd value in the place of a number, string or word in a call or behind a `=`."""
     behind = [i for i in _places(tokens, r"[(,=\[ ]") if i + 1 < len(tokens)]
     values = [i + 1 for i in behind if re.match(r'[\d"]', tokens[i + 1]) or tokens[i] == "="]
-    tokens[choose.choice(values or [at])] = choose.choice(VALUES)
+    tokens[choose.choice(values or [at])] = _one_of(VALUES, choose)
 
 
 def _statement(tokens: list[str], at: int, choose: random.Random) -> None:
     """A statement at the beginning of a line, or behind another."""
-    tokens.insert(choose.choice(_places(tokens, r"\s*\n  |;") or [at]) + 1, f" {choose.choice(STATEMENTS)}; ")
+    tokens.insert(choose.choice(_places(tokens, r"\s*\n  |;") or [at]) + 1, f" {_one_of(STATEMENTS, choose)}; ")
 
 
 def _line(tokens: list[str], at: int, choose: random.Random) -> None:
@@ -222,7 +236,8 @@ def _looped(tokens: list[str], at: int, choose: random.Random) -> None:
         first = choose.randrange(len(breaks) - 1)
         last = min(first + choose.choice([1, 1, 2, 5]), len(breaks) - 1)
         tokens.insert(breaks[last], "\n}" * (times := choose.choice([1, 1, 2, 3])))
-        values = choose.choice(["0..2", "1..200", "1..10000", "[]", "[1, none]", "channels", "[[1, 2], [3, 4]]"])
+        ranges = ["0..2", "1..200", "1..10000", "[]", "[1, none]", "channels", "[[1, 2], [3, 4]]"]
+        values = _one_of(ranges, choose)
         tokens.insert(breaks[first] + 1, f"for i in {values} {{\n" * times)
 
 
