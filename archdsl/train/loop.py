@@ -261,6 +261,7 @@ class _Run:
         def clean() -> None:
             remove_parts(self.folder.path)
             remove_parts(self.folder.checkpoints)
+            self.folder.restore_best()
             write_text(self.folder.recipe, self.recipe.to_json() + "\n")
 
         self.processes.from_main(clean)
@@ -442,6 +443,8 @@ class _Run:
         self.board.epoch(self.steps_done, line)
         value, is_whole = self.last.figure(setup.monitor), position.step == self.epoch_steps
         if setup.is_better(value, position.best):
+            if not is_whole:
+                self.processes.from_main(self.folder.set_best_aside)
             self._save_weights(self.folder.best)
             if is_whole:
                 position.best, position.best_epoch = value, line.epoch

@@ -137,6 +137,20 @@ class RunFolder:
     def environment(self) -> Path:
         return self.path / "environment.json"
 
+    def set_best_aside(self) -> None:
+        """Keep the best weights of whole epochs, which those of a part of an epoch are about to replace."""
+        if self.best.exists():
+            self.best.replace(self._best_of_epochs)
+
+    def restore_best(self) -> None:
+        """Undo `set_best_aside`: the part of an epoch goes on, and its evaluation never was."""
+        if self._best_of_epochs.exists():
+            self._best_of_epochs.replace(self.best)
+
+    @property
+    def _best_of_epochs(self) -> Path:
+        return self.checkpoints / self.best.name
+
     def read_recipe(self) -> Recipe:
         """The resolved recipe of the run. Raises SpecError (E632, E633)."""
         try:

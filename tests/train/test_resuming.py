@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from torch import nn
 
 from archdsl.recipe import FAMILIES, Adam, Cosine, HFlip, Recipe, Sgd
+from archdsl.train.evaluation import Evaluation
+from archdsl.train.setup import Setup
 from tests.train.stub import Stub, layouts, mlp, run
 from tests.train.test_nothing_lost import assert_same_run
 
@@ -72,3 +75,18 @@ def transposed() -> nn.Module:
 def test_weights_of_any_layout_go_on_exactly(tmp_path: Path, optimizer: Any) -> None:
     assert not next(iter(transposed().parameters())).is_contiguous()
     assert_resumed_exactly(tmp_path, changed(optimizer=optimizer), Stub(transposed))
+
+
+def test_the_best_weights_are_those_of_the_run_that_was_not_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped where a part of an epoch was better than all of it."""
+    accuracies = iter([0.5, 0.4, 0.5, 0.6, 0.4])
+    real = Setup.evaluate
+
+    def evaluate(self: Setup, module: nn.Module, **options: Any) -> Evaluation:
+        found = real(self, module, **options)
+        return found if options.get("test") else replace(found, accuracy=next(accuracies))
+
+    monkeypatch.setattr(Setup, "evaluate", evaluate)
+    assert_resumed_exactly(tmp_path, SHORT, Stub(mlp))
