@@ -16,7 +16,7 @@ MAX_LAYERS = 20_000
 MAX_STEPS = 300_000
 #: Those after which `check` begins with no further model of a file.
 MAX_STEPS_OF_FILE = 400_000
-#: Steps that a layer counts for, which is made from the values.
+#: Steps that a layer counts for among those of a file.
 STEPS_OF_LAYER = 5
 #: Those evaluated after the first mistake, to find others: a loop repeats its mistakes.
 MAX_STEPS_AFTER_ERROR = 20_000

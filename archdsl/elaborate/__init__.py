@@ -18,7 +18,7 @@ from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
 from archdsl.elaborate.names import Scope, suggestion
 from archdsl.elaborate.outside import Outside, blocks_in, plain
-from archdsl.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE, MAX_VARIANTS
+from archdsl.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE, MAX_VARIANTS, STEPS_OF_LAYER
 from archdsl.network import Network
 from archdsl.source import Source, Span
 from archdsl.syntax import tree
@@ -365,7 +365,7 @@ def _problems_of_models(module: Module) -> Iterator[Diagnostic]:
         if found:
             most = MAX_STEPS_AFTER_ERROR
         yield from found
-        steps += run.elaborator.evaluator.steps
+        steps += run.elaborator.evaluator.steps + STEPS_OF_LAYER * run.elaborator.layers
 
 
 def _problems_of_recipe(network: Network) -> Sequence[Diagnostic]:

@@ -64,7 +64,7 @@ from archdsl.graph import (
     walk,
 )
 from archdsl.layers.base import Layer
-from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL, STEPS_OF_LAYER
+from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
 from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
 from archdsl.source import Span
@@ -72,6 +72,8 @@ from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.values import Construct
 
+#: Levels of expansion that cost nothing by themselves.
+SHALLOW = 40
 #: Among the labels of a scope: one that is not known, after a mistake or without values.
 ANY_LABEL = ""
 
@@ -181,7 +183,7 @@ class Elaborator:
         self.deepest = max(self.deepest, depth)
         if depth > MAX_NESTING:
             raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
-        self.evaluator.count(self.depth, span)  # deep stacks cost time, above all in loops
+        self.evaluator.count(self.depth - SHALLOW, span)  # deep stacks cost time, above all in loops
 
     # Bodies
 
@@ -545,7 +547,7 @@ class Elaborator:
         self, cls: type[Layer], form: tree.LayerCall, label: str | None, item: tree.Item, place: Place
     ) -> LayerNode | None:
         name = place.scope.full(place.scope.take(label, item.span))
-        self._count(1, STEPS_OF_LAYER, form.span)
+        self._count(1, 0, form.span)
         given = self.arguments(form.arguments, place) if form.arguments else []
         key = key_of_layer(cls, form, given, self.x, self.settings)
         node = self.layer_nodes.get(key)
