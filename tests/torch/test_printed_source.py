@@ -24,7 +24,6 @@ from archdsl.torch.naming import literal
 from archdsl.values import spec_text
 from tests.layers.samples import SAMPLES
 from tests.torch import standalone
-from tests.torch.comparison import APART
 from tests.torch.reference import Program, specs
 from tests.torch.test_checker import CASES, cases
 from tests.torch.test_forward import BASIC, SEMANTICS, case
@@ -287,7 +286,8 @@ def test_every_network_of_the_zoo_runs_where_there_is_torch_alone(family: str, t
         compare(name, network, found[name], "run")
         for tensor in tensors(found[name]["eval"]).values():
             assert tensor.isfinite().all()
-            assert (tensor[0] - tensor[1]).abs().max() > APART * tensor.abs().max()
+            # The outputs were compared to the last bit: a small difference between inputs tells enough.
+            assert (tensor[0] - tensor[1]).abs().max() > 1e-5 * tensor.abs().max()
 
 
 @pytest.mark.slow
