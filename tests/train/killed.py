@@ -11,10 +11,12 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from torch import nn
 
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import Recipe
@@ -59,7 +61,7 @@ def die_in_writing(number: int, *, renaming: bool) -> None:
     module.save_file = save_file
 
 
-def main(folder: Path, when: str, recipe: Recipe) -> int:
+def main(folder: Path, when: str, recipe: Recipe, make: Callable[[], nn.Module] = cnn) -> int:
     """Train or resume; the exit code is 128 plus the signal's number where one was caught."""
     torch.set_num_threads(1)
     kind, _, number = when.partition(" ")
@@ -74,7 +76,7 @@ def main(folder: Path, when: str, recipe: Recipe) -> int:
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(number), int(number)))
     there = any((folder / "checkpoints").glob("step-*"))
     try:
-        result = train(Stub(cnn), recipe, None if there else folder, folder if there else None, PlainProgress())
+        result = train(Stub(make), recipe, None if there else folder, folder if there else None, PlainProgress())
     except SpecError as error:
         print(error)
         return 1

@@ -30,7 +30,7 @@ from archdsl.recipe import Recipe
 from archdsl.train import loop
 from archdsl.train.progress import PlainProgress
 from archdsl.train.step import Stepper
-from tests.train.stub import Stub, cnn
+from tests.train.stub import Stub, cnn, layouts
 
 
 def plain() -> nn.Module:
@@ -38,7 +38,7 @@ def plain() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(144, 10))
 
 
-MODULES = {"plain": plain, "cnn": cnn}
+MODULES = {"plain": plain, "cnn": cnn, "layouts": layouts}
 
 
 def in_step(number: int, action: Any) -> Any:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from archdsl.train.seeds import epoch_order
 from tests.train.several import plain
 from tests.train.stub import Stub, cnn, run
 from tests.train.test_nothing_lost import assert_same_run, lines
+from tests.train.test_resuming import CUT, OPTIMIZERS, SHORT
 
 pytest.importorskip("accelerate")
 
@@ -88,17 +90,27 @@ class Launched:
         return [text for _, text in (self.ends[job, 0], self.ends[job, 1]) if text]
 
 
-def launch(arguments: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
+def launch(arguments: Sequence[str], *, limit: int = 180, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        *arguments,
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=limit
+    )
 
 
-def do(jobs: Sequence[Job], out: Path, **variables: str) -> Launched:
+def do(jobs: Sequence[Job], out: Path, *, limit: int = 180, **variables: str) -> Launched:
     out.mkdir()
     texts = [(j.module, j.recipe and j.recipe.to_json(), str(j.folder), j.resume, j.what) for j in jobs]
     (out / "jobs").write_text(json.dumps(texts), encoding="utf-8")
-    done = launch(["-m", "tests.train.several", str(out / "jobs"), str(out)], **variables)
+    done = launch(["-m", "tests.train.several", str(out / "jobs"), str(out)], limit=limit, **variables)
     ends = {}
     for path in out.glob("*.json"):
         job, rank = map(int, path.stem.split("-"))
@@ -319,6 +331,28 @@ def test_a_mistake_in_the_spec_is_said_once(tmp_path: Path) -> None:
     done = launch(["-m", "archdsl", "train", str(tmp_path / "net.arch"), "--out", str(tmp_path / "run")])
     assert done.returncode == 1
     assert done.stderr.count("error[E") == 1
+
+
+# The same run, stopped and resumed
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_bit_for_bit(tmp_path: Path) -> None:
+    """Every optimizer, layout, average and precision in one start of the processes."""
+    jobs, folders = [], []
+    for kind, (layout, ema, precision) in product(OPTIMIZERS, product((None, False), (None, 0.8), ("fp32", "bf16"))):
+        folder = tmp_path / f"{kind} {layout} {ema} {precision}"
+        recipe = SHORT.model_copy(
+            update={"optimizer": OPTIMIZERS[kind], "channels_last": layout, "ema": ema, "precision": precision}
+        )
+        jobs.append(Job("layouts", recipe, folder / "whole"))
+        jobs.append(Job("layouts", recipe.model_copy(update={"max_steps": CUT}), folder / "cut"))
+        jobs.append(Job("layouts", recipe, folder / "cut", resume=True))
+        folders.append(folder)
+    done = do(jobs, tmp_path / "ends", limit=1800)
+    assert {code for code, _ in done.ends.values()} == {0}, done.output
+    for folder in folders:
+        assert_same_run(folder / "cut", folder / "whole")
 
 
 # FSDP

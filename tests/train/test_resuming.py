@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from torch import nn
 from archdsl.recipe import FAMILIES, Adam, Cosine, HFlip, Recipe, Sgd
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup
+from tests.train import killed
 from tests.train.stub import Stub, layouts, mlp, run
 from tests.train.test_nothing_lost import assert_same_run
 
@@ -90,3 +95,29 @@ def test_the_best_weights_are_those_of_the_run_that_was_not_stopped(
 
     monkeypatch.setattr(Setup, "evaluate", evaluate)
     assert_resumed_exactly(tmp_path, SHORT, Stub(mlp))
+
+
+def killed_after(seconds: float, folder: Path, recipe: Recipe) -> bool:
+    """Run or go on in a forked process, with SIGKILL so long after its first checkpoint; whether that came in time."""
+    child = os.fork()
+    if child == 0:
+        os._exit(killed.main(folder, "never", recipe, layouts))
+    while not any((folder / "checkpoints").glob("step-*")):
+        time.sleep(0.001)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_run_killed_at_random_moments_goes_on_exactly(tmp_path: Path, kind: str, precision: str) -> None:
+    recipe = changed(optimizer=OPTIMIZERS[kind], precision=precision, ema=0.8, checkpoint_every=1)
+    started = time.perf_counter()
+    run(Stub(layouts), recipe, tmp_path / "whole")
+    duration, dice = time.perf_counter() - started, random.Random(f"{kind} {precision}")
+    times = [killed_after(dice.uniform(0, duration / 2), tmp_path / "cut", recipe) for _ in range(4)]
+    assert times[0]
+    run(Stub(layouts), None, None, resume=tmp_path / "cut")
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
