@@ -6,6 +6,8 @@ import ast
 import operator
 import re
 from functools import cache
+from pathlib import Path
+from statistics import mean
 
 import pytest
 from pydantic import ValidationError
@@ -149,3 +151,19 @@ def test_the_card_of_a_network() -> None:
     assert card is not None
     assert (card.title, card.year) == ("ResNet", 2015)
     assert zoo.card("no_such_network") is None
+
+
+def test_results_reached_are_those_of_the_benchmark() -> None:
+    """The cards say in short what `./run bench results` wrote down, run by run."""
+    text = (Path(__file__).parents[1] / "benchmarks" / "README.md").read_text("utf-8")
+    runs = re.findall(r"`(archdsl train .*?) --set seed=\d+` *\| *(\w+) \| *\d+ \| *([\d.]+) %", text)
+    measured: dict[tuple[str, str], list[float]] = {}
+    for command, dataset, value in runs:
+        measured.setdefault((command, dataset), []).append(float(value))
+    reached = {(each.command, each.dataset): each for model in MODELS.values() for each in model.reached}
+    assert reached
+    assert set(reached) == set(measured)
+    for key, values in measured.items():
+        assert len(values) == reached[key].runs > 1
+        assert reached[key].value == pytest.approx(mean(values), abs=0.006)
+        assert reached[key].spread == pytest.approx(max(values) - min(values), abs=0.006)

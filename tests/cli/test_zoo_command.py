@@ -135,6 +135,16 @@ def test_the_card_of_one(capsys: Capture, snapshot: SnapshotAssertion) -> None:
     assert capsys.readouterr().out == snapshot
 
 
+def test_what_was_reached_is_on_the_card_with_its_command(capsys: Capture) -> None:
+    (reached,) = cards()["resnet9"].models["resnet9_fashion"].reached
+    assert main(["zoo", "resnet9_fashion"]) == 0
+    out = capsys.readouterr().out
+    assert f"{reached.value:g} %" in out
+    assert reached.command in out
+    assert main(["zoo", "resnet9_fashion", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reached"] == [reached.model_dump()]
+
+
 def test_the_card_as_json(capsys: Capture) -> None:
     assert main(["zoo", "googlenet", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
