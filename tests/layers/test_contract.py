@@ -27,7 +27,7 @@ each_kind = pytest.mark.parametrize("kind", OURS.values(), ids=OURS.keys())
 
 def samples(chosen: Iterable[Sample] = SAMPLES) -> pytest.MarkDecorator:
     """The samples that a test is about, none of which it passes over."""
-    return pytest.mark.parametrize("sample", chosen, ids=str)
+    return pytest.mark.parametrize("sample", list(chosen), ids=str)
 
 
 def has_inplace(sample: Sample) -> bool:

@@ -115,6 +115,8 @@ def shard_on_the_cpu() -> None:
 
 def main(jobs: list[tuple[str, str, str, bool, str]], out: Path) -> int:
     torch.set_num_threads(1)
+    # A launcher ends the others when one has ended; they say first how it was. In a run, its own handler answers.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.environ.get("ACCELERATE_USE_FSDP") == "true":
         shard_on_the_cpu()
     code = 0
