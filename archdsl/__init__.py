@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING, Any
 from archdsl.version import __version__
 
 if TYPE_CHECKING:
+    from archdsl.api import Network, load
+    from archdsl.backends.torch.export import export_onnx, verify_onnx
     from archdsl.diagnostics import SpecError
-    from archdsl.loading import load
-    from archdsl.network import LayerInfo, Network
-    from archdsl.torch.export import export_onnx, verify_onnx
+    from archdsl.graph.network import LayerInfo
     from archdsl.train.predict import predict
 
 __all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load", "predict", "verify_onnx"]
 
 _HOMES = {
     "SpecError": "archdsl.diagnostics",
-    "load": "archdsl.loading",
-    "LayerInfo": "archdsl.network",
-    "Network": "archdsl.network",
-    "export_onnx": "archdsl.torch.export",
+    "load": "archdsl.api",
+    "LayerInfo": "archdsl.graph.network",
+    "Network": "archdsl.api",
+    "export_onnx": "archdsl.backends.torch.export",
     "predict": "archdsl.train.predict",
-    "verify_onnx": "archdsl.torch.export",
+    "verify_onnx": "archdsl.backends.torch.export",
 }
 
 

@@ -24,8 +24,8 @@ from timing import Timed, interleaved
 from torch import nn
 
 from archdsl.elaborate import elaborate, load_module
-from archdsl.network import Network
-from archdsl.source import Source
+from archdsl.graph.network import Network
+from archdsl.text.source import Source
 from archdsl.zoo import specs_folder
 
 SIZES = (250, 500, 1000, 2000, 4000)

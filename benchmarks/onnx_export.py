@@ -27,8 +27,8 @@ from torch import nn
 
 import archdsl
 from archdsl import zoo
-from archdsl.onnx import emit, node_count, write
-from archdsl.torch import network_of
+from archdsl.backends.onnx import emit, node_count, write
+from archdsl.backends.torch import network_of
 
 OPSET = 20
 HEADER = "| {:<28} | {:>10} | {:>10} | {:>12} |"

@@ -40,11 +40,11 @@ from torchvision import transforms
 from torchvision.datasets import FashionMNIST
 
 import archdsl
-from archdsl.network import Network
+from archdsl import Network
+from archdsl.datasets.data import FASHION_MNIST_FOLDER
 from archdsl.recipe import Adam, Arrays, HFlip, RandomCrop, Recipe
 from archdsl.recipe import FashionMnist as FashionMnistSet
 from archdsl.train import run_training
-from archdsl.train.data import FASHION_MNIST_FOLDER
 from archdsl.train.setup import Setup, set_up
 from archdsl.train.step import Stepper
 

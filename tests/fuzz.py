@@ -30,9 +30,9 @@ from types import FrameType
 from archdsl.diagnostics import SpecError
 from archdsl.diagnostics.render import render_text
 from archdsl.elaborate import check_source, elaborate, load_module
-from archdsl.source import Source
-from archdsl.summary import to_json
 from archdsl.syntax import format_text, parse
+from archdsl.text.source import Source
+from archdsl.view.summary import to_json
 from archdsl.zoo import specs_folder
 
 HERE = Path(__file__).parent
@@ -345,9 +345,9 @@ def run_one(seed: int, number: int, counts: Counts) -> None:
 
 def suggestion_cache_clear() -> None:
     """Suggestions are kept from one spec to the next; what they cost is to be seen."""
-    from archdsl.elaborate import names
+    from archdsl.text import suggest
 
-    names._suggestion.cache_clear()
+    suggest._suggestion.cache_clear()
 
 
 # Many, in processes of their own

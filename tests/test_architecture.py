@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -18,72 +18,32 @@ from archdsl.zoo import specs_folder
 
 PACKAGE = Path(archdsl.__file__).parent
 
-#: What each part imports when it is imported itself: nothing else, and no edge that is not used.
-#: Imports for type checkers alone (`if TYPE_CHECKING`) do not count.
-EDGES = {
-    "version": "",
-    "limits": "",
-    "record": "",
-    "source": "",
-    "stack": "",
-    "files": "diagnostics",
-    "shapes": "",
-    "diagnostics": "source limits record",
-    "values": "source",
-    "receptive_field": "shapes",
-    "layers": "diagnostics values shapes receptive_field",
-    "initializers": "diagnostics shapes layers",
-    "syntax": "source stack limits diagnostics values record",
-    "graph": "source diagnostics shapes record",
-    "network": "source diagnostics values shapes receptive_field graph",
-    "elaborate": "source stack limits diagnostics values shapes layers syntax graph network record",
-    "recipe": "source diagnostics values shapes",
-    "zoo": "",
-    "cards": "zoo",
-    "loading": "source diagnostics network elaborate zoo",
-    "summary": "graph",
-    "tables": "summary",
-    "onnx": "version diagnostics values shapes graph network",
-    "torch": "diagnostics shapes layers initializers graph network",
-    "picture": "graph network summary",
-    "report": "files diagnostics values elaborate loading network picture summary train",
-    "train": "files diagnostics values shapes recipe",
-    "cli": "source files diagnostics values layers graph network syntax elaborate summary tables zoo cards",
-    "__main__": "cli",
-    "__init__": "version",
-}
-
-#: What functions import when they are called: the price is paid by who needs it, and cycles are cut here.
-LAZY_EDGES = {
-    "files": "diagnostics",
-    "elaborate": "values initializers recipe",
-    "network": "torch",
-    "zoo": "cards loading torch",
-    "torch": "onnx zoo",
-    "report": "train",
-    "train": "torch zoo",
-    "cli": "__init__ files source diagnostics graph elaborate loading zoo recipe summary syntax tables picture"
-    " torch onnx train report",
-}
+#: The floors of the house, from the ground up: a folder imports only from those before it in this list. Every import
+#: counts, also those inside functions and those for type checkers.
+FLOORS = [
+    *("version", "text", "diagnostics", "files", "shapes", "arguments", "layers", "recipe", "cards", "syntax", "graph"),
+    *("elaborate", "backends", "datasets", "runs", "train", "view", "api", "zoo", "report", "cli"),
+    *("__main__", "__init__"),
+]
 
 #: The only parts that may import a package, at any level.
 ONLY = {
-    "torch": {"torch", "train", "report"},
-    "torchvision": {"torch", "train"},
+    "torch": {"backends", "datasets", "train", "runs", "report", "files", "api", "zoo", "cli"},
+    "torchvision": {"backends", "datasets"},
     "accelerate": {"train"},
-    "safetensors": {"torch", "train"},
-    "sklearn": {"train"},
-    "matplotlib": {"train", "report"},
+    "safetensors": {"backends", "files", "runs"},
+    "sklearn": {"datasets"},
+    "matplotlib": {"runs", "report"},
     "jinja2": {"report"},
-    "PIL": {"train"},
-    "numpy": {"torch", "train", "onnx"},
-    "onnx": {"onnx"},
-    "onnxruntime": {"onnx"},
+    "PIL": {"datasets", "train"},
+    "numpy": {"backends", "datasets"},
+    "onnx": {"backends"},
+    "onnxruntime": {"backends"},
     "lark": {"syntax"},
-    "pydantic": {"layers", "initializers", "elaborate", "recipe", "cards", "train"},
+    "pydantic": {"layers", "elaborate", "recipe", "cards", "runs"},
     "pydantic_core": {"recipe"},
     "typer": {"cli"},
-    "rich": {"tables", "train"},
+    "rich": {"view", "runs"},
 }
 
 #: What no command of the front end may import: each costs more than the whole command.
@@ -91,72 +51,63 @@ HEAVY = ("torch", "torchvision", "numpy", "onnx", "onnxruntime", "sklearn", "mat
 
 
 class Import(NamedTuple):
-    """One import of a module by a part, and whether it is inside a function."""
+    """One import by a module of archdsl of another one, or of a package."""
 
-    part: str
     module: str
-    lazy: bool
+    target: str
     place: str
 
     @property
     def package(self) -> str:
-        return self.module.partition(".")[0]
+        return self.target.partition(".")[0]
 
     @property
-    def target(self) -> str:
-        """The part of archdsl that is imported; a name of `archdsl` itself that is no part is the package's own."""
-        name = [*self.module.split("."), "__init__"][1]
-        return name if name in EDGES else "__init__"
+    def part(self) -> str:
+        return part_of(self.module)
 
 
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def part_of(module: str) -> str:
+    """The folder at the top of archdsl, or the module there, that a module belongs to."""
+    return [*module.split("."), "__init__"][1]
 
 
-def _modules(node: ast.AST) -> list[str]:
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name; a package is its `__init__`."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = ["archdsl", *path.relative_to(PACKAGE).with_suffix("").parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def targets(node: ast.AST, known: Collection[str]) -> list[str]:
+    """The modules that an import statement imports: `from archdsl.graph import network` is the module of that name."""
     match node:
         case ast.Import(names):
             return [alias.name for alias in names]
-        case ast.ImportFrom("archdsl", names):
-            return [f"archdsl.{alias.name}" for alias in names]
-        case ast.ImportFrom(str(module), _, 0):
-            return [module]
+        case ast.ImportFrom(str(module), names, 0):
+            return [full if (full := f"{module}.{alias.name}") in known else module for alias in names]
         case ast.ImportFrom():
             raise AssertionError("relative imports are not used here")
     return []
 
 
-def imports_in(node: ast.AST, part: str, path: str, *, lazy: bool = False) -> Iterator[Import]:
-    """The imports inside a node, those for type checkers left out."""
-    for child in ast.iter_child_nodes(node):
-        if _is_type_checking(child):
-            continue
-        yield from (Import(part, module, lazy, f"{path}:{child.lineno}") for module in _modules(child))  # type: ignore[attr-defined]
-        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        yield from imports_in(child, part, path, lazy=lazy or inside)
+def imports_in(tree: ast.AST, module: str, known: Collection[str]) -> list[Import]:
+    """Every import in a module, wherever it stands."""
+    found = ((node, target) for node in ast.walk(tree) for target in targets(node, known))
+    return [Import(module, target, f"{module}:{node.lineno}") for node, target in found]  # type: ignore[attr-defined]
 
 
 @cache
 def imports() -> tuple[Import, ...]:
-    found: list[Import] = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        relative = path.relative_to(PACKAGE)
-        part = relative.parts[0].removesuffix(".py")
-        found += imports_in(ast.parse(path.read_text("utf-8")), part, str(relative))
-    return tuple(found)
+    found = (imports_in(ast.parse(path.read_text("utf-8")), name, modules()) for name, path in modules().items())
+    return tuple(each for one in found for each in one)
 
 
-def edges(*, lazy: bool) -> dict[str, set[str]]:
-    """The edges between parts as they are in the code."""
-    found: dict[str, set[str]] = {}
-    for each in imports():
-        if each.package == "archdsl" and each.lazy == lazy and each.target != each.part:
-            found.setdefault(each.part, set()).add(each.target)
-    return found
-
-
-def as_sets(table: dict[str, str]) -> dict[str, set[str]]:
-    return {part: set(targets.split()) for part, targets in table.items() if targets}
+def own_imports() -> Iterator[Import]:
+    """The imports of one module of archdsl by another."""
+    return (each for each in imports() if each.package == "archdsl" and each.target != each.module)
 
 
 def test_the_reader_of_imports_sees_what_it_should() -> None:
@@ -167,61 +118,63 @@ from archdsl import zoo, load
 if TYPE_CHECKING:
     import torch
 class C:
-    import numpy
     def f(self):
-        from archdsl.torch.build import build
-        if True:
-            import onnx
+        from archdsl.backends.torch.build import build
 """
-    found = [(each.module, each.lazy) for each in imports_in(ast.parse(text), "cli", "x.py")]
-    assert found == [
-        ("os.path", False),
-        ("typing", False),
-        ("archdsl.zoo", False),
-        ("archdsl.load", False),
-        ("numpy", False),
-        ("archdsl.torch.build", True),
-        ("onnx", True),
-    ]
-    assert [Import("cli", m, False, "").target for m in ("archdsl.zoo", "archdsl.load", "archdsl.torch.build")] == [
-        "zoo",
-        "__init__",
+    found = imports_in(ast.parse(text), "archdsl.cli.x", {"archdsl.zoo", "archdsl"})
+    assert [each.target for each in found] == [
+        "os.path",
+        "typing",
+        "archdsl.zoo",
+        "archdsl",
         "torch",
+        "archdsl.backends.torch.build",
     ]
+    assert found[0].part == "cli"
+    assert [part_of(each.target) for each in found[2:4]] == ["zoo", "__init__"]
 
 
-def test_every_part_is_in_the_table() -> None:
-    parts = {
-        p.stem if p.is_file() else p.name
-        for p in PACKAGE.iterdir()
-        if p.suffix == ".py" or (p / "__init__.py").is_file()
-    }
-    assert parts == set(EDGES)
+def test_the_floors_are_all_there_is() -> None:
+    """Nothing lies at the top of the package but what people import, and the folders."""
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    assert files == {"__init__", "__main__", "api", "version"}
+    assert {part_of(module) for module in modules()} == set(FLOORS)
 
 
-def test_imports_at_start_are_the_tables() -> None:
-    assert edges(lazy=False) == as_sets(EDGES)
+def test_no_import_runs_back_up() -> None:
+    floor = {name: number for number, name in enumerate(FLOORS)}
+    wrong = [
+        f"{each.place} imports {each.target}"
+        for each in own_imports()
+        if each.part != part_of(each.target) and floor[part_of(each.target)] >= floor[each.part]
+    ]
+    assert wrong == []
 
 
-def test_imports_in_functions_are_the_tables() -> None:
-    assert edges(lazy=True) == as_sets(LAZY_EDGES)
-
-
-def test_imports_at_start_go_one_way() -> None:
-    order = list(TopologicalSorter(as_sets(EDGES)).static_order())
-    assert order.index("source") < order.index("elaborate") < order.index("cli")
+def test_no_circle_of_modules() -> None:
+    graph: dict[str, set[str]] = {}
+    for each in own_imports():
+        graph.setdefault(each.module, set()).add(each.target)
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("package", ONLY)
 def test_a_package_is_imported_only_where_it_belongs(package: str) -> None:
-    outside = [each.place for each in imports() if each.package == package and each.part not in ONLY[package]]
-    assert outside == []
     assert {each.part for each in imports() if each.package == package} == ONLY[package]
 
 
 def test_every_other_import_is_of_the_standard_library() -> None:
     known = {"archdsl", *ONLY, *sys.stdlib_module_names}
     assert [each.place for each in imports() if each.package not in known] == []
+
+
+#: No file is longer than this; see docs/decisions.md.
+MAX_LINES = 450
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 COMMANDS = {
@@ -286,7 +239,7 @@ def test_a_plain_table_is_drawn_without_rich() -> None:
         timeout=60,
     )
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "archdsl.tables" in modules
+    assert "archdsl.view.tables" in modules
     assert not any(module.partition(".")[0] == "rich" for module in modules)
 
 

@@ -74,7 +74,7 @@ def test_vim_knows_every_keyword() -> None:
 def test_the_problem_matcher_reads_the_concise_form() -> None:
     from archdsl.diagnostics.render import render_concise
     from archdsl.elaborate import check_source
-    from archdsl.source import Source
+    from archdsl.text.source import Source
 
     package = json.loads((EDITORS / "vscode" / "package.json").read_text())["contributes"]
     pattern = package["problemMatchers"][0]["pattern"]["regexp"]

@@ -1,6 +1,6 @@
-"""Specs with their expectations: `accept/` builds, `refuse/CODE/` does not and says why.
+"""Specs with their expectations: `accept/` builds, `reject/CODE/` does not and says why.
 
-ARCHDSL_UPDATE=1 writes the messages of `refuse/` anew; read the difference before committing it.
+ARCHDSL_UPDATE=1 writes the messages of `reject/` again; read the difference before committing it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import archdsl
 from archdsl.diagnostics import CODES, Diagnostic, SpecError, load_all
 from archdsl.diagnostics.render import render_text
 from archdsl.elaborate import check_source, elaborate, load_module, read
-from archdsl.source import Source
+from archdsl.text.source import Source
 
 HERE = Path(__file__).parent
 ACCEPT = sorted((HERE / "accept").rglob("*.arch"))
-REFUSE = sorted((HERE / "refuse").glob("E*/*.arch"))
+REJECT = sorted((HERE / "reject").glob("E*/*.arch"))
 
 load_all()
 #: Codes that no text of a spec gives: they come from paths, options, data, weights and machines.
@@ -61,7 +61,7 @@ def test_accepted(path: Path) -> None:
     assert check_source(read(path), path)[0] == []
 
 
-@pytest.mark.parametrize("path", REFUSE, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", REJECT, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_refused(path: Path) -> None:
     shown = f"{path.stem}.arch"
     source = Source(shown, read(path).text)
@@ -75,11 +75,11 @@ def test_refused(path: Path) -> None:
 
 
 def test_every_code_of_specs_has_a_refused_one() -> None:
-    assert {path.parent.name for path in REFUSE} == set(CODES) - WITHOUT_SPEC
+    assert {path.parent.name for path in REJECT} == set(CODES) - WITHOUT_SPEC
 
 
 def test_every_message_belongs_to_a_spec() -> None:
-    assert {path.with_suffix(".arch") for path in (HERE / "refuse").glob("E*/*.txt")} == set(REFUSE)
+    assert {path.with_suffix(".arch") for path in (HERE / "reject").glob("E*/*.txt")} == set(REJECT)
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

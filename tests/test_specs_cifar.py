@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import archdsl
-from archdsl import zoo
+from archdsl import Network, zoo
+from archdsl.backends.torch import network_of
 from archdsl.graph import layer_nodes
-from archdsl.network import Network
-from archdsl.torch import network_of
 
 
 @pytest.fixture(autouse=True)

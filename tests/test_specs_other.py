@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
-from archdsl import zoo
-from archdsl.network import Network
-from archdsl.torch import network_of
+from archdsl import Network, zoo
+from archdsl.backends.torch import network_of
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ def write_tables(measured: dict[str, Measured]) -> None:
 def by_network(measured: dict[str, Measured]) -> Iterator[str]:
     """A row for each network of the zoo that has a twin."""
     from archdsl import zoo
-    from archdsl.cards import cards
+    from archdsl.cards.cards import cards
 
     yield "| network | parameters | GMACs | input | twin | torch | ONNX Runtime |"
     yield "| --- | ---: | ---: | ---: | --- | ---: | ---: |"
@@ -72,7 +72,7 @@ def by_network(measured: dict[str, Measured]) -> Iterator[str]:
 
 def by_family(measured: dict[str, Measured]) -> Iterator[str]:
     """A row for each spec: how many of its networks were compared, and the largest differences among them."""
-    from archdsl.cards import cards
+    from archdsl.cards.cards import cards
 
     yield "| spec | networks compared | twin | torch | ONNX Runtime |"
     yield "| --- | ---: | --- | ---: | ---: |"

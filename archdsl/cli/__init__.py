@@ -64,7 +64,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         from archdsl.cli.report import print_errors
         from archdsl.diagnostics import Diagnostic
-        from archdsl.diagnostics.runtime import MissingPackage
+        from archdsl.diagnostics.codes.runtime import MissingPackage
 
         print_errors([Diagnostic(MissingPackage("this command", _package(error), extra))])
     except BrokenPipeError:
@@ -91,7 +91,7 @@ def _command(arguments: Sequence[str] | None) -> int:
 
 def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any, **more: Any) -> None:
     """One of our own as a plain note, any other as usual."""
-    from archdsl.diagnostics.weights import WeightsWarning
+    from archdsl.diagnostics.codes.weights import WeightsWarning
 
     if isinstance(message, WeightsWarning):
         print(f"note: {message}", file=sys.stderr)

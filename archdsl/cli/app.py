@@ -91,7 +91,7 @@ def _examples(lines: Sequence[str]) -> str:
 
 def _version(asked: bool) -> None:
     if asked:
-        from archdsl import __version__
+        from archdsl.version import __version__
 
         print(f"archdsl {__version__}")
         raise typer.Exit

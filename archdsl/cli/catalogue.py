@@ -12,7 +12,7 @@ import typer
 
 from archdsl.layers import all_kinds, arguments
 from archdsl.layers.base import Layer
-from archdsl.tables import Column, draw, terminal_width
+from archdsl.view.tables import Column, draw, terminal_width
 
 
 def draw_layers() -> None:

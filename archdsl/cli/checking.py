@@ -129,7 +129,7 @@ def _format_stdin(check: bool) -> bool:
 def _format(file: str, check: bool) -> bool:
     """Format one file; returns whether it changes. A file with a syntax error stays as it is."""
     from archdsl.elaborate import read
-    from archdsl.files import write_text
+    from archdsl.files.write import write_text
     from archdsl.syntax.format import format_text
 
     text = format_text(read(Path(file)).text, file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING
 
-from archdsl.tables import Column, draw, terminal_width
+from archdsl.view.tables import Column, draw, terminal_width
 
 if TYPE_CHECKING:
     from archdsl.report.compare import Comparison

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archdsl.tables import Column, draw, fit, terminal_width
+from archdsl.view.tables import Column, draw, fit, terminal_width
 
 if TYPE_CHECKING:
     from archdsl.train import Evaluation

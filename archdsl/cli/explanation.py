@@ -32,8 +32,8 @@ def _message(text: str) -> str:
     """What the checker really says about a text."""
     from archdsl.diagnostics.render import render_text
     from archdsl.elaborate import check_source, elaborate, load_module
-    from archdsl.source import Source
-    from archdsl.tables import terminal_width
+    from archdsl.text.source import Source
+    from archdsl.view.tables import terminal_width
 
     source = Source("example.arch", text)
     found = check_source(source).errors

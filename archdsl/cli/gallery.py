@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, get_args
 
 import typer
 
-from archdsl import zoo
-from archdsl.cards import Card, ModelCard, Reached, Result, Task, cards
-from archdsl.tables import Column, draw, terminal_width
-from archdsl.values import spec_text as value_text
-from archdsl.values import stored_settings
+from archdsl.arguments.values import spec_text as value_text
+from archdsl.arguments.values import stored_settings
+from archdsl.cards import index as zoo
+from archdsl.cards.cards import Card, ModelCard, Reached, Result, Task, cards
+from archdsl.view.tables import Column, draw, terminal_width
 
 
 class Entry(NamedTuple):
@@ -145,7 +145,9 @@ def spec_text(name: str) -> str:
 
 def card_json(entry: Entry) -> str:
     """All that is known about one network as a JSON object."""
-    model, network = entry.model, zoo.load(entry.name)
+    from archdsl.api import load
+
+    model, network = entry.model, load(entry.name)
     facts = _facts(entry) | {
         "authors": entry.authors,
         "params_eval": model.params_eval,
@@ -179,7 +181,9 @@ def _paper(entry: Entry) -> list[str]:
 
 
 def _figures(entry: Entry) -> list[str]:
-    model, network = entry.model, zoo.load(entry.name)
+    from archdsl.api import load
+
+    model, network = entry.model, load(entry.name)
     without = "" if model.params_eval is None else f" ({model.params_eval:,} without auxiliary heads)"
     facts = {
         "Parameters": f"{model.params:,}{without}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from archdsl.api import Network
+from archdsl.arguments.values import spec_text
 from archdsl.graph import AnyNode, Aux, Group, LayerNode, Node, Residual, Use, children
 from archdsl.layers.base import Layer
-from archdsl.network import Network
-from archdsl.summary import kind
-from archdsl.values import spec_text
+from archdsl.view.summary import kind
 
 
 def graph_text(network: Network) -> str:

@@ -32,12 +32,12 @@ def summary(
         refuse_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     chosen = _columns(columns)
     network, file = network_and_file(spec, model, settings, input)
-    from archdsl import summary as forms
+    from archdsl.view import summary as forms
 
     match format:
         case "table":
             from archdsl.elaborate import models_in
-            from archdsl.tables import draw_summary, terminal_width
+            from archdsl.view.tables import draw_summary, terminal_width
 
             others = [name for name in models_in(file) if name != network.name]
             width = terminal_width()
@@ -47,7 +47,7 @@ def summary(
         case "csv":
             print(forms.to_csv(network, depth, chosen))
         case "markdown":
-            from archdsl.tables import SUMMARY_COLUMNS
+            from archdsl.view.tables import SUMMARY_COLUMNS
 
             columns_by_title = {SUMMARY_COLUMNS[name].column.title: SUMMARY_COLUMNS[name].cell for name in chosen[1:]}
             print(forms.to_markdown(network, depth, columns_by_title if chosen else None))
@@ -57,7 +57,7 @@ def _columns(text: str | None) -> list[str]:
     """The names in `--columns`, the layer's own first; `help` lists what there is and ends the command."""
     if text is None:
         return []
-    from archdsl.tables import SUMMARY_COLUMNS
+    from archdsl.view.tables import SUMMARY_COLUMNS
 
     names = [name.strip() for name in text.split(",")]
     if names == ["help"]:
@@ -168,7 +168,7 @@ def _stage_text(spec: str, stage: str, model: str | None, settings: Sequence[str
 
             return graph_text(network)
         case "torch":
-            from archdsl.torch import source
+            from archdsl.backends.torch import source
 
             return source(network)
         case _:

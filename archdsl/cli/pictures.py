@@ -7,14 +7,14 @@ from pathlib import Path
 
 import typer
 
-from archdsl.network import Network
+from archdsl.api import Network
 
 FORMS = (".png", ".svg", ".pdf")
 
 
 def write_network(network: Network, path: str, depth: int) -> None:
     """The drawing of a network as SVG."""
-    from archdsl.picture import draw_network
+    from archdsl.view.picture import draw_network
 
     if Path(path).suffix.lower() != ".svg":
         message = f"{path!r}: the picture of a network ends in .svg"
@@ -24,7 +24,7 @@ def write_network(network: Network, path: str, depth: int) -> None:
 
 def write_text(path: str, text: str) -> None:
     """Write a text file. Raises SpecError (E708)."""
-    from archdsl import files
+    from archdsl.files import write as files
 
     files.write_text(Path(path), text)
 

@@ -44,9 +44,9 @@ def predict(
     normalize = _normalize(mean, std)
     names = None if classes is None else _class_names(Path(classes))
     network = network_of(spec, model, settings, input, run=weights)
-    from archdsl import predict as classify
-    from archdsl.torch import load_weights
+    from archdsl.backends.torch import load_weights
     from archdsl.train.predict import check_pictures
+    from archdsl.train.predict import predict as classify
 
     check_pictures([Path(image) for image in images])  # before weights are downloaded
     module = network.build()
@@ -100,7 +100,7 @@ def _json(images: Sequence[str], found: Found) -> str:
 
 def _draw(images: Sequence[str], found: Found) -> None:
     """One table; pictures are named where there are several."""
-    from archdsl.tables import Column, draw, terminal_width
+    from archdsl.view.tables import Column, draw, terminal_width
 
     columns = [Column("picture", fold=16), Column("class", fold=16), Column("probability", right=True)]
     rows = [

@@ -14,7 +14,7 @@ ErrorFormat = Literal["text", "json", "concise", "github"]
 def print_errors(diagnostics: Sequence[Diagnostic], *, file: IO[str] | None = None) -> None:
     """The full report, to stderr unless told otherwise."""
     from archdsl.diagnostics.render import render_text
-    from archdsl.tables import terminal_width, wants_color
+    from archdsl.view.tables import terminal_width, wants_color
 
     file = file or sys.stderr
     print(render_text(diagnostics, color=wants_color(file), width=terminal_width()), file=file)

@@ -15,10 +15,10 @@ from archdsl.cli.streams import print_json
 if TYPE_CHECKING:
     from torch import nn
 
-    from archdsl.network import Network
-    from archdsl.onnx import Comparison
+    from archdsl.api import Network
+    from archdsl.arguments.values import Entry
+    from archdsl.backends.onnx import Comparison
     from archdsl.recipe import Recipe
-    from archdsl.values import Entry
 
 #: A command that a signal has ended exits with this and the signal's number, as shells have it.
 STOPPED = 128
@@ -96,7 +96,7 @@ def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None
         own = Path(spec or str(resume)) / "spec.arch"
         if not own.is_file():
             from archdsl.diagnostics import Diagnostic, SpecError
-            from archdsl.diagnostics.recipe import NothingToResume
+            from archdsl.diagnostics.codes.recipe import NothingToResume
 
             folder = str(own.parent)
             raise SpecError([Diagnostic(NothingToResume(folder, own.name), path=folder)])
@@ -108,7 +108,7 @@ def _require_same_network(network: Network, run: Path) -> None:
     """Refuse (E634) to go on with a run on another network than it was started with."""
     from archdsl.graph import same_graph
     from archdsl.report.entries import network_of_run
-    from archdsl.train.run import RunFolder
+    from archdsl.runs.folder import RunFolder
 
     started = network_of_run(RunFolder(run))
     pairs: dict[str, tuple[object, object]] = {"input": (network.input_shape, started.input_shape)}
@@ -118,7 +118,7 @@ def _require_same_network(network: Network, run: Path) -> None:
         changed.append(("spec", network.path, "another text"))
     if changed:
         from archdsl.diagnostics import Diagnostic, Help, SpecError
-        from archdsl.diagnostics.recipe import OtherRun
+        from archdsl.diagnostics.codes.recipe import OtherRun
 
         helps = (Help(f"leave it out: the run's own {run / 'spec.arch'} holds, with its model and settings"),)
         problems = [OtherRun(str(run), name, str(now), str(before)) for name, now, before in changed]
@@ -161,8 +161,8 @@ def eval(
         from archdsl.cli.settings import unused
 
         raise unused(in_training)
+    from archdsl.runs.folder import run_of
     from archdsl.train import run_evaluation
-    from archdsl.train.run import run_of
 
     run = run_of(weights)
     recipe = _recipe(network, overrides, None if run is None else str(run.path))
@@ -202,8 +202,8 @@ def _require_root_of_files(recipe: Recipe | None, root: str | None) -> None:
 
 def _normalised(recipe: Recipe, network: Network, weights: str) -> Recipe:
     """The recipe with the normalisation that published weights were trained with."""
+    from archdsl.backends.torch.published import find
     from archdsl.recipe import Normalize
-    from archdsl.torch.published import find
 
     mean, std = find(weights, network).normalisation()
     others = tuple(part for part in recipe.augment if not isinstance(part, Normalize))
@@ -233,7 +233,7 @@ def export(
     """
     network = network_of(spec, model, settings, input, run=weights)
     statistics = None if normalize is None else mean_and_std(normalize, weights, network)
-    from archdsl.torch.export import compared_export
+    from archdsl.backends.torch.export import compared_export
 
     module = _module(network, weights)
     found = compared_export(
@@ -263,7 +263,7 @@ def verify(
     """
     network = network_of(spec, model, settings, input, run=weights)
     statistics = None if normalize is None else mean_and_std(normalize, weights, network)
-    from archdsl import verify_onnx
+    from archdsl.backends.torch.export import verify_onnx
 
     found = verify_onnx(
         file, _module(network, weights), normalize=statistics, tolerance=tolerance, weights=weights is not None
@@ -297,11 +297,11 @@ def mean_and_std(
     `run` is the folder of a run, or names weights for the `network` that torchvision publishes.
     """
     if text == "run" and run is not None and run.startswith("torchvision:") and network is not None:
-        from archdsl.torch.published import find
+        from archdsl.backends.torch.published import find
 
         return find(run, network).normalisation()
     if text == "run" and run is not None:
-        from archdsl.train.run import run_of
+        from archdsl.runs.folder import run_of
 
         if (folder := run_of(run)) is not None:
             info = folder.read_info()
@@ -317,7 +317,7 @@ def mean_and_std(
 def _module(network: Network, weights: str | None) -> nn.Module:
     module = network.build()
     if weights is not None:
-        from archdsl.torch import load_weights
+        from archdsl.backends.torch import load_weights
 
         load_weights(module, weights)
     return module.eval()
@@ -325,7 +325,7 @@ def _module(network: Network, weights: str | None) -> nn.Module:
 
 def onnx_text(network: Network) -> str:
     """The ONNX graph with fresh weights, as the onnx package prints it."""
-    from archdsl.onnx import text
+    from archdsl.backends.onnx import text
 
     weights = {name: tensor.numpy() for name, tensor in network.build(seed=0).state_dict().items()}
     return text(network, weights)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.cli.values import model_settings, recipe_overrides
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.settings import RecipeUnused, UnknownSetting
+from archdsl.diagnostics.codes.settings import RecipeUnused, UnknownSetting
 
 if TYPE_CHECKING:
+    from archdsl.arguments.values import Entry
     from archdsl.elaborate.files import Module
-    from archdsl.values import Entry
 
 MODEL, RECIPE = "model", "train"
 
@@ -71,7 +71,7 @@ def _unqualified(text: str, owner: str) -> str:
 
 
 def _unknown(key: str, model: str, parameters: Sequence[str], path: str) -> Diagnostic:
-    from archdsl.elaborate.names import suggestion
+    from archdsl.text.suggest import suggestion
 
     name = key.partition(".")[0]
     meant = suggestion(name, [*parameters, *_entries()])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 if TYPE_CHECKING:
+    from archdsl.api import Network
+    from archdsl.arguments.values import Entry
     from archdsl.elaborate.files import Module
-    from archdsl.network import Network
-    from archdsl.source import Source
-    from archdsl.train.run import RunInfo
-    from archdsl.values import Entry
+    from archdsl.runs.folder import RunInfo
+    from archdsl.text.source import Source
 
 
 class Chosen(NamedTuple):
@@ -51,9 +51,9 @@ def chosen(
     `run` is what was given as weights. Where it is the folder of a run or a file in it, or weights that torchvision
     publishes, the model, settings and input of their training hold unless something else is asked for.
     """
+    from archdsl.api import find
+    from archdsl.api import network_of as checked
     from archdsl.cli.options import sizes
-    from archdsl.elaborate import elaborate
-    from archdsl.loading import find
 
     shape = None if input is None else sizes(input)
     module, named = find(spec)
@@ -69,10 +69,10 @@ def chosen(
         values, entries = read_settings(settings, module, model)
 
     def made(size: Sequence[int] | None, settings: Mapping[str, Any]) -> Network:
-        return elaborate(module, model, input=size, settings=settings)
+        return checked(module, model, input=size, settings=settings)
 
     if run is not None and run.startswith("torchvision:"):
-        from archdsl.torch.published import fitted
+        from archdsl.backends.torch.published import fitted
 
         return Chosen(fitted(run, made, shape, values)[0], module, entries)
     return Chosen(made(shape, (known.settings if known else {}) | values), module, entries)
@@ -83,7 +83,7 @@ def _info(weights: str, model: str | None, module: Module) -> RunInfo | None:
 
     A single file of a run may be meant for another model.
     """
-    from archdsl.train.run import run_of
+    from archdsl.runs.folder import run_of
 
     run = run_of(weights)
     if run is None:
@@ -101,7 +101,7 @@ def spec_path(spec: str) -> str:
     """The path of a spec that is a file, or of the file with the network of that name; else what was given."""
     if Path(spec).exists():
         return spec
-    from archdsl import zoo
+    from archdsl.cards import index as zoo
 
     entry = zoo.find(spec)
     return spec if entry is None else str(entry.path)

@@ -7,10 +7,10 @@ from pathlib import Path
 import typer
 
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.runtime import CannotWrite
-from archdsl.files import cannot_write, write_text
-from archdsl.source import Source
+from archdsl.diagnostics.codes.runtime import CannotWrite
+from archdsl.files.write import cannot_write, write_text
 from archdsl.syntax import format_text, parse, tree
+from archdsl.text.source import Source
 
 STARTER = """\
 # {name}: a small convolutional network for the digits that come along.
@@ -76,9 +76,9 @@ def _check_name(name: str) -> None:
 
 def _text_from(base: str, name: str) -> str:
     """A text of its own with the model that `base` stands for, called `name`, and all that it needs."""
+    from archdsl.api import find
     from archdsl.elaborate import elaborate, load_module
     from archdsl.elaborate.standalone import standalone
-    from archdsl.loading import find
 
     module, named = find(base)
     network = elaborate(module, named)

@@ -8,13 +8,13 @@ from typing import Any
 
 import typer
 
+from archdsl.arguments.values import Construct, Entry, Typed
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import Evaluator
-from archdsl.source import Source
 from archdsl.syntax import parse_expression
-from archdsl.values import Construct, Entry, Typed
+from archdsl.text.source import Source
 
 
 def model_settings(texts: Sequence[str] | None, option: str, names: Environment) -> dict[str, Any]:

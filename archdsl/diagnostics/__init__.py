@@ -1,6 +1,7 @@
 """What can be wrong with a spec: problems (one class per code), and diagnostics that place them in the text."""
 
-from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note, SpecError
+from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
+from archdsl.diagnostics.error import SpecError
 from archdsl.diagnostics.problem import CODES, Problem, Refused
 
 __all__ = ["CODES", "Diagnostic", "Frame", "Help", "Note", "Problem", "Refused", "SpecError", "load_all"]
@@ -11,5 +12,7 @@ def load_all() -> None:
     from importlib import import_module
     from pkgutil import iter_modules
 
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
+    from archdsl.diagnostics import codes
+
+    for module in iter_modules(codes.__path__):
+        import_module(f"{codes.__name__}.{module.name}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archdsl.diagnostics.problem import Problem
-from archdsl.source import Span
+from archdsl.text.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +52,3 @@ class Diagnostic:
     @property
     def message(self) -> str:
         return str(self.problem)
-
-
-class SpecError(Exception):
-    """A spec is wrong; `diagnostics` says where and why, in the order of the text. Its text is the whole report.
-
-    here  whether this one of several processes is to print it; None where they have not agreed on that
-    """
-
-    here: bool | None = None
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(diagnostics)
-        self.diagnostics = tuple(diagnostics)
-
-    def __str__(self) -> str:
-        from archdsl.diagnostics.render import render_text
-
-        return render_text(self.diagnostics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from archdsl.record import Record
+from archdsl.text.record import Record
 
 CODES: dict[str, type[Problem]] = {}
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from unicodedata import category, east_asian_width
 
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
-from archdsl.source import Span
+from archdsl.text.source import Span
 
 TAB = 4
 #: Longer chains of calls and longer spans lose their middle.

@@ -7,22 +7,23 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from archdsl.arguments.values import Construct, Entry, RecipeEntries
 from archdsl.diagnostics import Diagnostic, Help, Note, Problem, SpecError
-from archdsl.diagnostics.files import NoModel, NothingDefined, UnknownModel
-from archdsl.diagnostics.limits import Recursive, TooDeep, TooManyModels
-from archdsl.diagnostics.names import DuplicateName, UnknownArgument, UnknownName
+from archdsl.diagnostics.codes.files import NoModel, NothingDefined, UnknownModel
+from archdsl.diagnostics.codes.limits import Recursive, TooDeep, TooManyModels
+from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.elaborator import Elaborator, Place
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.files import Loader, Module, read
-from archdsl.elaborate.names import Scope, suggestion
+from archdsl.elaborate.names import Scope
 from archdsl.elaborate.outside import Outside, blocks_in, plain
-from archdsl.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE, MAX_VARIANTS, STEPS_OF_LAYER
-from archdsl.network import Network
-from archdsl.source import Source, Span
+from archdsl.graph.network import Network
 from archdsl.syntax import tree
-from archdsl.values import Construct, Entry, RecipeEntries
+from archdsl.text.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE, MAX_VARIANTS, STEPS_OF_LAYER
+from archdsl.text.source import Source, Span
+from archdsl.text.suggest import suggestion
 
 __all__ = ["check_source", "default_model", "elaborate", "load_module", "models_in", "parameters", "read"]
 

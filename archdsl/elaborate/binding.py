@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from archdsl.diagnostics import Help
-from archdsl.diagnostics.names import (
+from archdsl.diagnostics.codes.names import (
     BadArgument,
     MissingArgument,
     RepeatedArgument,
@@ -19,8 +19,8 @@ from archdsl.diagnostics.names import (
 )
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe
-from archdsl.elaborate.names import suggestion
-from archdsl.source import Span
+from archdsl.text.source import Span
+from archdsl.text.suggest import suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from archdsl.diagnostics import Help
-from archdsl.diagnostics.limits import Recursive
-from archdsl.diagnostics.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
+from archdsl.diagnostics.codes.limits import Recursive
+from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
 from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
 from archdsl.elaborate.errors import Located, Unknown
 from archdsl.elaborate.expressions import describe
-from archdsl.elaborate.names import suggestion
 from archdsl.elaborate.outside import named
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
-from archdsl.source import Span
 from archdsl.syntax import tree
+from archdsl.text.source import Span
+from archdsl.text.suggest import suggestion
 
 #: Statements that are written like a layer.
 STATEMENTS = ("input", "use", "output", "reuse")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from archdsl.diagnostics import Diagnostic
-from archdsl.diagnostics.limits import TooDeep
-from archdsl.diagnostics.names import DuplicateName, NoModelToTrain, UnknownName
+from archdsl.diagnostics.codes.limits import TooDeep
+from archdsl.diagnostics.codes.names import DuplicateName, NoModelToTrain, UnknownName
 from archdsl.elaborate.binding import Given, assign, assign_fields, check_argument
 from archdsl.elaborate.calls import (
     STATEMENTS,
@@ -40,10 +40,10 @@ from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.settings import layer_of_defaults, pairs_of, require_argument, require_setting
 from archdsl.layers import kind_named
 from archdsl.layers.base import Layer
-from archdsl.limits import MAX_ERRORS, MAX_EXPRESSION_DEPTH
-from archdsl.source import Span
-from archdsl.stack import deep
 from archdsl.syntax import tree
+from archdsl.text.limits import MAX_ERRORS, MAX_EXPRESSION_DEPTH
+from archdsl.text.source import Span
+from archdsl.text.stack import deep
 
 
 @dataclass(slots=True)

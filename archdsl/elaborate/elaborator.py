@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Refused
-from archdsl.diagnostics.limits import TensorTooLarge, TooDeep, TooManyLayers, TooManySteps
-from archdsl.diagnostics.names import (
+from archdsl.diagnostics.codes.limits import TensorTooLarge, TooDeep, TooManyLayers, TooManySteps
+from archdsl.diagnostics.codes.names import (
     BadArgument,
     DuplicateName,
     Misplaced,
     UnknownArgument,
     WrongReuse,
 )
-from archdsl.diagnostics.shapes import NotDivisible, ShapesDiffer
-from archdsl.diagnostics.values import WrongType
+from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer
+from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.binding import Given, assign, make
 from archdsl.elaborate.calls import (
     STATEMENTS,
@@ -64,13 +65,12 @@ from archdsl.graph import (
     walk,
 )
 from archdsl.layers.base import Layer
-from archdsl.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
-from archdsl.record import replace
 from archdsl.shapes import Shape, broadcast
-from archdsl.source import Span
-from archdsl.stack import deep
 from archdsl.syntax import tree
-from archdsl.values import Construct
+from archdsl.text.limits import MAX_ERRORS, MAX_LAYERS, MAX_LENGTH, MAX_NESTING, MAX_NUMEL
+from archdsl.text.record import replace
+from archdsl.text.source import Span
+from archdsl.text.stack import deep
 
 #: Levels of expansion that cost nothing by themselves.
 SHALLOW = 40

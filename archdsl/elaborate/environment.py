@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.graph import Tap
-from archdsl.source import Source
 from archdsl.syntax import tree
+from archdsl.text.source import Source
 
 #: The value of a name whose definition was wrong; reading it is silent.
 UNKNOWN = object()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archdsl.diagnostics import Help, Note, Problem
-from archdsl.source import Span
+from archdsl.text.source import Span
 
 
 class Located(Exception):

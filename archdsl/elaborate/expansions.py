@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Frame
 from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
 from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, LayerNode, N, rebuilt
 from archdsl.layers.base import Layer
-from archdsl.record import replace
 from archdsl.shapes import Shape
-from archdsl.stack import deep
 from archdsl.syntax import tree
-from archdsl.values import Construct
+from archdsl.text.record import replace
+from archdsl.text.stack import deep
 
 
 @dataclass(slots=True)

@@ -8,21 +8,28 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeGuard, assert_never
 
+from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Help, Note
-from archdsl.diagnostics.limits import TooDeep, TooLarge, TooLong, TooManySteps
-from archdsl.diagnostics.names import DuplicateName, RepeatedArgument, UnknownName
-from archdsl.diagnostics.values import ArithmeticFault, NoSuchAxis, NotAFunction, OutOfRange, WrongType, WrongUnpacking
+from archdsl.diagnostics.codes.limits import TooDeep, TooLarge, TooLong, TooManySteps
+from archdsl.diagnostics.codes.names import DuplicateName, RepeatedArgument, UnknownName
+from archdsl.diagnostics.codes.values import (
+    ArithmeticFault,
+    NoSuchAxis,
+    NotAFunction,
+    OutOfRange,
+    WrongType,
+    WrongUnpacking,
+)
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
-from archdsl.elaborate.names import suggestion
 from archdsl.elaborate.sizes import elements, iterated
 from archdsl.layers import kind_named
-from archdsl.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
 from archdsl.shapes import Shape
-from archdsl.source import Span
-from archdsl.stack import deep
 from archdsl.syntax import tree
-from archdsl.values import Construct
+from archdsl.text.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
+from archdsl.text.source import Span
+from archdsl.text.stack import deep
+from archdsl.text.suggest import suggestion
 
 Number = (int, float)
 
@@ -55,7 +62,7 @@ FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
 
 def describe(value: object) -> str:
     """A value as an error message shows it: its type in the language's words, and itself where it is short."""
-    from archdsl.values import spec_text
+    from archdsl.arguments.values import spec_text
 
     match value:
         case str():

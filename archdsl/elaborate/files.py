@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Help, Note, Problem, SpecError
-from archdsl.diagnostics.files import (
+from archdsl.diagnostics.codes.files import (
     FileTooLarge,
     ImportCycle,
     NotAFile,
@@ -16,18 +16,18 @@ from archdsl.diagnostics.files import (
     NotUtf8,
     TooManyFiles,
 )
-from archdsl.diagnostics.names import DuplicateName, ReservedName, UnknownName
-from archdsl.diagnostics.recipe import RepeatedRecipe
+from archdsl.diagnostics.codes.names import DuplicateName, ReservedName, UnknownName
+from archdsl.diagnostics.codes.recipe import RepeatedRecipe
 from archdsl.elaborate.calls import STATEMENTS
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
-from archdsl.elaborate.names import suggestion
-from archdsl.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
-from archdsl.source import Source, Span
-from archdsl.stack import deep
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
+from archdsl.text.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
+from archdsl.text.source import Source, Span
+from archdsl.text.stack import deep
+from archdsl.text.suggest import suggestion
 
 
 def read(path: Path, name: str | None = None) -> Source:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archdsl.diagnostics.limits import TooLarge
-from archdsl.diagnostics.names import TooManyArguments
-from archdsl.diagnostics.values import ArithmeticFault, WrongType
+from archdsl.diagnostics.codes.limits import TooLarge
+from archdsl.diagnostics.codes.names import TooManyArguments
+from archdsl.diagnostics.codes.values import ArithmeticFault, WrongType
 from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe, is_number
-from archdsl.limits import MAX_LENGTH
-from archdsl.source import Span
+from archdsl.text.limits import MAX_LENGTH
+from archdsl.text.source import Span
 
 #: Digits that `round` rounds to: more change no number.
 MAX_DIGITS = 20

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Help, Note, Refused
-from archdsl.diagnostics.names import BadArgument, UnknownName
+from archdsl.diagnostics.codes.names import BadArgument, UnknownName
 from archdsl.elaborate.binding import Given, make
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe, is_dictionary
-from archdsl.elaborate.names import suggestion
 from archdsl.layers import all_kinds
 from archdsl.layers.base import Layer
 from archdsl.shapes import Shape, Tensor
-from archdsl.source import Span
-from archdsl.values import Construct
+from archdsl.text.source import Span
+from archdsl.text.suggest import suggestion
 
 if TYPE_CHECKING:
-    from archdsl.initializers import Initializer
+    from archdsl.layers.initializers import Initializer
 
 #: The names of parameters that a setting can address for layers of every kind.
 PARAMETERS = ("weight", "bias")
@@ -59,7 +59,7 @@ def initializer_named(name: str, span: Span) -> type[Initializer]:
     Raises:
         Located: there is none.
     """
-    from archdsl.initializers import INITIALIZERS
+    from archdsl.layers.initializers import INITIALIZERS
 
     cls = INITIALIZERS.get(name)
     if cls is None:
@@ -176,7 +176,7 @@ def _addressing(initializer: str) -> Help:
 
 def _fitting(sizes: Shape) -> Help:
     """The initializers for a weight of these sizes that need no arguments."""
-    from archdsl.initializers import INITIALIZERS
+    from archdsl.layers.initializers import INITIALIZERS
 
     fitting = [
         name

@@ -1,17 +1,15 @@
-"""Names: scopes that give every part its state_dict key, and suggestions for misspelt ones."""
+"""Names: scopes that give every part its state_dict key."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from archdsl.diagnostics import Help, Note
-from archdsl.diagnostics.names import BadLabel, DuplicateName
+from archdsl.diagnostics.codes.names import BadLabel, DuplicateName
 from archdsl.elaborate.errors import Located
-from archdsl.limits import MAX_LABEL
-from archdsl.source import Span
+from archdsl.text.limits import MAX_LABEL
+from archdsl.text.source import Span
 
 LABEL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -76,93 +74,3 @@ def check_label(name: str, span: Span) -> None:
         raise Located(BadLabel(name, "it has letters, digits, `_` and `-` only"), span)
     if name in RESERVED_LABELS or name.startswith("__"):
         raise Located(BadLabel(name, "torch.nn.Module has an attribute of that name"), span)
-
-
-#: What other libraries call things, in the form that `_plain` gives.
-ALIASES = {
-    "fc": "linear",
-    "fullyconnected": "linear",
-    "lrn": "local_response_norm",
-    "bn": "batchnorm",
-    "dropout2d": "channel_dropout",
-    "spatialdropout": "channel_dropout",
-    "featuredropout": "channel_dropout",
-    "deconv": "conv_transpose",
-    "zeropad": "pad",
-    "swish": "silu",
-    "interpolate": "upsample",
-    "globalavgpool": "adaptive_avgpool",
-    "globalaveragepooling": "adaptive_avgpool",
-    "cat": "concat",
-    "hardtanh6": "relu6",
-    "henormal": "kaiming_normal",
-    "heuniform": "kaiming_uniform",
-    "glorotnormal": "xavier_normal",
-    "glorotuniform": "xavier_uniform",
-    "filters": "out_channels",
-    "units": "out_features",
-    "strides": "stride",
-    "droppath": "stochastic_depth",
-}
-
-
-#: Longer names are not compared, and no more known names than these: the time grows with both lengths and their number.
-LONGEST = 64
-MOST = 1_000
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was most likely meant: PyTorch's or another library's name, a slip, or a part of it."""
-    if len(name) > LONGEST:
-        return None
-    return _suggestion(name, tuple(dict.fromkeys(known)))
-
-
-@lru_cache(1_000)
-def _suggestion(name: str, names: tuple[str, ...]) -> str | None:
-    """The same, kept: a loop repeats its mistakes."""
-    plain = _plain(name)
-    for alias in (name.lower(), plain):
-        if ALIASES.get(alias) in names:
-            return ALIASES[alias]
-    same = [one for one in names if plain and _plain(one) == plain]
-    if same:
-        return same[0]
-    near = [one for one in names if _may_be_near(name.lower(), one.lower())][:MOST]
-    slips = sorted((_distance(name.lower(), one.lower()), one) for one in near)
-    if slips and slips[0][0] <= len(name) // 3:
-        return slips[0][1]
-    parts = [
-        one for one in sorted(names) if min(len(one), len(name)) > 2 and _begins_or_ends(one.lower(), name.lower())
-    ]
-    return parts[0] if parts else None
-
-
-def _plain(name: str) -> str:
-    """A name without case, underscores and PyTorch's number of axes: `MaxPool2d` and `max_pool` are both `maxpool`."""
-    return re.sub(r"(?<=.)[123]d$", "", name.lower()).replace("_", "")
-
-
-def _begins_or_ends(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    return long.startswith(short) or long.endswith(short)
-
-
-def _may_be_near(name: str, other: str) -> bool:
-    """Whether the distance can be a third of the name's length: each letter that only one of them has adds to it."""
-    most = len(name) // 3
-    return abs(len(name) - len(other)) <= most and len(set(name) - set(other)) <= most
-
-
-def _distance(one: str, other: str) -> int:
-    """How many letters are to be changed, added, left out or swapped with the next one."""
-    rows = [list(range(len(other) + 1))]
-    for i, a in enumerate(one, 1):
-        row = [i]
-        for j, b in enumerate(other, 1):
-            cost = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, rows[-2][j - 2] + 1)
-            row.append(cost)
-        rows.append(row)
-    return rows[-1][-1]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archdsl.arguments.values import Construct, Typed
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
 from archdsl.layers import kind_named
-from archdsl.values import Construct, Typed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archdsl.diagnostics import Help
-from archdsl.diagnostics.names import Misplaced, UnknownArgument, UnknownName, UnknownSetting
-from archdsl.diagnostics.values import WrongType
+from archdsl.diagnostics.codes.names import Misplaced, UnknownArgument, UnknownName, UnknownSetting
+from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.binding import Given, check_argument
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import describe, is_dictionary
 from archdsl.elaborate.initialisation import Initialisation, rules, trainable_by_name
-from archdsl.elaborate.names import suggestion
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
-from archdsl.record import Record, replace
-from archdsl.source import Span
 from archdsl.syntax import tree
+from archdsl.text.record import Record, replace
+from archdsl.text.source import Span
+from archdsl.text.suggest import suggestion
 
 #: The names that can be set in a body.
 SETTINGS = ("init", "defaults")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from archdsl.diagnostics.limits import TooDeep, TooManyElements
+from archdsl.arguments.values import Construct
+from archdsl.diagnostics.codes.limits import TooDeep, TooManyElements
 from archdsl.elaborate.errors import Located
-from archdsl.limits import MAX_BRACKETS, MAX_ELEMENTS
-from archdsl.source import Span
-from archdsl.values import Construct
+from archdsl.text.limits import MAX_BRACKETS, MAX_ELEMENTS
+from archdsl.text.source import Span
 
 #: Characters of a string that count as one element.
 CHARACTERS = 8

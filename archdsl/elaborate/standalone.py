@@ -10,10 +10,10 @@ from pathlib import Path
 
 from archdsl.elaborate.environment import BlockValue
 from archdsl.elaborate.files import Module, read
-from archdsl.record import Record
-from archdsl.source import Span
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
+from archdsl.text.record import Record
+from archdsl.text.source import Span
 
 Edit = tuple[Span, str]
 

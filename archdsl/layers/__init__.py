@@ -12,8 +12,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
+from archdsl.arguments.values import spec_text
 from archdsl.layers.base import KINDS, Layer
-from archdsl.values import spec_text
 
 #: The modules with kinds, the likelier ones first: making their classes is most of what a lookup costs.
 MODULES = (

@@ -3,12 +3,12 @@
 from math import pi, sqrt
 from typing import ClassVar, Literal
 
+from archdsl.diagnostics.codes.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor, Window
+from archdsl.shapes.receptive_field import ReceptiveField
 
 
 class _Elementwise(Layer):

@@ -8,13 +8,13 @@ that is looked at, for each position that looks.
 from math import isqrt, log, prod
 from typing import ClassVar
 
+from archdsl.diagnostics.codes.shapes import WrongArgumentForShape, WrongRank
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import WrongArgumentForShape, WrongRank
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
 from archdsl.layers.base import Layer, NonNegative, OnnxBuilder, Positive, Probability, TorchForm, changed
 from archdsl.layers.conv import require_divisible
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor, Window
+from archdsl.shapes.receptive_field import ReceptiveField
 
 #: What a pair of cells that a shift has brought together has added to its logit, as in Swin.
 _MASKED = -100.0

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import WrongArgumentForShape
 from archdsl.layers.base import Layer, OnnxBuilder
 from archdsl.shapes import Shape
 
@@ -34,3 +34,38 @@ def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int]) -> str
 def onnx_reshape(g: OnnxBuilder, value: str, y: Shape) -> str:
     """Give a value the shape `y` of one sample; a 0 keeps the batch axis as it is."""
     return g.node("Reshape", value, g.ints([0, *y]))
+
+
+#: ONNX's names for the padding modes (Pad, opset 19 for `wrap`).
+ONNX_PAD_MODES = {
+    "zeros": "constant",
+    "constant": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}
+
+
+def onnx_spatial_pad(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]], mode: str, fill: float = 0.0) -> str:
+    """The spatial axes padded by (before, after) cells of PyTorch's padding mode `mode`, none of them negative."""
+    if not any(map(any, sides)):
+        return value
+    if mode == "circular" and g.opset < 19:
+        return _wrapped(g, value, sides)
+    befores, afters = zip(*sides, strict=True)
+    constant = [g.scalar(fill)] if fill else []
+    return g.node("Pad", value, g.ints([0, 0, *befores, 0, 0, *afters]), *constant, mode=ONNX_PAD_MODES[mode])
+
+
+def _wrapped(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]]) -> str:
+    """Circular padding for the opsets whose Pad has no such mode: the ends of each axis joined on."""
+    end = 2**63 - 1
+    for axis, (before, after) in enumerate(sides, start=2):
+        parts = [value]
+        if before:
+            parts.insert(0, g.node("Slice", value, g.ints([-before]), g.ints([end]), g.ints([axis])))
+        if after:
+            parts.append(g.node("Slice", value, g.ints([0]), g.ints([after]), g.ints([axis])))
+        if len(parts) > 1:
+            value = g.node("Concat", *parts, axis=axis)
+    return value

@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archdsl.diagnostics.codes.shapes import WrongArgumentForShape, WrongRank
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import WrongArgumentForShape, WrongRank
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor, Window, in_module_order
+from archdsl.shapes.receptive_field import ReceptiveField
 
 #: An integer, or one integer for each spatial axis.
 Positive = Annotated[int, Field(gt=0)]
@@ -32,7 +32,7 @@ AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 class TorchForm:
     """How PyTorch makes a layer: a class by its dotted name and the arguments of its constructor.
 
-    `nn.` stands for `torch.nn.`, `modules.` for `archdsl.torch.modules.`. A kind defined outside this
+    `nn.` stands for `torch.nn.`, `modules.` for `archdsl.backends.torch.modules.`. A kind defined outside this
     project gives its class's full dotted path. `keywords` holds only what differs from the defaults, so
     that the printed source reads as one would write it.
     """

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar, Literal
 
+from archdsl.diagnostics.codes.shapes import NoOutput, NotDivisible, WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import NoOutput, NotDivisible, WrongArgumentForShape
+from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import (
     AXES,
     Layer,
@@ -16,18 +17,10 @@ from archdsl.layers.base import (
     TorchForm,
     changed,
 )
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor, Window
+from archdsl.shapes.receptive_field import ReceptiveField
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
-#: ONNX's names for the padding modes (Pad, opset 19 for `wrap`).
-ONNX_PAD_MODES = {
-    "zeros": "constant",
-    "constant": "constant",
-    "reflect": "reflect",
-    "replicate": "edge",
-    "circular": "wrap",
-}
 
 
 def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
@@ -137,8 +130,6 @@ class Conv(Layer):
         pads = [w.before for w in windows] + [w.after for w in windows]
         value = g.input
         if self.padding_mode != "zeros" and any(pads):
-            from archdsl.layers.pad import onnx_spatial_pad  # which imports this module
-
             value = onnx_spatial_pad(g, value, [(w.before, w.after) for w in windows], self.padding_mode)
             pads = [0] * len(pads)
         inputs = [value, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]

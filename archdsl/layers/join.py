@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
+from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import WrongArgumentForShape
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm
 from archdsl.shapes import Shape, Window

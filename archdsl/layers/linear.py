@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor
+from archdsl.shapes.receptive_field import ReceptiveField
 
 
 class Linear(Layer):

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import WrongArgumentForShape
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
 from archdsl.layers.conv import require_divisible
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Tensor
+from archdsl.shapes.receptive_field import ReceptiveField
 
 #: What is added to the variance. PyTorch wants more than 0 where it trains a batch norm.
 Epsilon = Annotated[float, Field(ge=0)]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from archdsl.diagnostics.codes.shapes import ArgumentConflict, NoOutput, WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import ArgumentConflict, NoOutput, WrongArgumentForShape
+from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, NonNegative, OnnxBuilder, Positive, Sizes, TorchForm
-from archdsl.layers.conv import ONNX_PAD_MODES
 from archdsl.shapes import Shape, Window
 
 PadMode = Literal["zeros", "reflect", "replicate", "circular", "constant"]
@@ -17,31 +17,6 @@ TORCH_CLASSES = {
     "circular": "CircularPad",
     "constant": "ConstantPad",
 }
-
-
-def onnx_spatial_pad(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]], mode: str, fill: float = 0.0) -> str:
-    """The spatial axes padded by (before, after) cells of PyTorch's padding mode `mode`, none of them negative."""
-    if not any(map(any, sides)):
-        return value
-    if mode == "circular" and g.opset < 19:
-        return _wrapped(g, value, sides)
-    befores, afters = zip(*sides, strict=True)
-    constant = [g.scalar(fill)] if fill else []
-    return g.node("Pad", value, g.ints([0, 0, *befores, 0, 0, *afters]), *constant, mode=ONNX_PAD_MODES[mode])
-
-
-def _wrapped(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]]) -> str:
-    """Circular padding for the opsets whose Pad has no such mode: the ends of each axis joined on."""
-    end = 2**63 - 1
-    for axis, (before, after) in enumerate(sides, start=2):
-        parts = [value]
-        if before:
-            parts.insert(0, g.node("Slice", value, g.ints([-before]), g.ints([end]), g.ints([axis])))
-        if after:
-            parts.append(g.node("Slice", value, g.ints([0]), g.ints([after]), g.ints([axis])))
-        if len(parts) > 1:
-            value = g.node("Concat", *parts, axis=axis)
-    return value
 
 
 def onnx_crop(g: OnnxBuilder, value: str, starts: Sequence[int], sizes: Sequence[int], x: Sequence[int]) -> str:

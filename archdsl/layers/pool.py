@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from archdsl.diagnostics.codes.shapes import NoOutput, WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import NoOutput, WrongArgumentForShape
+from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import (
     AXES,
     Layer,
@@ -18,9 +19,8 @@ from archdsl.layers.base import (
     TorchForm,
     changed,
 )
-from archdsl.layers.pad import onnx_spatial_pad
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Window
+from archdsl.shapes.receptive_field import ReceptiveField
 
 Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 #: The sizes of an adaptive pool's output; `none` in a tuple keeps the input's size.

@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from archdsl.diagnostics.codes.shapes import ArgumentConflict, NoOutput, NotDivisible, WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import ArgumentConflict, NoOutput, NotDivisible, WrongArgumentForShape
+from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed
-from archdsl.layers.pad import onnx_crop, onnx_spatial_pad
-from archdsl.receptive_field import ReceptiveField
+from archdsl.layers.pad import onnx_crop
 from archdsl.shapes import Shape, Window
+from archdsl.shapes.receptive_field import ReceptiveField
 
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factors = Factor | tuple[Factor, ...]

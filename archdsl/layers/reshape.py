@@ -9,12 +9,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
 from archdsl.diagnostics.problem import Refused
-from archdsl.diagnostics.shapes import WrongArgumentForShape
 from archdsl.layers.axes import onnx_reshape, position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, changed
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 
 
 class _View(Layer):

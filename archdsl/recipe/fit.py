@@ -9,7 +9,7 @@ from math import isqrt
 from typing import Protocol
 
 from archdsl.diagnostics import Diagnostic, Help, Refused
-from archdsl.diagnostics.recipe import (
+from archdsl.diagnostics.codes.recipe import (
     AugmentDoesNotFit,
     InputDoesNotFit,
     LossDoesNotFit,
@@ -31,7 +31,7 @@ Hw = tuple[int, int]
 
 
 class Network(Protocol):
-    """What is asked of a checked network (archdsl.network.Network)."""
+    """What is asked of a checked network (archdsl.graph.network.Network)."""
 
     @property
     def input_shape(self) -> Shape: ...

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from archdsl.arguments.values import Construct, Entry, RecipeEntries
 from archdsl.recipe.families import FAMILIES
 from archdsl.recipe.parts import plain
 from archdsl.recipe.recipe import Recipe
-from archdsl.values import Construct, Entry, RecipeEntries
 
 
 def with_overrides(entries: Mapping[str, Entry] | None, overrides: Mapping[str, Entry]) -> RecipeEntries:

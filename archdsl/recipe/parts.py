@@ -7,7 +7,7 @@ from typing import Annotated, TypeGuard
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from archdsl.values import Construct, spec_text
+from archdsl.arguments.values import Construct, spec_text
 
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 

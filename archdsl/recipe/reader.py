@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from archdsl.arguments.values import Construct, Entry, spec_text
 from archdsl.diagnostics import Diagnostic, Help, Problem
-from archdsl.diagnostics.recipe import (
+from archdsl.diagnostics.codes.recipe import (
     ArgumentTwice,
     MissingArgument,
     OutOfRange,
@@ -22,8 +23,7 @@ from archdsl.diagnostics.recipe import (
 from archdsl.recipe.datasets import Arrays, ImageFolder
 from archdsl.recipe.families import FAMILIES, FAMILY_NAMES, LISTS
 from archdsl.recipe.parts import Part
-from archdsl.source import Span
-from archdsl.values import Construct, Entry, spec_text
+from archdsl.text.source import Span
 
 if TYPE_CHECKING:
     from archdsl.recipe.recipe import Recipe

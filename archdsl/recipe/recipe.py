@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr
 from pydantic import model_validator as check_together
 
+from archdsl.arguments.values import Entry, RecipeEntries
 from archdsl.diagnostics import SpecError
 from archdsl.recipe.augmentations import AnyAugmentation, Normalize
 from archdsl.recipe.datasets import AnyDataSet, Digits
@@ -17,8 +18,7 @@ from archdsl.recipe.optimizers import Adam, AnyOptimizer
 from archdsl.recipe.parts import CONFIG, AtLeastZero, Positive, Rate, Word, Words, broken, plain
 from archdsl.recipe.reader import Reader
 from archdsl.recipe.schedules import AnySchedule, Constant
-from archdsl.source import Span
-from archdsl.values import Entry, RecipeEntries
+from archdsl.text.source import Span
 
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)")
 #: The length of a run where neither epochs nor steps are given.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from archdsl.network import Network
-    from archdsl.train.run import EpochMetrics, RunFolder
+    from archdsl.api import Network
+    from archdsl.runs.folder import EpochMetrics, RunFolder
     from archdsl.train.setup import Setup
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl.arguments.values import spec_text
 from archdsl.report.entries import flat, network_of_run
-from archdsl.train.run import EpochMetrics, RunFolder
-from archdsl.values import spec_text
+from archdsl.runs.folder import EpochMetrics, RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from archdsl.loading import load
-from archdsl.network import Network
-from archdsl.train.run import RunFolder
+from archdsl.api import Network, load
+from archdsl.runs.folder import RunFolder
 
 
 def network_of_run(folder: RunFolder) -> Network:

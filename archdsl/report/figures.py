@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.pictures import NothingToDraw
-from archdsl.files import write_atomically
+from archdsl.diagnostics.codes.pictures import NothingToDraw
+from archdsl.files.write import write_atomically
 from archdsl.report.measure import (
     POINTS,
     activations,

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archdsl.datasets.seeds import in_batches
+from archdsl.datasets.splits import Split
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.pictures import NoSuchPart
-from archdsl.elaborate.names import suggestion
+from archdsl.diagnostics.codes.pictures import NoSuchPart
+from archdsl.text.suggest import suggestion
 from archdsl.train.losses import class_scores
-from archdsl.train.seeds import in_batches
 from archdsl.train.setup import Setup
-from archdsl.train.splits import Split
 
 #: Pictures whose activations are averaged, and those whose features are drawn as points.
 SAMPLES, POINTS = 256, 1000

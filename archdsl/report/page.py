@@ -14,16 +14,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
+from archdsl.api import Network
 from archdsl.diagnostics import SpecError
-from archdsl.files import write_text
-from archdsl.network import Network
-from archdsl.picture import draw_network
+from archdsl.files.write import write_text
 from archdsl.report.entries import flat, network_of_run
 from archdsl.report.figures import DPI, confusion_matrix, draw
-from archdsl.summary import figures, rows, total_lines
+from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.train.evaluation import Evaluation
-from archdsl.train.run import EpochMetrics, RunFolder
 from archdsl.train.setup import Setup
+from archdsl.view.picture import draw_network
+from archdsl.view.summary import figures, rows, total_lines
 
 #: Sections of pictures, with the words above them.
 SECTIONS = {
@@ -133,6 +133,6 @@ def _curves(history: Sequence[EpochMetrics]) -> str:
     """Loss and accuracy over the epochs as one picture."""
     if not history:
         return ""
-    from archdsl.train.curves import curves
+    from archdsl.runs.curves import curves
 
     return data_uri(curves(history, ""))

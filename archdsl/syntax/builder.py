@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from archdsl.source import Source, Span
 from archdsl.syntax import tree
 from archdsl.syntax.tokens import Token
+from archdsl.text.source import Source, Span
 
 ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t"}
 

@@ -12,9 +12,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from archdsl.source import Source
 from archdsl.syntax.parser import comments, parse_with_tokens
 from archdsl.syntax.tokens import Token
+from archdsl.text.source import Source
 
 WIDTH = 110
 INDENT = 2

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Set
 
 from archdsl.diagnostics import Help, Note
-from archdsl.source import Source, Span
+from archdsl.text.source import Source, Span
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 VALUES = frozenset(

@@ -6,15 +6,15 @@ import re
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.syntax import UnexpectedCharacter, UnexpectedEnd, UnexpectedText
-from archdsl.limits import MAX_ERRORS
-from archdsl.source import Source, Span
+from archdsl.diagnostics.codes.syntax import UnexpectedCharacter, UnexpectedEnd, UnexpectedText
 from archdsl.syntax import tree
 from archdsl.syntax.automaton import NoToken, Run, WrongToken
 from archdsl.syntax.builder import Builder
 from archdsl.syntax.separators import TokenError
 from archdsl.syntax.table import END
 from archdsl.syntax.tokens import Token
+from archdsl.text.limits import MAX_ERRORS
+from archdsl.text.source import Source, Span
 
 #: What people call the tokens.
 WORDS = {

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from archdsl.diagnostics import Problem, Refused
-from archdsl.diagnostics.limits import TooDeep
-from archdsl.diagnostics.syntax import UnexpectedText
-from archdsl.limits import MAX_BRACKETS
+from archdsl.diagnostics.codes.limits import TooDeep
+from archdsl.diagnostics.codes.syntax import UnexpectedText
 from archdsl.syntax.tokens import Token
+from archdsl.text.limits import MAX_BRACKETS
 
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})

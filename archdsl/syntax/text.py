@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
-from archdsl.source import Span
-from archdsl.stack import deep
+from archdsl.arguments.values import spec_text
 from archdsl.syntax import tree
-from archdsl.values import spec_text
+from archdsl.text.source import Span
+from archdsl.text.stack import deep
 
 #: A line of the dump: nesting, place, text.
 Row = tuple[int, Span, str]

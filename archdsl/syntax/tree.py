@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from archdsl.record import Record
-from archdsl.source import Source, Span
+from archdsl.text.record import Record
+from archdsl.text.source import Source, Span
 
 # Expressions
 

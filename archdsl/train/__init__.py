@@ -7,10 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from archdsl.recipe import Recipe
+from archdsl.runs.folder import EpochMetrics, RunFolder, run_of
+from archdsl.runs.progress import make_progress
 from archdsl.train.evaluation import ClassFigures, Evaluation
 from archdsl.train.loop import AtEnd, Result, Setup, Trainable, set_up, train
-from archdsl.train.progress import make_progress
-from archdsl.train.run import EpochMetrics, RunFolder, run_of
 
 __all__ = [
     "ClassFigures",
@@ -71,7 +71,7 @@ def run_evaluation(network: Trainable, recipe: Recipe | None, weights: str | Pat
 
 def trained(network: Trainable, recipe: Recipe | None, weights: str | Path) -> tuple[nn.Module, Setup]:
     """The network with saved weights on the recipe's device, and its data; arguments as in `run_evaluation`."""
-    from archdsl.torch import load_weights
+    from archdsl.backends.torch import load_weights
 
     run = run_of(weights)
     if recipe is None:

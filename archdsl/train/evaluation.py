@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archdsl.datasets.seeds import in_batches
+from archdsl.datasets.splits import Split
 from archdsl.train.losses import Loss, class_numbers, class_scores, main_output, predictions
-from archdsl.train.processes import ALONE, Processes
-from archdsl.train.seeds import in_batches
-from archdsl.train.splits import Split
+from archdsl.train.processes.processes import ALONE, Processes
 
 
 class Stopped(Exception):

@@ -15,26 +15,26 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from archdsl.datasets.seeds import epoch_order, seed_for, seed_global
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.recipe import NotFinite, OtherRun, OutOfMemory
-from archdsl.diagnostics.runtime import CannotWrite
-from archdsl.files import remove_parts, write_text
+from archdsl.diagnostics.codes.recipe import NotFinite, OtherRun, OutOfMemory
+from archdsl.diagnostics.codes.runtime import CannotWrite
+from archdsl.files.tensors import write_tensors
+from archdsl.files.write import remove_parts, write_text
 from archdsl.recipe import Plateau, Recipe
 from archdsl.recipe.fit import untrained
-from archdsl.train.checkpoint import Position, load_newest, save_checkpoint
-from archdsl.train.curves import draw_curves
+from archdsl.runs.checkpoint import Position, load_newest, save_checkpoint
+from archdsl.runs.curves import draw_curves
+from archdsl.runs.folder import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
+from archdsl.runs.progress import Progress
+from archdsl.runs.tensorboard import Board, make_board, require_tensorboard
 from archdsl.train.evaluation import Evaluation, Stopped
-from archdsl.train.files import write_tensors
 from archdsl.train.interrupts import Stop, catching_interrupts
-from archdsl.train.processes import Processes, Wish, processes_of_run, told
-from archdsl.train.progress import Progress
-from archdsl.train.run import EpochMetrics, RunFolder, RunInfo, create_run_folder, environment, find_run_folder
+from archdsl.train.processes.processes import Processes, Wish, processes_of_run, told
+from archdsl.train.processes.start import start_from
 from archdsl.train.schedule import learning_rate
-from archdsl.train.seeds import epoch_order, seed_for, seed_global
 from archdsl.train.setup import Setup, Trainable, placed, set_up
-from archdsl.train.start import start_from
 from archdsl.train.step import Stepper
-from archdsl.train.tensorboard import Board, make_board, require_tensorboard
 
 __all__ = ["Result", "Setup", "Trainable", "set_up", "train"]
 

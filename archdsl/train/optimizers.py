@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.recipe import NothingToTrain
+from archdsl.diagnostics.codes.recipe import NothingToTrain
 from archdsl.recipe import (
     Adadelta,
     Adafactor,

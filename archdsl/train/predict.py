@@ -12,20 +12,20 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
+from archdsl.datasets.folder import decode, upright
+from archdsl.datasets.prepare import Fit, Preparation, plan_fit
 from archdsl.diagnostics import Diagnostic, Problem, Refused, SpecError
-from archdsl.diagnostics.prediction import NoPicture, NotAClassifier, NotForPictures, WrongClassNames
-from archdsl.diagnostics.recipe import DamagedPicture
-from archdsl.diagnostics.runtime import WrongNormalisation
-from archdsl.diagnostics.weights import WeightsWarning
+from archdsl.diagnostics.codes.prediction import NoPicture, NotAClassifier, NotForPictures, WrongClassNames
+from archdsl.diagnostics.codes.recipe import DamagedPicture
+from archdsl.diagnostics.codes.runtime import WrongNormalisation
+from archdsl.diagnostics.codes.weights import WeightsWarning
 from archdsl.recipe.fit import picture_shape
+from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
-from archdsl.train.folder import decode, upright
 from archdsl.train.losses import class_scores
-from archdsl.train.prepare import Fit, Preparation, plan_fit
-from archdsl.train.run import RunFolder
 
 if TYPE_CHECKING:
-    from archdsl.network import Network
+    from archdsl.graph.network import Network
 
 #: Pictures in one pass through the network.
 BATCH = 32
@@ -81,7 +81,7 @@ def predict(
     Raises:
         SpecError: the network is no classifier of pictures, or a picture cannot be read.
     """
-    from archdsl.torch import network_of
+    from archdsl.backends.torch import network_of
 
     network = network_of(module)
     _check(network)
@@ -142,7 +142,7 @@ def _names(network: Network, names: Sequence[str], *, given: bool) -> Sequence[s
 
 
 def _inputs(module: nn.Module, network: Network, normalize: Statistics | None) -> _Inputs:
-    from archdsl.torch.weights import PREFIX, origin_of
+    from archdsl.backends.torch.weights import PREFIX, origin_of
 
     origin = origin_of(module)
     if origin.startswith(PREFIX):
@@ -156,7 +156,7 @@ def _inputs(module: nn.Module, network: Network, normalize: Statistics | None) -
 
 def _published_inputs(origin: str, network: Network, normalize: Statistics | None) -> _Inputs:
     """Torchvision's preprocessing; where the network takes another size than it gives, in proportion."""
-    from archdsl.torch import published
+    from archdsl.backends.torch import published
 
     found = published.find(origin, network)
     transform = found.transform()
@@ -246,12 +246,12 @@ def _prepared(network: Network, sample: Shape, fit: Fit, normalize: Statistics) 
 
 def _twins_classes(network: Network) -> tuple[str, ...]:
     """The classes of torchvision's weights for the same network, where there are as many."""
-    from archdsl import zoo
+    from archdsl.cards import index as zoo
 
     if not (twin := zoo.twin(network.name, network.path)):
         return ()
-    from archdsl.torch.published import find
-    from archdsl.torch.weights import PREFIX
+    from archdsl.backends.torch.published import find
+    from archdsl.backends.torch.weights import PREFIX
 
     classes = find(f"{PREFIX}{twin}/DEFAULT", network).classes
     return classes if len(classes) == network.output_shape.channels else ()

@@ -10,20 +10,20 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from archdsl.datasets.data import Data, load_data
+from archdsl.datasets.prepare import Preparation
+from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Refused, SpecError
-from archdsl.diagnostics.recipe import (
+from archdsl.diagnostics.codes.recipe import (
     NoDevice,
 )
 from archdsl.recipe import Recipe
 from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes
+from archdsl.runs.folder import RunInfo
 from archdsl.shapes import Shape
-from archdsl.train.data import Data, load_data
 from archdsl.train.evaluation import Evaluation, evaluate
 from archdsl.train.losses import loss_function
-from archdsl.train.prepare import Preparation
-from archdsl.train.processes import ALONE, Processes
-from archdsl.train.run import RunInfo
-from archdsl.train.splits import statistics
+from archdsl.train.processes.processes import ALONE, Processes
 from archdsl.train.step import autocast
 
 #: Evaluation needs no gradients, so that small inputs go through in larger batches: numbers in one, and samples.
@@ -31,7 +31,7 @@ EVALUATION_NUMEL, EVALUATION_BATCH = 2**20, 1024
 
 
 class Trainable(Protocol):
-    """What training needs of a checked network (archdsl.network.Network)."""
+    """What training needs of a checked network (archdsl.graph.network.Network)."""
 
     @property
     def name(self) -> str: ...

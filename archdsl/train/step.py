@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from archdsl.recipe import Recipe
 from archdsl.train.losses import Loss, class_numbers, class_scores, loss_function, main_output, predictions
 from archdsl.train.optimizers import freeze, make_optimizer
-from archdsl.train.processes import ALONE, Processes
+from archdsl.train.processes.processes import ALONE, Processes
 from archdsl.train.schedule import Reductions
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

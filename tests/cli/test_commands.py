@@ -398,7 +398,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("archdsl.loading.find", interrupted)
+    monkeypatch.setattr("archdsl.api.find", interrupted)
     assert main(["summary", "lenet"]) == 130
 
 

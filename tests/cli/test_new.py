@@ -9,7 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 
 import archdsl
 from archdsl import zoo
-from archdsl.cards import cards
+from archdsl.cards.cards import cards
 from archdsl.cli import main
 
 Capture = pytest.CaptureFixture[str]

@@ -19,8 +19,8 @@ from torchvision.models import get_model, get_model_weights
 
 import archdsl
 from archdsl import zoo
+from archdsl.backends.torch import load_weights, published
 from archdsl.cli import main
-from archdsl.torch import load_weights, published
 
 Capture = pytest.CaptureFixture[str]
 

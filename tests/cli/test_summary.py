@@ -10,8 +10,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 import archdsl
-from archdsl import summary, tables
-from archdsl.network import Network
+from archdsl import Network
+from archdsl.view import summary, tables
 
 #: Parameters by torchvision (AlexNet, GoogLeNet with both heads, ResNet, DenseNet, VGG) or counted by hand.
 PARAMS = {
@@ -141,7 +141,7 @@ def test_shared_layers_say_so() -> None:
     import dataclasses
 
     from archdsl.graph import LayerNode
-    from archdsl.record import replace
+    from archdsl.text.record import replace
 
     network = archdsl.load("model m { input(8x4x4); conv(8, 3, padding=1); relu }")
     conv = network.root.body[0]

@@ -11,7 +11,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from archdsl import zoo
-from archdsl.cards import cards
+from archdsl.cards.cards import cards
 from archdsl.cli import gallery, main
 from archdsl.cli.browsing import _number, _years
 
@@ -182,5 +182,5 @@ def test_the_list_reads_no_spec() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stderr.split())
-    assert "archdsl.cards" in loaded
-    assert not loaded & {"archdsl.elaborate", "archdsl.syntax", "archdsl.layers", "archdsl.loading"}
+    assert "archdsl.cards.cards" in loaded
+    assert not loaded & {"archdsl.elaborate", "archdsl.syntax", "archdsl.layers", "archdsl.api"}

@@ -8,7 +8,7 @@ import pytest
 
 import archdsl
 from archdsl.elaborate import check_source, read
-from archdsl.source import Source
+from archdsl.text.source import Source
 
 MODEL = "\nmodel m { input(3x8x8); relu }\n"
 

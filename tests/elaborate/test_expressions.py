@@ -13,8 +13,8 @@ from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.shapes import Shape
-from archdsl.source import Source
 from archdsl.syntax import parse_expression
+from archdsl.text.source import Source
 
 
 def value(text: str, **names: Any) -> Any:

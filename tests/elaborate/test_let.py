@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import archdsl
+from archdsl import Network
 from archdsl.diagnostics import SpecError
-from archdsl.network import Network
 
 
 def model(body: str, before: str = "", params: str = "") -> Network:

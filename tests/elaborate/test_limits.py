@@ -10,8 +10,8 @@ import pytest
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate import check_source, elaborate, load_module, read
-from archdsl.limits import MAX_ERRORS, MAX_FILES, MAX_VARIANTS
-from archdsl.source import Source
+from archdsl.text.limits import MAX_ERRORS, MAX_FILES, MAX_VARIANTS
+from archdsl.text.source import Source
 
 #: Seconds of processor time that nothing may take; what is here takes less than a second.
 MAX_SECONDS = 4.0

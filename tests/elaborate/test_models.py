@@ -12,7 +12,7 @@ from archdsl.elaborate import elaborate, load_module, models_in
 from archdsl.elaborate.files import read
 from archdsl.graph import layer_nodes
 from archdsl.layers.norm import BatchNorm
-from archdsl.source import Source
+from archdsl.text.source import Source
 
 FAMILY = """
 model base(n, k = 3, act = relu) { input(1x8x8); conv(n, k); act; flatten; linear(10) }

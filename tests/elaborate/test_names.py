@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from archdsl.elaborate.errors import Located
-from archdsl.elaborate.names import check_label, suggestion
+from archdsl.elaborate.names import check_label
 from archdsl.layers import all_kinds
-from archdsl.source import Source, Span
+from archdsl.text.source import Source, Span
+from archdsl.text.suggest import suggestion
 
 
 def test_reserved_labels_are_torchs() -> None:

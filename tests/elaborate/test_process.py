@@ -14,10 +14,10 @@ import pytest
 import archdsl
 from archdsl.diagnostics import SpecError
 from archdsl.elaborate import check_source, elaborate, load_module, models_in, read
-from archdsl.limits import MAX_BRACKETS, MAX_EXPRESSION_DEPTH, MAX_NESTING
-from archdsl.source import Source
-from archdsl.stack import deep
 from archdsl.syntax import parse, tree_text
+from archdsl.text.limits import MAX_BRACKETS, MAX_EXPRESSION_DEPTH, MAX_NESTING
+from archdsl.text.source import Source
+from archdsl.text.stack import deep
 from archdsl.zoo import specs_folder
 
 T = TypeVar("T")

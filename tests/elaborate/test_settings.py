@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archdsl
+from archdsl.arguments.values import Construct, restored, spec_text, stored, stored_settings
 from archdsl.cli.values import model_settings
 from archdsl.diagnostics import SpecError
 from archdsl.elaborate import elaborate, load_module
-from archdsl.network import Network
-from archdsl.source import Source
-from archdsl.values import Construct, restored, spec_text, stored, stored_settings
+from archdsl.graph.network import Network
+from archdsl.text.source import Source
 
 #: What each value is decides which layers there are, so that another value gives another network.
 BY_VALUE = """

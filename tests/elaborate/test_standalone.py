@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl.network import Network
+from archdsl import Network
 
 LIBRARY = """
 let c = 4

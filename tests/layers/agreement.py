@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from archdsl.backends.torch import modules
 from archdsl.diagnostics import Refused
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.shapes import Shape
-from archdsl.torch import modules
 
 NAMES = {"nn": nn, "modules": modules}
 #: A size that no test gives an axis, so that nothing fits it by chance.

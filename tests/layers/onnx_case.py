@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from archdsl.backends.onnx.builder import OnnxGraph, to_proto
 from archdsl.graph import LayerNode, Tap
 from archdsl.layers.base import Layer
-from archdsl.onnx.builder import OnnxGraph, to_proto
 from archdsl.shapes import Shape
-from archdsl.source import Source, Span
+from archdsl.text.source import Source, Span
 
 Array = np.ndarray[Any, np.dtype[Any]]
 #: The oldest opset that can be exported, and those that brought operators which the layers use.

@@ -13,8 +13,8 @@ from archdsl.diagnostics import Refused
 from archdsl.layers import all_kinds
 from archdsl.layers.activation import CELU, GELU, GLU, Hardtanh, LogSoftmax, PReLU, Softmax, Softplus
 from archdsl.layers.base import TorchForm
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import module_of, require_agreement
 from tests.layers.onnx_case import run_onnx
 

@@ -18,8 +18,8 @@ from archdsl.layers.attention import (
     ShiftedWindowAttentionV2,
 )
 from archdsl.layers.base import Layer
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import module_of, require_agreement
 
 SWIN = {

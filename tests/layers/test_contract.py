@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archdsl.layers import all_kinds, arguments
 from archdsl.layers.base import KINDS, Layer
-from archdsl.receptive_field import ReceptiveField
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import NAMES, module_of
 from tests.layers.onnx_case import feeds, models_by_opset, session_of
 from tests.layers.samples import SAMPLES, Sample

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from archdsl.diagnostics import Refused
 from archdsl.layers.base import TorchForm, changed
 from archdsl.layers.conv import Conv, ConvTranspose
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import require_agreement
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from archdsl.layers.linear import Linear
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.onnx_case import onnx_model
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from archdsl.diagnostics import Refused
 from archdsl.layers.base import TorchForm
 from archdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import require_agreement
 from tests.layers.onnx_case import run_onnx
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 from archdsl.diagnostics import Refused
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.pad import Crop, Pad, PadChannels, PadMode
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import accepts, checked_shape, module_of, torch_shape
 from tests.layers.onnx_case import run_onnx
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from archdsl.diagnostics import Refused
 from archdsl.layers.base import TorchForm
 from archdsl.layers.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape, Window
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import accepts, module_of, require_agreement
 from tests.layers.onnx_case import run_onnx
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from archdsl.diagnostics import Refused
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.resample import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsampleMode
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import module_of, require_agreement
 from tests.layers.onnx_case import run_onnx
 

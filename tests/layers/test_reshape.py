@@ -11,8 +11,8 @@ from archdsl.diagnostics import Refused
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.linear import Linear
 from archdsl.layers.reshape import Flatten, Permute, Squeeze, Transpose, Unflatten, Unsqueeze
-from archdsl.receptive_field import ReceptiveField
 from archdsl.shapes import Shape
+from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import BATCH, checked_shape, require_agreement
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(Shape)

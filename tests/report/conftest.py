@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 import archdsl
-from archdsl.network import Network
+from archdsl import Network
 from archdsl.recipe import Recipe
 from archdsl.train import run_training, trained
 from archdsl.train.setup import Setup

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archdsl import Network
 from archdsl.diagnostics import SpecError
-from archdsl.network import Network
 from archdsl.recipe import Recipe
 from archdsl.report.compare import compare_runs, comparison_figure
 from archdsl.train import run_training

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from archdsl.network import Network
+from archdsl import Network
 from archdsl.report.entries import flat
 from archdsl.report.page import report_of_run
 from archdsl.train.setup import Setup

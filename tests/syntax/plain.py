@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.record import Record
-from archdsl.source import Source, Span
 from archdsl.syntax import comments, parse
+from archdsl.text.record import Record
+from archdsl.text.source import Source, Span
 
 
 def plain(node: Any) -> Any:

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from lark.exceptions import UnexpectedInput
 
 from archdsl.diagnostics import Refused, SpecError
-from archdsl.source import Source
 from archdsl.syntax import parse, table, tree
 from archdsl.syntax.builder import Builder
 from archdsl.syntax.separators import separated
 from archdsl.syntax.tokens import Token
+from archdsl.text.source import Source
 from tests import fuzz
 from tests.syntax.plain import plain
 from tests.syntax.texts import spec_texts

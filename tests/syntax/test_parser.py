@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from archdsl.diagnostics import SpecError
-from archdsl.source import Source
 from archdsl.syntax import parse, parse_expression, tree
 from archdsl.syntax.text import expression_text
+from archdsl.text.source import Source
 from tests.syntax.plain import items
 
 

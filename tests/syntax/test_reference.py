@@ -10,8 +10,8 @@ import pytest
 import archdsl
 from archdsl import limits
 from archdsl.elaborate import check_source
-from archdsl.source import Source
 from archdsl.syntax import format_text
+from archdsl.text.source import Source
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "language.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from archdsl.diagnostics import SpecError
-from archdsl.source import Source
 from archdsl.syntax import parse_expression, table
+from archdsl.text.source import Source
 from archdsl.zoo import specs_folder
 from tests.syntax.plain import items
 

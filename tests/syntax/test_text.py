@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from archdsl.source import Source
 from archdsl.syntax import parse, parse_expression, tree_text
 from archdsl.syntax.text import expression_text
+from archdsl.text.source import Source
 from tests.syntax.plain import plain
 from tests.syntax.texts import expression_texts
 

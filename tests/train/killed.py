@@ -20,9 +20,9 @@ from torch import nn
 
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import Recipe
+from archdsl.runs.progress import PlainProgress
 from archdsl.train import files
 from archdsl.train.loop import train
-from archdsl.train.progress import PlainProgress
 from archdsl.train.step import Stepper
 from tests.train.stub import Stub, cnn
 

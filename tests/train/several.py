@@ -22,13 +22,13 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from archdsl import files
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.recipe import NoDevice
-from archdsl.files import cannot_write
+from archdsl.diagnostics.codes.recipe import NoDevice
+from archdsl.files import write as files
+from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
+from archdsl.runs.progress import PlainProgress
 from archdsl.train import loop
-from archdsl.train.progress import PlainProgress
 from archdsl.train.step import Stepper
 from tests.train.stub import Stub, cnn, layouts
 

@@ -10,17 +10,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from archdsl.recipe import Recipe
+from archdsl.runs.progress import Progress
 from archdsl.shapes import Shape
 from archdsl.train import Result
 from archdsl.train.loop import train
-from archdsl.train.progress import Progress
 
 INPUT, OUTPUT = Shape((1, 8, 8)), Shape((10,))
 
 
 @dataclass(frozen=True)
 class Stub:
-    """Has the attributes of archdsl.network.Network that training reads."""
+    """Has the attributes of archdsl.graph.network.Network that training reads."""
 
     make: Callable[[], nn.Module]
     input_shape: Shape = INPUT

@@ -9,6 +9,7 @@ from sklearn import metrics
 from torch import nn
 from torch.optim import lr_scheduler
 
+from archdsl.datasets.splits import InMemory
 from archdsl.recipe import (
     L1,
     AnyLoss,
@@ -33,7 +34,6 @@ from archdsl.recipe import (
 from archdsl.train.evaluation import evaluate
 from archdsl.train.losses import class_scores, loss_function
 from archdsl.train.schedule import Reductions, learning_rate
-from archdsl.train.splits import InMemory
 
 GENERATOR = torch.Generator().manual_seed(0)
 #: The "pictures" are the scores themselves, so that the module is the identity; class 3 never occurs.

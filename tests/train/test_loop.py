@@ -15,17 +15,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archdsl.arguments.values import Construct, Entry
+from archdsl.datasets.data import load_data
+from archdsl.datasets.seeds import epoch_order
+from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.recipe import Adam, Cosine, HFlip, Mse, RandomCrop, Recipe, RmsProp, Sgd
+from archdsl.runs.checkpoint import checkpoints, save_checkpoint
+from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
-from archdsl.source import Source, Span
+from archdsl.text.source import Source, Span
 from archdsl.train import evaluation, loop, recipe_of_run, run_evaluation, run_training, setup
-from archdsl.train.checkpoint import checkpoints, save_checkpoint
-from archdsl.train.data import load_data
-from archdsl.train.run import RunFolder
-from archdsl.train.seeds import epoch_order
-from archdsl.train.splits import statistics
-from archdsl.values import Construct, Entry
 from tests.train.stub import Recorder, Stub, cnn, mlp, run
 
 QUICK = Recipe(epochs=2, batch=128, device="cpu", optimizer=Sgd(lr=0.1, momentum=0.9))

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import Adam, HFlip, NAdam, OneCycle, Plateau, RandomCrop, Recipe, Sgd
+from archdsl.runs.checkpoint import checkpoints
+from archdsl.runs.folder import RunFolder
 from archdsl.train import loop, recipe_of_run
-from archdsl.train.checkpoint import checkpoints
-from archdsl.train.run import RunFolder
 from tests.train import killed
 from tests.train.stub import Recorder, Stub, cnn, mlp, run
 

@@ -22,10 +22,10 @@ from torch.nn import functional
 from torch.optim import lr_scheduler
 
 from archdsl import recipe as recipes
-from archdsl.loading import load
+from archdsl.api import load
 from archdsl.recipe import FAMILIES, Normalize, Recipe, Sgd
+from archdsl.runs.folder import RunFolder
 from archdsl.train import run_training
-from archdsl.train.run import RunFolder
 
 STEPS, CUT, BATCH, RATE = 50, 22, 100, 0.05
 EPOCH = 15  # steps, the last of 42 samples

@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed import DistBackendError, DistNetworkError, DistStoreError
 
+from archdsl.api import load
+from archdsl.datasets.seeds import epoch_order
 from archdsl.diagnostics import SpecError
-from archdsl.loading import load
 from archdsl.recipe import Adam, CrossEntropy, PairwiseDistance, Plateau, RandomCrop, Recipe, Sgd
-from archdsl.train.checkpoint import checkpoints
-from archdsl.train.processes import are_several
-from archdsl.train.run import RunFolder
-from archdsl.train.seeds import epoch_order
+from archdsl.runs.checkpoint import checkpoints
+from archdsl.runs.folder import RunFolder
+from archdsl.train.processes.processes import are_several
 from tests.train.several import plain
 from tests.train.stub import Stub, cnn, run
 from tests.train.test_nothing_lost import assert_same_run, lines
@@ -282,7 +282,7 @@ def test_an_error_in_one_process_ends_all_and_is_said_once(two: Runs, name: str,
     ],
 )
 def test_an_error_of_the_transport_is_a_lost_process_only_where_it_says_so(error: Exception, expected: bool) -> None:
-    from archdsl.train.many import is_lost
+    from archdsl.train.processes.many import is_lost
 
     assert is_lost(error) is expected
 
@@ -388,7 +388,8 @@ from archdsl.recipe import Recipe
 from tests.train.several import plain
 from tests.train.stub import Stub, run
 run(Stub(plain), Recipe(epochs=1, device="cpu", report=False), Path({str(tmp_path / "run")!r}))
-print(*(name for name in sys.modules if name.partition(".")[0] == "accelerate" or name == "archdsl.train.many"))
+many = "archdsl.train.processes.many"
+print(*(name for name in sys.modules if name.partition(".")[0] == "accelerate" or name == many))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
@@ -435,7 +436,7 @@ def test_synchronised_norms_are_those_of_one_process_where_there_is_one(tmp_path
 
 def test_synchronised_norms_keep_keys_and_outputs(tmp_path: Path) -> None:
     """PyTorch computes them on GPUs only, but in evaluation everywhere."""
-    from archdsl.train.many import Many
+    from archdsl.train.processes.many import Many
 
     (tmp_path / "net.arch").write_text(SPEC, encoding="utf-8")
     module = load(tmp_path / "net.arch").build(seed=0).eval()

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archdsl.datasets.data import Data, load_data
+from archdsl.datasets.splits import InMemory
 from archdsl.diagnostics import Refused, SpecError
 from archdsl.recipe import Bce, CrossEntropy, Huber, MixUp, Mse, Nll, PairwiseDistance, Recipe, Sgd
 from archdsl.recipe.fit import check_output
+from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
 from archdsl.train import loop, setup
-from archdsl.train.data import Data, load_data
-from archdsl.train.run import RunFolder
 from archdsl.train.setup import set_up
-from archdsl.train.splits import InMemory
 from tests.train.stub import INPUT, Recorder, Stub, mlp, run
 
 PLAIN = Recipe(device="cpu", epochs=2, batch=128, optimizer=Sgd(lr=0.1))

@@ -1,0 +1,1 @@
+"""What a checked network becomes: a torch module, source code, an ONNX file."""

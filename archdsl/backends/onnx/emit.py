@@ -1,0 +1,265 @@
+"""The checked graph as an ONNX model: one walk over the nodes, each layer writing its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from archdsl.arguments.values import stored_settings
+from archdsl.backends.onnx.builder import Array, Names, OnnxGraph, to_proto
+from archdsl.backends.onnx.passes import (
+    arrays_of,
+    broadcast_parameters,
+    compute_constants,
+    drop_unused,
+    fold,
+    merge_equal,
+)
+from archdsl.diagnostics import Diagnostic, Help, Refused, SpecError
+from archdsl.diagnostics.codes.runtime import WrongNormalisation, WrongOpset
+from archdsl.graph import (
+    AnyNode,
+    Aux,
+    Dense,
+    Group,
+    Inception,
+    LayerNode,
+    Residual,
+    Scale,
+    Split,
+    Sum,
+    Use,
+)
+from archdsl.graph.network import Network
+from archdsl.shapes import Shape
+from archdsl.version import __version__
+
+#: The first and the last opset that can be written.
+OPSETS = (13, 23)
+INPUT = "input"
+OUTPUT = "output"
+#: The name of the dynamic batch axis.
+BATCH = "batch"
+
+#: Mean and standard deviation of the input, each one number or one for each channel.
+Normalization = tuple[Sequence[float], Sequence[float]]
+
+
+def emit(
+    network: Network,
+    weights: Mapping[str, Array],
+    *,
+    opset: int = 20,
+    fold_batchnorm: bool = True,
+    normalize: Normalization | None = None,
+) -> onnx.ModelProto:
+    """The network in eval mode as an ONNX model with all its weights inside.
+
+    `weights` has the state_dict's keys; entries that eval mode does not need may be absent. The input is
+    `input`, batch x the network's input shape, the outputs are `output` and the network's named ones; the
+    batch axis is dynamic and auxiliary heads are left out. With `normalize` = (mean, std) the file starts
+    with (x - mean) / std. Raises SpecError where the weights or the opset do not fit.
+    """
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise SpecError([Diagnostic(WrongOpset(opset, *OPSETS), path=network.path)])
+    names = output_names(network)
+    graph = OnnxGraph(opset, Names([INPUT, *names]))
+    outputs = _Emitter(graph, network).run(normalize)
+    _name_outputs(graph, outputs, names)
+    drop_unused(graph, names)
+    arrays = compute_constants(graph, arrays_of(graph, network, weights))
+    arrays = broadcast_parameters(graph, arrays, names)
+    if fold_batchnorm:
+        arrays = fold(graph, arrays, names)
+    return _model(network, graph, merge_equal(graph, arrays), names)
+
+
+def node_count(model: onnx.ModelProto) -> int:
+    """The number of nodes of a model, those of its functions counted where they are called."""
+    bodies = {(function.domain, function.name): function for function in model.functions}
+
+    def count(nodes: Sequence[onnx.NodeProto]) -> int:
+        inner = (bodies.get((node.domain, node.op_type)) for node in nodes)
+        return sum(1 if body is None else count(body.node) for body in inner)
+
+    return count(model.graph.node)
+
+
+def output_names(network: Network) -> list[str]:
+    """The file's names for the outputs of eval mode: `output`, then the named ones."""
+    names = Names([INPUT])
+    return [names.unique(name) for name in (OUTPUT, *(tap.name for tap in network.outputs))]
+
+
+class _Emitter:
+    """The walk: knows which value each tap stands for."""
+
+    def __init__(self, graph: OnnxGraph, network: Network) -> None:
+        self.graph = graph
+        self.network = network
+        self.taps: dict[int, str] = {}
+
+    def run(self, normalize: Normalization | None) -> list[str]:
+        """Append everything; returns the values of the outputs."""
+        x = INPUT if normalize is None else self.normalize(normalize)
+        output = self.visit(self.network.root, x)
+        return [output, *(self.taps[tap.id] for tap in self.network.outputs)]
+
+    def normalize(self, normalize: Normalization) -> str:
+        """(x - mean) / std as the first two nodes."""
+        mean, std = statistics(normalize, self.network)
+        mean_name = self.graph.constant(mean, "normalize/mean")
+        std_name = self.graph.constant(std, "normalize/std")
+        centred = self.graph.node("Sub", "normalize/Sub", [INPUT, mean_name])
+        return self.graph.node("Div", "normalize/Div", [*centred.outputs, std_name]).outputs[0]
+
+    def visit(self, node: AnyNode, x: str) -> str:
+        """Append a node of the checked graph behind the value `x`; returns its output's value."""
+        value = self.node(node, x)
+        for tap in node.taps:
+            self.taps[tap.id] = value
+        return value
+
+    def node(self, node: AnyNode, x: str) -> str:
+        match node:
+            case LayerNode():
+                return self.layer(node, x)
+            case Use():
+                return self.taps[node.tap.id]
+            case Group():
+                for inner in node.body:
+                    x = self.visit(inner, x)
+                return x
+            case Residual():
+                body = self.visit(node.body, x)
+                shortcut = x if node.shortcut is None else self.visit(node.shortcut, x)
+                return self.join("Add", node, [body, shortcut])
+            case Inception():
+                return self.concat(node, [self.visit(branch, x) for branch in node.branches])
+            case Sum():
+                terms = [self.visit(branch, x) for branch in node.branches]
+                return self.join("Add" if len(terms) == 2 else "Sum", node, terms)
+            case Dense():
+                return self.dense(node, x)
+            case Scale():
+                return self.join("Mul", node, [x, self.visit(node.body, x)])
+            case Split():
+                parts = self.split(node, x)
+                return self.concat(node, [self.visit(*pair) for pair in zip(node.branches, parts, strict=True)])
+            case Aux():
+                self.visit(node.body, x)  # a tap inside may be used outside; what is not needed goes again
+                return x
+            case _:
+                assert_never(node)
+
+    def layer(self, node: LayerNode, x: str) -> str:
+        try:
+            return self.graph.layer(node, x, tuple(self.taps[tap.id] for tap in node.operands))
+        except Refused as refused:
+            helps = (Help(refused.help),) if refused.help else ()
+            path = self.network.path
+            placed = Diagnostic(refused.problem, node.span, helps=helps, chain=node.chain, path=path)
+            raise SpecError([placed]) from None
+
+    def join(self, op: str, node: AnyNode, values: Sequence[str], **attributes: int) -> str:
+        """One operator over the values a combinator joins, as its output; a single value stays as it is."""
+        if len(values) == 1:
+            return values[0]
+        name = _inner_name(node, op) if node.label is None else node.name
+        value = self.graph.node(op, name, values, attributes).outputs[0]
+        self.graph.shapes[value] = node.output
+        return value
+
+    def concat(self, node: AnyNode, values: Sequence[str]) -> str:
+        return self.join("Concat", node, values, axis=1)
+
+    def dense(self, node: Dense, x: str) -> str:
+        for item in node.items[:-1]:
+            values = [x, self.visit(item, x)]
+            x = self.graph.node("Concat", _inner_name(node, "Concat"), values, {"axis": 1}).outputs[0]
+        return self.concat(node, [x, *(self.visit(item, x) for item in node.items[-1:])])
+
+    def split(self, node: Split, x: str) -> list[str]:
+        parts = len(node.branches)
+        if parts == 1:
+            return [x]
+        sizes = self.graph.ints([node.input.channels // parts] * parts)
+        return self.graph.node("Split", _inner_name(node, "Split"), [x, sizes], {"axis": 1}, parts).outputs
+
+
+def _inner_name(node: AnyNode, op: str) -> str:
+    """The name of a combinator's node that has none in the spec: no label holds a slash."""
+    return f"{node.name}/{op}" if node.name else op
+
+
+def statistics(normalize: Normalization, network: Network) -> tuple[Array, Array]:
+    """Mean and standard deviation in a shape that broadcasts over the input's spatial axes."""
+    shape = network.input_shape
+    mean, std = (np.asarray(values, dtype=np.float32).reshape(-1) for values in normalize)
+    reason = ""
+    if not {mean.size, std.size} <= {1, shape.channels}:
+        reason = f"{mean.size} means and {std.size} deviations for the {shape.channels} channels of the input {shape}"
+    elif not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        reason = f"every mean has to be finite and every deviation above 0, not {mean.tolist()} and {std.tolist()}"
+    if reason:
+        raise SpecError([Diagnostic(WrongNormalisation(reason), path=network.path)])
+    sizes = (-1, *[1] * shape.rank)
+    return mean.reshape(sizes), std.reshape(sizes)
+
+
+def _name_outputs(graph: OnnxGraph, values: Sequence[str], names: Sequence[str]) -> None:
+    """Give the output values their names; one that is the input, or an output already, goes through an Identity."""
+    renamed: dict[str, str] = {}
+    for value, name in zip(values, names, strict=True):
+        if value == INPUT or value in renamed:
+            source = renamed.get(value, value)
+            node = graph.node("Identity", f"{name}/Identity", [source])
+            graph.rename(node.outputs[0], name)
+        else:
+            graph.rename(value, name)
+            renamed[value] = name
+
+
+def _model(network: Network, graph: OnnxGraph, arrays: Mapping[str, Array], names: Sequence[str]) -> onnx.ModelProto:
+    shapes = [network.output_shape, *(tap.shape for tap in network.outputs)]
+    outputs = [tensor_info(name, shape) for name, shape in zip(names, shapes, strict=True)]
+    produced = {value for node in graph.nodes for value in node.outputs} - set(names)
+    proto = helper.make_graph(
+        [to_proto(node) for node in graph.nodes],
+        network.name,
+        [tensor_info(INPUT, network.input_shape)],
+        outputs,
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+        value_info=[tensor_info(value, shape) for value, shape in graph.shapes.items() if value in produced],
+    )
+    opset = helper.make_opsetid("", graph.opset)
+    model = helper.make_model(
+        proto,
+        opset_imports=[opset],
+        ir_version=helper.find_min_ir_version_for([opset]),
+        producer_name="archdsl",
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, metadata(network))
+    return model
+
+
+def metadata(network: Network) -> dict[str, str]:
+    """What the file says about its origin, as strings: the spec's text, the model and its settings."""
+    return {
+        "archdsl.version": __version__,
+        "archdsl.model": network.name,
+        "archdsl.settings": json.dumps(stored_settings(network.settings)),
+        "archdsl.path": network.path,
+        "archdsl.spec": network.spec,
+    }
+
+
+def tensor_info(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    """A float32 value with the dynamic batch axis before `shape`."""
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [BATCH, *shape])

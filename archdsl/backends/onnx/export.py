@@ -1,0 +1,82 @@
+"""An ONNX file that is complete, checked and compared with the module, or no file at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+from onnx.printer import to_text
+
+from archdsl.backends.onnx.builder import Array
+from archdsl.backends.onnx.contents import DATA_LIMIT, save
+from archdsl.backends.onnx.emit import Normalization, emit
+from archdsl.backends.onnx.verify import Comparison, Peer, check, compare
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.codes.runtime import CannotWrite
+from archdsl.graph.network import Network
+
+
+def export(
+    network: Network,
+    peer: Peer,
+    path: str | os.PathLike[str],
+    *,
+    opset: int = 20,
+    fold_batchnorm: bool = True,
+    normalize: Normalization | None = None,
+    tolerance: float = 1e-4,
+    data_limit: int = DATA_LIMIT,
+) -> Comparison:
+    """Write the network with the weights of `peer` to `path` as ONNX; returns how it compares with `peer`.
+
+    The file is checked with onnx.checker and compared before it takes the place of an older one. Raises
+    SpecError, leaving no new file, where it is refused or differs. Weights of more than `data_limit` bytes
+    go beside the file, into PATH.data. Other arguments: `emit` and `compare`.
+    """
+
+    def emitted() -> onnx.ModelProto:
+        return emit(network, peer.weights, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize)
+
+    with _replacing(Path(path)) as temporary:
+        model = emitted()
+        if save(model, temporary, data_limit):
+            model = emitted()  # the other has handed its weights over
+        check(temporary, model, network)
+        return compare(temporary, model, network, peer, folded=fold_batchnorm, normalize=normalize, tolerance=tolerance)
+
+
+def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: int = DATA_LIMIT) -> None:
+    """Write a model without checking it; atomically, its weights beside it (PATH.data) above `data_limit` bytes.
+
+    Raises SpecError where the file cannot be written. Takes the weights out of `model` when they go beside it.
+    """
+    with _replacing(Path(path)) as temporary:
+        save(model, temporary, data_limit)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A path in a temporary folder beside `path`; what is written there moves to its place if nothing is raised."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            temporary = Path(folder, path.name)
+            yield temporary
+            # The weights go first: the file that names them appears only when they are there.
+            for file in (Path(f"{temporary}.data"), temporary):
+                if file.exists():
+                    file.replace(path.with_name(file.name))
+    except OSError as error:
+        problem = CannotWrite(str(path), error.strerror or str(error))
+        raise SpecError([Diagnostic(problem, path=str(path))]) from error
+
+
+def text(network: Network, weights: Mapping[str, Array]) -> str:
+    """The ONNX graph as the onnx package prints it, for reading."""
+    printed: str = to_text(emit(network, weights))
+    return printed

@@ -1,0 +1,289 @@
+"""Whether an ONNX file is well formed, has the checker's shapes, and computes what the module computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx
+
+from archdsl.backends.onnx.builder import Array
+from archdsl.backends.onnx.contents import (
+    Tensors,
+    fixed_batch,
+    holds,
+    initializers,
+    opset_of,
+    read,
+    replace_initializers,
+    require_same_weights,
+    same,
+    session_of,
+)
+from archdsl.backends.onnx.emit import BATCH, OPSETS, Normalization, emit, statistics
+from archdsl.backends.onnx.runtime import Output, Session, all_vary, compare_outputs
+from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.diagnostics.codes.runtime import ExportDiffers, NothingCompared, OnnxRefused, WrongOutputShape
+from archdsl.graph.network import Network
+
+#: Sizes of random weights to try until the outputs vary: behind a sigmoid small ones make all inputs look alike.
+GAINS = (1.0, 3.0, 10.0)
+
+
+def check(path: Path, model: onnx.ModelProto, network: Network) -> None:
+    """Run onnx.checker with full shape inference on a file, and compare the shapes it infers with the checker's.
+
+    `model` is what the file holds, its weights or what has become of them aside.
+    """
+    expected = {value.name: _sizes(value) for value in (*model.graph.value_info, *model.graph.output)}
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        inferred = onnx.shape_inference.infer_shapes(_without_shapes(model), strict_mode=True, data_prop=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise _failed(OnnxRefused("onnx.checker", str(error).strip()), network) from error
+    found = {value.name: _sizes(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
+    for name, sizes in expected.items():
+        known = found.get(name)
+        if known and (len(known) != len(sizes) or not all(map(_agree, known, sizes))):
+            raise _failed(WrongOutputShape(name, _text(known), _text(sizes)), network)
+
+
+def _without_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with the shapes of the inputs only; these stand for the large weights too, whose values do not matter."""
+    large = [array for array in model.graph.initializer if prod(array.dims) > 64]
+    stand_ins = [onnx.helper.make_tensor_value_info(array.name, array.data_type, array.dims) for array in large]
+    graph = onnx.helper.make_graph(
+        model.graph.node,
+        model.graph.name,
+        [*model.graph.input, *stand_ins],
+        [
+            onnx.helper.make_tensor_value_info(each.name, each.type.tensor_type.elem_type, None)
+            for each in model.graph.output
+        ],
+        [array for array in model.graph.initializer if prod(array.dims) <= 64],
+    )
+    return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
+def _sizes(value: onnx.ValueInfoProto) -> list[int | str | None]:
+    """The sizes of a value, each an integer, a symbol or None where unknown; none at all where the rank is unknown."""
+    return [
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+        for dim in value.type.tensor_type.shape.dim
+    ]
+
+
+def _agree(found: int | str | None, expected: int | str | None) -> bool:
+    """Whether an inferred size can be the expected one. Some ONNX cannot infer: the runs in ONNX Runtime will tell."""
+    known = isinstance(found, int) or found == BATCH
+    return found == expected or not known
+
+
+def _text(sizes: Sequence[int | str | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in sizes)
+
+
+class Peer(Protocol):
+    """The module that a file is compared with."""
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """Its state_dict."""
+
+    def outputs(self, x: Array) -> Mapping[str, Array]:
+        """Its outputs for a batch, in the order and by the names of a file that the export writes."""
+
+    def outputs_with_random_weights(self, x: Array, gain: float) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Other weights for it, random and none of them zero, and its outputs for a batch with them.
+
+        Linear maps make their input larger by about `gain`.
+        """
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found of a file that agrees with a module.
+
+    outputs          with the module's own weights in both; None where they were not compared
+    random_outputs   with the same random weights in both; None where the file's weights have other names
+    """
+
+    outputs: Sequence[Output] | None
+    random_outputs: Sequence[Output] | None
+
+    @property
+    def difference(self) -> float:
+        """The largest absolute difference of an output with the module's own weights; with random ones without them."""
+        return max(output.difference for output in self.outputs or self.random_outputs or ())
+
+    @property
+    def relative(self) -> float:
+        """The largest difference with random weights, as a share of how much its output varies between inputs."""
+        return max(output.difference / output.range for output in self.random_outputs or self.outputs or ())
+
+    @property
+    def flat(self) -> list[str]:
+        """The outputs that hardly vary between inputs with the module's own weights: these show no mistake."""
+        return [output.name for output in self.outputs or () if not output.varies]
+
+    @property
+    def unseen(self) -> list[str]:
+        """The outputs that hardly vary with random weights either."""
+        every = [*(self.outputs or ()), *(self.random_outputs or ())]
+        seen = {output.name for output in every if output.varies}
+        return list(dict.fromkeys(output.name for output in every if output.name not in seen))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What the export writes for a network: its initializers, and whether batch norms are folded into others."""
+
+    tensors: Tensors
+    folded: bool
+
+
+def verify(
+    path: str | os.PathLike[str],
+    network: Network,
+    peer: Peer,
+    *,
+    normalize: Normalization | None = None,
+    tolerance: float = 1e-4,
+    weights: bool = True,
+) -> Comparison:
+    """Compare any ONNX file with a module. Raises SpecError where it differs, or where nothing could show that.
+
+    `weights` False leaves the module's own weights out. Other arguments: `compare`.
+    """
+    statistics(normalize or ((0,), (1,)), network)
+    model = read(Path(path))
+    fixed_batch(model, network)  # a file of another network is called that first
+    exported = _as_exported(model, network, peer.weights, normalize)
+    if exported is None and not weights:
+        reason = (
+            "its weights have other names than in files that the export writes, so that the module's own are needed"
+        )
+        raise _failed(NothingCompared(reason), network)
+    if exported is not None:
+        expected = exported.tensors if weights else _constants(exported, model, network, peer.weights, normalize)
+        require_same_weights(model, expected, network)
+    folded = None if exported is None else exported.folded
+    found = compare(
+        Path(path),
+        model,
+        network,
+        peer,
+        folded=folded,
+        normalize=normalize,
+        tolerance=tolerance,
+        weights=weights,
+    )
+    if found.unseen:
+        reason = f"with these weights {' and '.join(found.unseen)} hardly varies between inputs"
+        raise _failed(NothingCompared(reason), network)
+    return found
+
+
+def _as_exported(
+    model: onnx.ModelProto, network: Network, weights: Mapping[str, Array], normalize: Normalization | None
+) -> Exported | None:
+    """What the export writes into the file, if the file has those initializers; else None."""
+    opset = opset_of(model)
+    # A folded file has fewer initializers, all of which the other has too.
+    for folded in (False, True) if OPSETS[0] <= opset <= OPSETS[1] else ():
+        try:
+            written = emit(network, weights, opset=opset, fold_batchnorm=folded, normalize=normalize)
+        except SpecError:  # an operator that the file's opset does not have
+            return None
+        if holds(model, tensors := initializers(written)):
+            return Exported(tensors, folded)
+    return None
+
+
+def _constants(
+    exported: Exported,
+    model: onnx.ModelProto,
+    network: Network,
+    weights: Mapping[str, Array],
+    normalize: Normalization | None,
+) -> Tensors:
+    """Those of the exported initializers that do not depend on the weights."""
+    others = {key: array + 1 if array.dtype == np.float32 else array for key, array in weights.items()}
+    opset, folded = opset_of(model), exported.folded
+    written = emit(network, others, opset=opset, fold_batchnorm=folded, normalize=normalize)
+    return {name: tensor for name, tensor in initializers(written).items() if same(tensor, exported.tensors[name])}
+
+
+def compare(
+    path: Path,
+    model: onnx.ModelProto,
+    network: Network,
+    peer: Peer,
+    *,
+    folded: bool | None,
+    normalize: Normalization | None = None,
+    tolerance: float = 1e-4,
+    weights: bool = True,
+) -> Comparison:
+    """Run a file, and the `model` in it, and `peer` on random inputs; raises SpecError where the outputs differ.
+
+    First both have their own weights, then random ones: these find what the module's own weights hide. They get
+    into `model`, which is changed, where its initializers are what the export writes with batch norms `folded`
+    or not; None says that they are not. A difference is over `tolerance` times how much the output varies.
+    """
+    piece = fixed_batch(model, network)
+    random = np.random.default_rng(0)
+    outputs = random_outputs = None
+    if weights:
+        batches = [random_batch(random, piece or 1, network, normalize) for _ in range(2)]
+        session = Session(path, network)
+        found = [session.run(x) for x in batches]
+        outputs = compare_outputs(found, [peer.outputs(x) for x in batches], network)
+        _require_close(outputs, "its own weights", network, tolerance)
+    if folded is not None:
+        x = random_batch(random, 3 * (piece or 1), network, normalize)
+        state, expected = _varied(peer, x)
+        random_model = emit(network, state, opset=opset_of(model), fold_batchnorm=folded, normalize=normalize)
+        replace_initializers(model, initializers(random_model))
+        found = [session_of(model, network).run(x, piece)]
+        random_outputs = compare_outputs(found, [expected], network)
+        _require_close(random_outputs, "random weights in both", network, tolerance)
+    return Comparison(outputs, random_outputs)
+
+
+def _varied(peer: Peer, x: Array) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    """Random weights and the outputs with them, which vary between inputs if any gain makes them."""
+    for gain in GAINS:
+        weights, outputs = peer.outputs_with_random_weights(x, gain)
+        if all_vary(outputs):
+            break
+    return weights, outputs
+
+
+def _require_close(outputs: Sequence[Output], weights: str, network: Network, tolerance: float) -> None:
+    for output in outputs:
+        if output.difference > tolerance * output.range:
+            problem = ExportDiffers(output.name, output.difference, weights, tolerance * output.range, output.range)
+            raise _failed(problem, network)
+
+
+def random_batch(
+    random: np.random.Generator, batch: int, network: Network, normalize: Normalization | None = None
+) -> Array:
+    """Inputs that are standard normal after the normalisation, by turns as they are, much smaller and larger."""
+    x = random.standard_normal((batch, *network.input_shape), dtype=np.float32)
+    scales = np.resize(np.array([1, 0.01, 3], dtype=np.float32), batch)
+    x *= scales.reshape(-1, *[1] * len(network.input_shape))
+    if normalize is not None:
+        mean, std = statistics(normalize, network)
+        x = x * std + mean
+    return x
+
+
+def _failed(problem: Problem, network: Network) -> SpecError:
+    return SpecError([Diagnostic(problem, path=network.path)])

@@ -1,0 +1,235 @@
+"""The modules that PyTorch has no class for. All work on a batch.
+
+The printed source of a network holds the text of those it needs, so that they may use nothing but PyTorch,
+the standard library and each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# They are found here by the names that layers give them.
+from archdsl.backends.torch.attention import (  # noqa: F401
+    MultiheadAttention,
+    RelativeMultiheadAttention,
+    ShiftedWindowAttention,
+    ShiftedWindowAttentionV2,
+)
+
+
+class Keyed(nn.Module):
+    """A module some of whose members have other names in the state_dict: `_keys` maps each attribute to its key."""
+
+    _keys: ClassVar[dict[str, str]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(self._keys.get(name, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(self._keys.get(name, name), value)
+
+
+class Permute(nn.Module):
+    """Reorder the axes, `torch.permute`. `dims` counts the batch axis as 0."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = tuple(dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.dims)
+
+    def extra_repr(self) -> str:
+        return f"dims={self.dims}"
+
+
+class Squeeze(nn.Module):
+    """Remove axes of size 1, `torch.squeeze`. `dims` counts the batch axis as 0."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = tuple(dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(self.dims)
+
+    def extra_repr(self) -> str:
+        return f"dims={self.dims}"
+
+
+class Crop(nn.Module):
+    """The cells `start` to `start + size` of each spatial axis."""
+
+    def __init__(self, starts: Sequence[int], sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.starts, self.sizes = tuple(starts), tuple(sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True), start=2):
+            x = x.narrow(axis, start, size)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"starts={self.starts}, sizes={self.sizes}"
+
+
+class PadChannels(nn.Module):
+    """Zero channels before and after, and every `stride`-th cell: the parameter-free shortcut of ResNet.
+
+    He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, section 3.3, option A.
+    """
+
+    def __init__(self, before: int, after: int, stride: int | Sequence[int] = 1) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+        self.stride = stride if isinstance(stride, int) else tuple(stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rank = x.dim() - 2
+        strides = (self.stride,) * rank if isinstance(self.stride, int) else self.stride
+        cells = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
+        return functional.pad(x[cells], (0, 0) * rank + (self.before, self.after))
+
+    def extra_repr(self) -> str:
+        return f"before={self.before}, after={self.after}, stride={self.stride}"
+
+
+class StochasticDepth(nn.Module):
+    """In training, zero each sample ("row") or the whole batch ("batch") with probability `p`, and scale the rest.
+
+    Huang, Sun, Liu, Sedra, Weinberger: "Deep Networks with Stochastic Depth", 2016; it draws the same
+    random numbers as torchvision.ops.StochasticDepth.
+    """
+
+    def __init__(self, p: float, mode: Literal["row", "batch"] = "row") -> None:
+        super().__init__()
+        if mode not in ("row", "batch"):
+            raise ValueError(f'mode is "row" or "batch", not {mode!r}')
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x
+        survival = 1.0 - self.p
+        rows = x.shape[0] if self.mode == "row" else 1
+        noise = torch.empty((rows,) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(survival)
+        if survival > 0.0:
+            noise.div_(survival)
+        return x * noise
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode!r}"
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """nn.LocalResponseNorm that also takes a volume whose memory is not contiguous."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous())
+
+
+class Concat(nn.Module):
+    """The input and the operands joined along `dim` (1: channels), `torch.cat`."""
+
+    def __init__(self, dim: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
+        return torch.cat((x, *operands), self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Add(nn.Module):
+    """The input plus each operand, with broadcasting."""
+
+    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
+        for operand in operands:
+            x = x + operand
+        return x
+
+
+class Mul(nn.Module):
+    """The input times each operand, with broadcasting."""
+
+    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
+        for operand in operands:
+            x = x * operand
+        return x
+
+
+class Select(nn.Module):
+    """One position of an axis, which goes, `torch.select`. `dim` counts the batch axis as 0."""
+
+    def __init__(self, dim: int, index: int) -> None:
+        super().__init__()
+        self.dim, self.index = dim, index
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.select(self.dim, self.index)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, index={self.index}"
+
+
+class Narrow(nn.Module):
+    """The positions `start` to `start + length` of an axis, `torch.narrow`. `dim` counts the batch axis as 0."""
+
+    def __init__(self, dim: int, start: int, length: int) -> None:
+        super().__init__()
+        self.dim, self.start, self.length = dim, start, length
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.narrow(self.dim, self.start, self.length)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, start={self.start}, length={self.length}"
+
+
+class Normalize(nn.Module):
+    """(x - mean) / std with fixed numbers, one of each or one for each channel."""
+
+    def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Not buffers: those would be lost where a module is made on the meta device and its state loaded.
+        return (x - self._operand(self.mean, x)) / self._operand(self.std, x)
+
+    def _operand(self, values: float | Sequence[float], x: Tensor) -> Tensor | float:
+        if isinstance(values, int | float):
+            return values
+        return x.new_tensor(values).reshape(-1, *[1] * (x.dim() - 2))
+
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}"
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """nn.LayerNorm over the channels of each position: axis 1 instead of the last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Parameter(nn.Module):
+    """A learned tensor in place of the input, the same for each sample. Its shape may have a batch axis of 1."""
+
+    def __init__(self, size: Sequence[int], batch_axis: bool = False) -> None:
+        super().__init__()
+        self.size, self.batch_axis = tuple(size), batch_axis
+        self.value = nn.Parameter(torch.zeros((1, *self.size) if batch_axis else self.size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.value.expand(x.shape[0], *self.size)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, batch_axis={self.batch_axis}"

@@ -1,0 +1,146 @@
+"""What the printed source calls the children of a scope, and which of them it writes as an expression."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+from itertools import count
+from typing import Any
+
+from torch import nn
+
+from archdsl.backends.torch.forward import Leaf, Scope, identifier
+
+Child = Leaf | Scope
+
+
+class Members:
+    """The attributes of a class that is printed for a scope.
+
+    Labels are kept where they are names in Python. A layer without one is called after what it is; those that
+    are alike and hold no weights share one module.
+
+    attributes  the attribute that holds each child, by label
+    keys        for attributes with weights, the labels that the state_dict has instead
+    forward     the text of `forward` with these attributes
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.attributes: dict[str, str] = {}
+        taken = {label for label in scope.children if is_name(label)}
+        for label, child in scope.children.items():
+            if expression(child, "x") is None:
+                self.attributes[label] = label if is_name(label) else self._alike(label) or self._new(label, taken)
+        self.keys = {
+            name: label for label, name in self.attributes.items() if name != label and has_state(scope.children[label])
+        }
+        self.forward = scope.written(self._use).replace("torch.Tensor", "Tensor")
+
+    def _new(self, label: str, taken: set[str]) -> str:
+        return unused(spoken(label, self._scope.children[label]), taken)
+
+    def _alike(self, label: str) -> str | None:
+        """The attribute of an earlier layer that does the same and has no label either."""
+        child = self._scope.children[label]
+        for other, attribute in self.attributes.items():
+            same = self._scope.children[other]
+            if isinstance(child, Leaf) and isinstance(same, Leaf) and not is_name(other) and can_share(child, same):
+                return attribute
+        return None
+
+    def _use(self, label: str, arguments: str | None) -> str:
+        if label not in self.attributes:
+            return expression(self._scope.children[label], arguments or "") or ""
+        return f"self.{self.attributes[label]}" + ("" if arguments is None else f"({arguments})")
+
+
+def entry_names(scope: Scope) -> dict[str, str]:
+    """What the parts of an nn.Sequential are called in it, by label: only what holds no weights can be renamed."""
+    taken = set(scope.children)
+    return {
+        label: label if is_name(label) or has_state(child) else unused(spoken(label, child), taken)
+        for label, child in scope.children.items()
+    }
+
+
+def is_name(label: str) -> bool:
+    """Whether a label can be written as an attribute; `_keys` is `Keyed`'s own."""
+    return identifier(label) == label and label != "_keys"
+
+
+@cache
+def _own_of_modules() -> frozenset[str]:
+    return frozenset(dir(nn.Module())) | {"_keys"}
+
+
+def spoken(label: str, child: Child) -> str:
+    """A name for a child: its label where that is more than a number, else what it is."""
+    if not label.isdigit():
+        name = identifier(label)
+    elif isinstance(child, Leaf):
+        name = identifier(child.node.kind)
+    else:
+        name = snake(child.cls or "Sequence")
+    return f"{name}_" if name in _own_of_modules() else name
+
+
+def snake(name: str) -> str:
+    """`ConvBn` -> `conv_bn`."""
+    return identifier(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+
+
+def unused(base: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken; it is taken afterwards."""
+    name = next(name for i in count(1) if (name := base if i == 1 else f"{base}{i}") not in taken)
+    taken.add(name)
+    return name
+
+
+def has_state(child: Child) -> bool:
+    """Whether a child has entries in the state_dict."""
+    if isinstance(child, Scope):
+        return any(map(has_state, child.children.values()))
+    return bool(child.node.weights or child.node.buffers)
+
+
+def can_share(one: Leaf, other: Leaf) -> bool:
+    """Whether one module can do for two layers: equal ones of PyTorch or of this project, without weights."""
+    known = one.form.cls.partition(".")[0] in ("nn", "modules")
+    return known and one.form == other.form and not (has_state(one) or has_state(other))
+
+
+def expression(child: Child, arguments: str) -> str | None:
+    """How a layer without weights is written in `forward` where a function or an operator says it best."""
+    if not isinstance(child, Leaf):
+        return None
+    x, form = arguments.partition(", ")[0], child.form
+    match form.cls:
+        case "modules.Add":
+            return arguments.replace(", ", " + ")
+        case "modules.Mul":
+            return arguments.replace(", ", " * ")
+        case "modules.Concat":
+            return f"torch.cat([{arguments}], {form.arguments[0]})"
+        case "modules.Permute":
+            return f"{x}.permute({', '.join(map(str, form.arguments[0]))})"
+        case "modules.Select":
+            return f"{x}.select({', '.join(map(str, form.arguments))})"
+        case "modules.Narrow":
+            return f"{x}.narrow({', '.join(map(str, form.arguments))})"
+        case _:
+            return None
+
+
+def literal(value: Any) -> str:
+    """A value as Black writes it; infinity has no literal."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    if isinstance(value, tuple | list):
+        items = ", ".join(map(literal, value))
+        return f"[{items}]" if isinstance(value, list) else f"({items},)" if len(value) == 1 else f"({items})"
+    return repr(value)

@@ -1,0 +1,21 @@
+"""Where the specs and cards of the zoo are: beside the package in a checkout, inside it when installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def _folder(name: str) -> Path:
+    package = Path(__file__).parents[1]
+    inside = package / "data" / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def specs_folder() -> Path:
+    """Where the specs are."""
+    return _folder("specs")
+
+
+def cards_folder() -> Path:
+    """Where the cards are."""
+    return _folder("zoo")

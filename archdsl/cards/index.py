@@ -1,0 +1,65 @@
+"""The index of the zoo: every model of the specs that come with archdsl, by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.cards.folders import specs_folder
+
+if TYPE_CHECKING:
+    from archdsl.cards.cards import Card
+
+#: A model or variant at the beginning of a line. The names alone are needed here, not the trees.
+MODEL = re.compile(r"^model[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a network of the zoo is written."""
+
+    name: str
+    path: Path
+    model: str
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every model of every spec by its name. Models that are only a base for others are among them."""
+    found: dict[str, Entry] = {}
+    for path in sorted(specs_folder().glob("*.arch")):
+        for name in MODEL.findall(path.read_text(encoding="utf-8")):
+            found.setdefault(name, Entry(name, path, name))
+    return found
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The networks of the zoo that can be built without settings, family by family. The cards list them all."""
+    from archdsl.cards.cards import cards
+
+    return tuple(name for card in cards().values() for name in card.models)
+
+
+def find(name: str) -> Entry | None:
+    """Where a network is written, None if there is none of that name."""
+    return entries().get(name)
+
+
+def card(name: str) -> Card | None:
+    """What is known about a network from outside: its paper, reference figures and twins."""
+    from archdsl.cards.cards import cards
+
+    entry = find(name)
+    return None if entry is None else cards().get(entry.path.stem)
+
+
+def twin(name: str, path: str) -> str:
+    """What torchvision calls the model `name` of the spec at `path`; empty where it has none or the zoo has not it."""
+    entry, family = find(name), card(name)
+    if entry is None or family is None or name not in family.models or Path(path).resolve() != entry.path.resolve():
+        return ""
+    return family.models[name].torchvision

@@ -1,0 +1,1 @@
+"""Data sets: every source, preparation and augmentation."""

@@ -1,0 +1,133 @@
+"""A part of a data set: pictures (uint8) with their labels, in memory or read from files as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from archdsl.datasets.seeds import generator, in_batches
+
+#: Pictures looked at for the statistics of a set that is too large for memory.
+STATISTICS_SAMPLE = 1000
+
+
+class Split(Protocol):
+    """Samples by row. `labels` lie on the CPU."""
+
+    @property
+    def labels(self) -> Tensor: ...
+
+    def subset(self, rows: Tensor) -> Split:
+        """These rows only."""
+
+    def to(self, device: torch.device) -> Split:
+        """The same samples, given out on `device`."""
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pictures (N x C x H x W, uint8) and labels (N, int64) for each tensor of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A split held as two tensors, wherever they lie."""
+
+    images: Tensor
+    labels: Tensor
+    labels_there: Tensor | None = None
+
+    def subset(self, rows: Tensor) -> InMemory:
+        return InMemory(self.images[rows], self.labels[rows])
+
+    def to(self, device: torch.device) -> InMemory:
+        return InMemory(self.images.to(device), self.labels, self.labels.to(device))
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        labels = self.labels if self.labels_there is None else self.labels_there
+        for rows in order:
+            rows = rows.to(labels.device, non_blocking=True)
+            yield self.images.index_select(0, rows), labels.index_select(0, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTargets:
+    """A split whose targets are pictures: those of the rows `partners`, as `picture` makes them of stored ones.
+
+    labels  the class numbers, as the split itself has them
+    """
+
+    inputs: Split
+    pool: Split
+    partners: Tensor
+    picture: Callable[[Tensor], Tensor]
+
+    @property
+    def labels(self) -> Tensor:
+        return self.inputs.labels
+
+    def subset(self, rows: Tensor) -> PictureTargets:
+        return replace(self, inputs=self.inputs.subset(rows), partners=self.partners[rows])
+
+    def to(self, device: torch.device) -> PictureTargets:
+        pool = self.pool.to(device)
+        inputs = pool if self.inputs is self.pool else self.inputs.to(device)
+        return replace(self, inputs=inputs, pool=pool)
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        wanted = self.pool.batches([self.partners[rows] for rows in order])
+        for (images, _), (targets, _) in zip(self.inputs.batches(order), wanted, strict=True):
+            yield images, self.picture(targets)
+
+
+def next_of_class(labels: Tensor, classes: int) -> Tensor:
+    """For each row one of the next class (of the first behind the last): the first for the first, and so on.
+
+    Raises ValueError where a class has no rows.
+    """
+    rows = [(labels == label).nonzero()[:, 0] for label in range(classes)]
+    if not all(len(each) for each in rows):
+        raise ValueError("a class has no pictures")
+    partners = torch.empty_like(labels)
+    for label, own in enumerate(rows):
+        following = rows[(label + 1) % classes]
+        partners[own] = following[torch.arange(len(own)) % len(following)]
+    return partners
+
+
+def hold_back(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """The rows that stay and those held back: of each class the given share, rounded, drawn with the seed."""
+    held = torch.zeros(len(labels), dtype=torch.bool)
+    draw = generator(seed, "validation")
+    for label in range(int(labels.max()) + 1 if len(labels) else 0):
+        rows = (labels == label).nonzero()[:, 0]
+        shuffled = rows[torch.randperm(len(rows), generator=draw)]
+        held[shuffled[: round(share * len(rows))]] = True
+    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+
+
+def statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, for cells in 0..1. A constant channel's deviation is given as 1.
+
+    Counted exactly over a split in memory; over an even sample of one that is not.
+    """
+    if isinstance(split, PictureTargets):
+        return statistics(split.inputs)
+    if isinstance(split, InMemory):
+        counts = _histogram(split.images)
+    else:
+        rows = torch.linspace(0, len(split.labels) - 1, min(len(split.labels), STATISTICS_SAMPLE)).long()
+        counts = sum((_histogram(images) for images, _ in split.batches(in_batches(rows, 100))), torch.zeros(1, 1))
+    values = torch.arange(256, dtype=torch.float64) / 255
+    total = counts.sum(1)
+    mean = counts @ values / total
+    std = ((counts * (values - mean[:, None]) ** 2).sum(1) / total).sqrt()
+    return tuple(mean.tolist()), tuple(torch.where(std > 0, std, 1).tolist())
+
+
+def _histogram(images: Tensor) -> Tensor:
+    """How often each value occurs in each channel (C x 256)."""
+    channels = (images[:, channel].flatten() for channel in range(images.shape[1]))
+    return torch.stack([torch.bincount(cells, minlength=256) for cells in channels]).cpu().double()

@@ -1,0 +1,1 @@
+"""Every problem with its code, one module for each range of codes."""

@@ -1,0 +1,56 @@
+"""The weights that a run starts from: those of another run, of a file, or published ones."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from torch import nn
+
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.codes.recipe import WeightsDoNotFit
+from archdsl.recipe import Recipe
+
+#: So many entries are named in one note.
+SHOWN = 4
+
+
+def start_from(module: nn.Module, recipe: Recipe) -> list[str]:
+    """Put the recipe's `weights` into a fresh module; returns what is worth saying.
+
+    Entries that are missing or of another shape stay fresh, as those of another head. Raises SpecError for a
+    file that cannot be read (E72x) and for the weights of another network (E644).
+    """
+    from archdsl.backends.torch import load_weights
+    from archdsl.backends.torch.weights import PREFIX
+
+    if recipe.weights is None:
+        return []
+    if not recipe.weights.startswith(PREFIX):
+        return _fitting(module, recipe, recipe.weights)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load_weights(module, recipe.weights)
+    return [f"weights of {recipe.weights}", *(str(one.message) for one in caught)]
+
+
+def _fitting(module: nn.Module, recipe: Recipe, source: str) -> list[str]:
+    """Load what fits."""
+    from archdsl.backends.torch.weights import copy_into, read_weights
+
+    state = read_weights(Path(source).expanduser())
+    own = module.state_dict()
+    fresh = [key for key, tensor in own.items() if key not in state or state[key].shape != tensor.shape]
+    if len(fresh) * 2 > len(own):
+        problem = WeightsDoNotFit(source, len(own) - len(fresh), len(own))
+        raise SpecError([Diagnostic(problem, recipe.place("weights"), path=source)])
+    unused = [key for key in state if key not in own]
+    copy_into(module, state, source, skip={*fresh, *unused})
+    notes = [f"weights of {source}"]
+    notes += [f"left fresh, since they do not fit: {_listed(fresh)}"] if fresh else []
+    return notes + ([f"not used: {_listed(unused)}"] if unused else [])
+
+
+def _listed(keys: list[str]) -> str:
+    more = len(keys) - SHOWN
+    return ", ".join(keys[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,77 @@
+"""The networks that come with archdsl, by name.
+
+zoo.build("resnet18", classes=10)                  # a torch.nn.Module
+zoo.build("resnet50", weights="IMAGENET1K_V2")     # with published weights
+zoo.load("resnet18").params                        # the checked graph, without torch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archdsl import api
+from archdsl.api import Network
+from archdsl.cards.cards import Card
+from archdsl.cards.folders import cards_folder, specs_folder
+from archdsl.cards.index import Entry, card, entries, find, names
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "Card",
+    "Entry",
+    "build",
+    "card",
+    "cards_folder",
+    "entries",
+    "find",
+    "load",
+    "names",
+    "specs_folder",
+]
+
+
+def load(
+    name: str,
+    *,
+    input: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Network:
+    """The checked graph of a network of the zoo; see `archdsl.load`."""
+    return api.load(name, input=input, settings=settings, **parameters)
+
+
+def build(
+    name: str,
+    *,
+    weights: str | None = None,
+    input: Sequence[int] | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> nn.Module:
+    """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`.
+
+    `weights` is torchvision's name of published ones, `"IMAGENET1K_V2"` or `"DEFAULT"`, which it downloads
+    once. The network then has the input size and the settings they were trained with, unless others are
+    given; with another number of classes the head is fresh, and a warning says so.
+
+    Raises:
+        SpecError: no such network, settings or weights, or they cannot be downloaded or do not fit.
+    """
+    given = {**(settings or {}), **parameters}
+    if weights is None:
+        return load(name, input=input, settings=given).build(seed=seed)
+    from archdsl.backends.torch import published
+
+    def elaborate(size: Sequence[int] | None, values: Mapping[str, Any]) -> Network:
+        return load(name, input=size, settings=values)
+
+    reference = f"torchvision:{str(weights).removeprefix('torchvision:')}"
+    network, found = published.fitted(reference, elaborate, input, given)
+    module = network.build(seed=seed)
+    published.load(module, found)
+    return module

@@ -1,0 +1,1115 @@
+"""What PyTorch does with a spec, without archdsl: random specs as plain data, run by torch.nn directly.
+
+`program()` draws layer by layer. Every layer is run by PyTorch as soon as it is drawn, so that later draws
+know the tensor they meet; the first refusal ends the spec. Names of kinds and arguments are written out
+here by hand: this file is the independent side of the comparison.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial, reduce
+from pathlib import Path
+from random import Random
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any
+
+import torch
+from hypothesis import strategies as st_hypothesis
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from archdsl.arguments.values import spec_text
+from tests.backends.torch import choices as st
+
+Args = dict[str, Any]
+#: Runs a part of a spec again; and what drawing one gives: the tensor after it and that.
+Op = Callable[[Tensor], Tensor]
+Step = tuple[Tensor, Op]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+class Contiguous(nn.Module):
+    """A copy in the order of the axes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.contiguous()
+
+
+class Refusal(Exception):
+    """PyTorch refuses what was drawn."""
+
+
+@dataclass
+class First:
+    """How a module is made and which initializers its weights get, to be drawn again from a seed."""
+
+    make: Callable[[], Any]
+    initializers: dict[str, str]
+
+    def module(self) -> nn.Module:
+        made: nn.Module = self.make()
+        for name, text in self.initializers.items():
+            with torch.no_grad():
+                INITIALIZERS[text](made.get_parameter(name).data)
+        return made
+
+
+@dataclass
+class Program:
+    """A drawn spec: its text, the modules by the keys of the state_dict, and what came out.
+
+    first     how each module's weights begin
+    frozen    the keys of the weights that are not trained
+    settings  the model's parameters, which are given from outside
+    outputs, aux    further outputs, and those of training
+    """
+
+    input: tuple[int, ...]
+    lines: list[str] = field(default_factory=list)
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    first: dict[str, First] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+    settings: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    aux: dict[str, Tensor] = field(default_factory=dict)
+    imports: bool = False
+    x: Tensor | None = None
+    output: Tensor | None = None
+    refused: str | None = None
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The entries of the state_dict."""
+        return {
+            f"{key}.{name}": tensor for key, one in self.modules.items() for name, tensor in one.state_dict().items()
+        }
+
+    @property
+    def text(self) -> str:
+        size = "x".join(map(str, self.input))
+        given = ", ".join(f"{name} = {spec_text(_another(value))}" for name, value in self.settings.items())
+        head = f'from "{library()}" import unit, tail, again, wide\n' if self.imports else ""
+        params = f"({given})" if given else ""
+        return f"{head}model m{params} {{\n  input({size})\n" + "\n".join(self.lines) + "\n}\n"
+
+
+def _another(value: Any) -> Any:
+    """Another value of the same type."""
+    return not value if isinstance(value, bool) else value + 1 if isinstance(value, int | float) else f"not {value}"
+
+
+@cache
+def library() -> str:
+    """The path of the file that specs import."""
+    folder = Path(mkdtemp(prefix="archdsl-specs-"))
+    atexit.register(rmtree, folder)
+    path = folder / "library.arch"
+    path.write_text(LIBRARY)
+    return str(path)
+
+
+def _rank(x: Tensor) -> int:
+    return x.dim() - 2
+
+
+def _sizes(draw: Draw, x: Tensor, low: int, high: int) -> Any:
+    """One number, or one for each axis (now and then for a wrong number of axes)."""
+    numbers = st.integers(low, high)
+    rank = _rank(x)
+    choice = draw(st.integers(0, 19))
+    if choice < 13 or rank < 1:
+        return draw(numbers)
+    if choice < 19:
+        return tuple(draw(numbers) for _ in range(rank))
+    return tuple(draw(numbers) for _ in range(rank + draw(st.sampled_from([-1, 1]))))
+
+
+def _maybe(draw: Draw, args: Args, name: str, strategy: st.SearchStrategy[Any], chance: int = 3) -> None:
+    """Give an argument once in `chance` times."""
+    if draw(st.integers(1, chance)) == 1:
+        args[name] = draw(strategy)
+
+
+def _maybe_sizes(draw: Draw, args: Args, name: str, x: Tensor, low: int, high: int, chance: int = 3) -> None:
+    if draw(st.integers(1, chance)) == 1:
+        args[name] = _sizes(draw, x, low, high)
+
+
+def _nd(name: str, x: Tensor) -> type[nn.Module]:
+    """`Conv` and an image: nn.Conv2d."""
+    rank = _rank(x)
+    if rank not in (1, 2, 3) or not hasattr(nn, f"{name}{rank}d"):
+        raise Refusal(f"no {name}{rank}d")
+    cls: type[nn.Module] = getattr(nn, f"{name}{rank}d")
+    return cls
+
+
+def _wrong_length(x: Tensor, *values: Any) -> None:
+    """PyTorch broadcasts a tuple of one number over the axes; the language asks for a plain number then."""
+    for value in values:
+        if isinstance(value, tuple) and len(value) != _rank(x):
+            raise Refusal("one number for each axis")
+
+
+@dataclass
+class Kind:
+    """How to draw a kind's arguments, and how PyTorch makes it."""
+
+    draw: Callable[[Draw, Tensor], Args]
+    make: Callable[[Args, Tensor], Callable[[Tensor], Tensor]]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def kind(name: str, make: Callable[[Args, Tensor], Any]) -> Callable[[Callable[[Draw, Tensor], Args]], None]:
+    """Register the drawing function of a kind with how PyTorch makes it."""
+
+    def register(draw: Callable[[Draw, Tensor], Args]) -> None:
+        KINDS[name] = Kind(draw, make)
+
+    return register
+
+
+def _conv(args: Args, x: Tensor) -> nn.Module:
+    _wrong_length(x, *args.values())
+    return _nd("Conv", x)(x.shape[1], **args)
+
+
+@kind("conv", _conv)
+def _(draw: Draw, x: Tensor) -> Args:
+    args = {"out_channels": draw(st.integers(1, 8)), "kernel_size": _sizes(draw, x, 1, 5)}
+    _maybe_sizes(draw, args, "stride", x, 1, 3)
+    if draw(st.integers(1, 6)) == 1:
+        args["padding"] = draw(st.sampled_from(["same", "valid"]))
+    else:
+        _maybe_sizes(draw, args, "padding", x, 0, 3, 2)
+    _maybe_sizes(draw, args, "dilation", x, 1, 3, 4)
+    _maybe(draw, args, "groups", st.sampled_from([1, 2, 3, 4, x.shape[1]]), 4)
+    _maybe(draw, args, "bias", st.booleans())
+    _maybe(draw, args, "padding_mode", st.sampled_from(["zeros", "reflect", "replicate", "circular"]), 4)
+    if "groups" in args and draw(st.booleans()):
+        args["out_channels"] = args["groups"] * draw(st.integers(1, 2))
+    return args
+
+
+def _conv_transpose(args: Args, x: Tensor) -> nn.Module:
+    _wrong_length(x, *args.values())
+    return _nd("ConvTranspose", x)(x.shape[1], **args)
+
+
+@kind("conv_transpose", _conv_transpose)
+def _(draw: Draw, x: Tensor) -> Args:
+    args = {"out_channels": draw(st.integers(1, 6)), "kernel_size": _sizes(draw, x, 1, 4)}
+    _maybe_sizes(draw, args, "stride", x, 1, 2, 2)
+    _maybe_sizes(draw, args, "padding", x, 0, 2)
+    _maybe_sizes(draw, args, "output_padding", x, 0, 2)
+    _maybe(draw, args, "groups", st.sampled_from([1, 2, x.shape[1]]), 4)
+    _maybe(draw, args, "bias", st.booleans())
+    _maybe_sizes(draw, args, "dilation", x, 1, 2)
+    return args
+
+
+@kind("linear", lambda args, x: nn.Linear(x.shape[-1], **args))
+def _(draw: Draw, x: Tensor) -> Args:
+    args = {"out_features": draw(st.integers(1, 12))}
+    _maybe(draw, args, "bias", st.booleans())
+    return args
+
+
+def _pool(name: str) -> Callable[[Args, Tensor], nn.Module]:
+    def make(args: Args, x: Tensor) -> nn.Module:
+        _wrong_length(x, *args.values())
+        if name == "AvgPool" and "divisor_override" in args and _rank(x) == 1:
+            raise Refusal("AvgPool1d has no divisor_override")
+        if name == "LPPool" and _rank(x) == 1:
+            # LPPool1d fails on a tuple of one number, which its documentation allows.
+            args = {key: value[0] if isinstance(value, tuple) else value for key, value in args.items()}
+        return _nd(name, x)(**args)
+
+    return make
+
+
+@kind("maxpool", _pool("MaxPool"))
+def _(draw: Draw, x: Tensor) -> Args:
+    args = {"kernel_size": _sizes(draw, x, 1, 4)}
+    _maybe_sizes(draw, args, "stride", x, 1, 4)
+    _maybe_sizes(draw, args, "padding", x, 0, 2)
+    _maybe_sizes(draw, args, "dilation", x, 1, 2, 5)
+    _maybe(draw, args, "ceil_mode", st.booleans())
+    return args
+
+
+@kind("avgpool", _pool("AvgPool"))
+def _(draw: Draw, x: Tensor) -> Args:
+    args = {"kernel_size": _sizes(draw, x, 1, 4)}
+    _maybe_sizes(draw, args, "stride", x, 1, 4)
+    _maybe_sizes(draw, args, "padding", x, 0, 2)
+    _maybe(draw, args, "ceil_mode", st.booleans())
+    _maybe(draw, args, "count_include_pad", st.booleans())
+    _maybe(draw, args, "divisor_override", st.integers(1, 5), 8)
+    return args
+
+
+@kind("lppool", _pool("LPPool"))
+def _(draw: Draw, x: Tensor) -> Args:
+    args = {"norm_type": float(draw(st.integers(1, 3))), "kernel_size": _sizes(draw, x, 1, 4)}
+    _maybe_sizes(draw, args, "stride", x, 1, 4)
+    _maybe(draw, args, "ceil_mode", st.booleans())
+    return args
+
+
+def _adaptive(name: str) -> Callable[[Args, Tensor], nn.Module]:
+    def make(args: Args, x: Tensor) -> nn.Module:
+        _wrong_length(x, *args.values())
+        return _nd(name, x)(**args)
+
+    return make
+
+
+for _name in ("Avg", "Max"):
+
+    @kind(f"adaptive_{_name.lower()}pool", _adaptive(f"Adaptive{_name}Pool"))
+    def _(draw: Draw, x: Tensor) -> Args:
+        return {"output_size": _sizes(draw, x, 1, 6)}
+
+
+def _batchnorm(args: Args, x: Tensor) -> nn.Module:
+    if x.dim() == 2:
+        return nn.BatchNorm1d(x.shape[1], **args)
+    return _nd("BatchNorm", x)(x.shape[1], **args)
+
+
+@kind("batchnorm", _batchnorm)
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "eps", st.sampled_from([1e-3, 1e-5]))
+    _maybe(draw, args, "momentum", st.sampled_from([0.1, 0.01, None]))
+    _maybe(draw, args, "affine", st.booleans())
+    return args
+
+
+def _layernorm(args: Args, x: Tensor) -> nn.Module:
+    args = dict(args)
+    return nn.LayerNorm(args.pop("normalized_shape", None) or tuple(x.shape[1:]), **args)
+
+
+@kind("layernorm", _layernorm)
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "normalized_shape", st.sampled_from([x.shape[-1], tuple(x.shape[1:]), tuple(x.shape[-1:]), 3]))
+    _maybe(draw, args, "elementwise_affine", st.booleans())
+    _maybe(draw, args, "bias", st.booleans())
+    return args
+
+
+@kind("groupnorm", lambda args, x: nn.GroupNorm(args["num_groups"], x.shape[1], affine=args.get("affine", True)))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {"num_groups": draw(st.sampled_from([1, 2, 3, x.shape[1]]))}
+    _maybe(draw, args, "affine", st.booleans())
+    return args
+
+
+def _instancenorm(args: Args, x: Tensor) -> nn.Module:
+    """A spec is for training too, where PyTorch also refuses a single cell with running figures."""
+    make = _nd("InstanceNorm", x)
+    make(x.shape[1], **args).train()(x)
+    return make(x.shape[1], **args)
+
+
+@kind("instancenorm", _instancenorm)
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "affine", st.booleans())
+    _maybe(draw, args, "track_running_stats", st.booleans())
+    return args
+
+
+def _local_response_norm(args: Args, x: Tensor) -> nn.Module:
+    """PyTorch's views a volume; a permuted one has to be copied for it."""
+    return nn.Sequential(Contiguous(), nn.LocalResponseNorm(**args))
+
+
+@kind("local_response_norm", _local_response_norm)
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {"size": draw(st.integers(1, 5))}
+    _maybe(draw, args, "alpha", st.sampled_from([1e-4, 0.5]))
+    _maybe(draw, args, "k", st.sampled_from([1.0, 2.0]))
+    return args
+
+
+ACTIVATIONS: dict[str, tuple[type[nn.Module], dict[str, st.SearchStrategy[Any]]]] = {
+    "relu": (nn.ReLU, {}),
+    "leaky_relu": (nn.LeakyReLU, {"negative_slope": st.sampled_from([0.01, 0.2])}),
+    "relu6": (nn.ReLU6, {}),
+    "elu": (nn.ELU, {"alpha": st.sampled_from([1.0, 0.5])}),
+    "selu": (nn.SELU, {}),
+    "celu": (nn.CELU, {"alpha": st.sampled_from([1.0, 0.5])}),
+    "gelu": (nn.GELU, {"approximate": st.sampled_from(["none", "tanh"])}),
+    "silu": (nn.SiLU, {}),
+    "mish": (nn.Mish, {}),
+    "sigmoid": (nn.Sigmoid, {}),
+    "logsigmoid": (nn.LogSigmoid, {}),
+    "hardsigmoid": (nn.Hardsigmoid, {}),
+    "hardswish": (nn.Hardswish, {}),
+    "hardtanh": (nn.Hardtanh, {"min_val": st.sampled_from([-1.0, -0.5]), "max_val": st.sampled_from([1.0, 0.5])}),
+    "tanh": (nn.Tanh, {}),
+    "softplus": (nn.Softplus, {"beta": st.sampled_from([1.0, 2.0])}),
+    "softsign": (nn.Softsign, {}),
+    "softmax": (nn.Softmax, {"dim": st.integers(1, 4)}),
+    "log_softmax": (nn.LogSoftmax, {"dim": st.sampled_from([1, 2, -1])}),
+    "glu": (nn.GLU, {"dim": st.sampled_from([1, 2, -1])}),
+    "dropout": (nn.Dropout, {"p": st.sampled_from([0.0, 0.5, 1.0, 1.5])}),
+    "alpha_dropout": (nn.AlphaDropout, {"p": st.sampled_from([0.0, 0.5])}),
+    "identity": (nn.Identity, {}),
+}
+
+for _kind, (_cls, _options) in ACTIVATIONS.items():
+
+    def _draw_options(draw: Draw, x: Tensor, options: dict[str, st.SearchStrategy[Any]] = _options) -> Args:
+        args: Args = {}
+        for option, strategy in options.items():
+            _maybe(draw, args, option, strategy, 2)
+        return args
+
+    def _make(args: Args, x: Tensor, kind: str = _kind, cls: type[nn.Module] = _cls) -> nn.Module:
+        args = {"dim": 1} | args if kind in {"softmax", "log_softmax"} else args
+        return cls(**args)
+
+    kind(_kind, _make)(_draw_options)
+
+
+@kind("prelu", lambda args, x: nn.PReLU(args.get("num_parameters", 1), args.get("init_value", 0.25)))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "num_parameters", st.sampled_from([1, x.shape[1], 3]))
+    _maybe(draw, args, "init_value", st.sampled_from([0.25, 0.1]))
+    return args
+
+
+@kind("channel_dropout", lambda args, x: _nd("Dropout", x)(**args))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "p", st.sampled_from([0.0, 0.3, 1.0]))
+    return args
+
+
+@kind("stochastic_depth", lambda args, x: nn.Identity())
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {"p": draw(st.sampled_from([0.0, 0.2]))}
+    _maybe(draw, args, "mode", st.sampled_from(["row", "batch"]))
+    return args
+
+
+def _keeps_batch(make: Callable[[Args, Tensor], Any], *names: str) -> Callable[[Args, Tensor], Any]:
+    """The batch axis is not the model's to touch, though PyTorch would let it."""
+
+    def checked(args: Args, x: Tensor) -> Any:
+        if any(args.get(name) is not None and args[name] % (x.dim() + (make is _unsqueeze)) == 0 for name in names):
+            raise Refusal("the batch axis")
+        return make(args, x)
+
+    return checked
+
+
+@kind("flatten", _keeps_batch(lambda args, x: nn.Flatten(**args), "start_dim"))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "start_dim", st.integers(1, 3), 4)
+    _maybe(draw, args, "end_dim", st.integers(-2, 3), 4)
+    return args
+
+
+@kind("unflatten", lambda args, x: nn.Unflatten(args["dim"], args["unflattened_size"]))
+def _(draw: Draw, x: Tensor) -> Args:
+    dim = draw(st.integers(1, x.dim()))
+    size = x.shape[dim] if dim < x.dim() else 4
+    factor = draw(st.sampled_from([n for n in range(1, size + 1) if size % n == 0] + [3]))
+    return {"dim": dim, "unflattened_size": (factor, max(size // factor, 1))}
+
+
+def _permute(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    if len(args["dims"]) != x.dim() or args["dims"][0] != 0:
+        raise Refusal("a permutation of all axes that keeps the batch axis")
+    return lambda tensor: tensor.permute(args["dims"])
+
+
+@kind("permute", _permute)
+def _(draw: Draw, x: Tensor) -> Args:
+    rest = draw(st.permutations(range(1, x.dim())))
+    return {"dims": (0, *rest) if draw(st.integers(1, 12)) > 1 else (0, *rest[:-1], 1)}
+
+
+def _transpose(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda tensor: tensor.transpose(args["dim0"], args["dim1"])
+
+
+@kind("transpose", _keeps_batch(_transpose, "dim0", "dim1"))
+def _(draw: Draw, x: Tensor) -> Args:
+    return {"dim0": draw(st.integers(1, 3)), "dim1": draw(st.integers(-1, 3))}
+
+
+def _squeeze(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    dim = args.get("dim")
+    axes = tuple(i for i in range(1, x.dim()) if x.shape[i] == 1) if dim is None else (dim,)
+    return lambda tensor: tensor.squeeze(axes)
+
+
+@kind("squeeze", _keeps_batch(_squeeze, "dim"))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "dim", st.integers(1, 4), 2)
+    return args
+
+
+def _unsqueeze(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda tensor: tensor.unsqueeze(args["dim"])
+
+
+@kind("unsqueeze", _keeps_batch(_unsqueeze, "dim"))
+def _(draw: Draw, x: Tensor) -> Args:
+    return {"dim": draw(st.integers(1, 3))}
+
+
+def _pad(args: Args, x: Tensor) -> nn.Module:
+    names = {"zeros": "Zero", "reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}
+    name = names.get(args.get("mode", "zeros"), "Constant")
+    padding = args["padding"]
+    if isinstance(padding, tuple) and len(padding) != 2 * _rank(x):
+        raise Refusal("two numbers for each axis")
+    if name == "Constant":
+        return _nd("ConstantPad", x)(padding, args.get("value", 0.0))
+    return _nd(f"{name}Pad", x)(padding)
+
+
+@kind("pad", _pad)
+def _(draw: Draw, x: Tensor) -> Args:
+    numbers = st.integers(0, 3)
+    args: Args = {"padding": draw(numbers)}
+    if draw(st.booleans()):
+        args["padding"] = tuple(draw(numbers) for _ in range(2 * max(_rank(x), 1)))
+    _maybe(draw, args, "mode", st.sampled_from(["zeros", "reflect", "replicate", "circular", "constant"]), 2)
+    if args.get("mode") == "constant":
+        args["value"] = draw(st.sampled_from([0.5, -1.0]))
+    return args
+
+
+def _crop(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    size = args["size"]
+    sizes = (size,) * _rank(x) if isinstance(size, int) else size
+    if (
+        _rank(x) not in (1, 2, 3)
+        or len(sizes) != _rank(x)
+        or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True))
+    ):
+        raise Refusal("does not fit")
+    starts = [(m - n) // 2 for n, m in zip(sizes, x.shape[2:], strict=True)]
+    index: Any = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])
+    return lambda tensor: tensor[index]
+
+
+@kind("crop", _crop)
+def _(draw: Draw, x: Tensor) -> Args:
+    return {"size": _sizes(draw, x, 1, 4)}
+
+
+def _pad_channels(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    more = args["out_channels"] - x.shape[1]
+    before = args.get("before", more // 2)
+    step = args.get("stride", 1)
+    if more < 0 or before > more:
+        raise Refusal("fewer channels")
+    if _rank(x) > 3 or (step > 1 and _rank(x) < 1):
+        raise Refusal("no spatial axis")
+    index = (slice(None), slice(None), *(slice(None, None, step),) * _rank(x))
+    pads = (0, 0) * _rank(x) + (before, more - before)
+    return lambda tensor: F.pad(tensor[index], pads)
+
+
+@kind("pad_channels", _pad_channels)
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {"out_channels": x.shape[1] + draw(st.integers(-1, 4))}
+    if args["out_channels"] < 1:
+        args["out_channels"] = 1
+    _maybe(draw, args, "stride", st.integers(1, 3), 2)
+    _maybe(draw, args, "before", st.integers(0, 2), 4)
+    return args
+
+
+def _images(make: Callable[[Args, Tensor], Any], *ranks: int) -> Callable[[Args, Tensor], Any]:
+    def checked(args: Args, x: Tensor) -> Any:
+        if _rank(x) not in ranks:
+            raise Refusal("another number of axes")
+        return make(args, x)
+
+    return checked
+
+
+@kind("pixel_shuffle", _images(lambda args, x: nn.PixelShuffle(**args), 2))
+def _(draw: Draw, x: Tensor) -> Args:
+    return {"upscale_factor": draw(st.integers(1, 2))}
+
+
+@kind("pixel_unshuffle", _images(lambda args, x: nn.PixelUnshuffle(**args), 2))
+def _(draw: Draw, x: Tensor) -> Args:
+    return {"downscale_factor": draw(st.integers(1, 3))}
+
+
+@kind("channel_shuffle", _images(lambda args, x: nn.ChannelShuffle(**args), 1, 2, 3))
+def _(draw: Draw, x: Tensor) -> Args:
+    return {"groups": draw(st.sampled_from([1, 2, 3, x.shape[1]]))}
+
+
+@kind("upsample", _images(lambda args, x: nn.Upsample(**args), 1, 2, 3))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    if draw(st.booleans()):
+        args["scale_factor"] = draw(st.sampled_from([1.0, 2.0, 1.5, 0.5, 3]))
+    else:
+        args["size"] = draw(st.integers(1, 8))
+    modes = {1: ["nearest", "linear"], 2: ["nearest", "bilinear", "bicubic"], 3: ["nearest", "trilinear"]}
+    mode = draw(st.sampled_from([*modes.get(_rank(x), ["nearest"]), "nearest-exact", "bilinear"]))
+    if mode != "nearest" or draw(st.booleans()):
+        args["mode"] = mode
+    if mode.endswith(("linear", "cubic")):
+        _maybe(draw, args, "align_corners", st.booleans())
+    return args
+
+
+#: Kinds that mostly keep the shape; and all kinds, with more of what networks are made of.
+KEEPING = ["conv", "conv", "batchnorm", "relu", "gelu", "dropout", "identity", "tanh", "groupnorm", "adaptive_avgpool"]
+WEIGHTED = [*KINDS, *["conv"] * 8, *["linear"] * 2, *["maxpool"] * 2, *["batchnorm"] * 3, *["relu"] * 3]
+
+#: Initializers as a spec writes them, and how torch.nn.init fills a weight.
+INITIALIZERS: dict[str, Callable[[Tensor], object]] = {
+    "zeros": nn.init.zeros_,
+    "ones": nn.init.ones_,
+    "constant(0.25)": lambda weight: nn.init.constant_(weight, 0.25),
+    "uniform(-0.5, 0.5)": lambda weight: nn.init.uniform_(weight, -0.5, 0.5),
+    "uniform(0.5, -0.5)": lambda weight: nn.init.uniform_(weight, 0.5, -0.5),
+    "normal(std=0.3)": lambda weight: nn.init.normal_(weight, std=0.3),
+    "trunc_normal(std=0.5)": lambda weight: nn.init.trunc_normal_(weight, std=0.5),
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal(gain=0.5)": lambda weight: nn.init.xavier_normal_(weight, 0.5),
+    'kaiming_normal(mode="fan_out")': lambda weight: nn.init.kaiming_normal_(weight, mode="fan_out"),
+    "kaiming_uniform(a=0.5)": lambda weight: nn.init.kaiming_uniform_(weight, 0.5),
+    "orthogonal": nn.init.orthogonal_,
+    "eye": nn.init.eye_,
+    "dirac": nn.init.dirac_,
+    "dirac(groups=2)": lambda weight: nn.init.dirac_(weight, 2),
+    "partial_dirac": lambda weight: nn.init.dirac_(weight[: weight.size(1)]),
+    "sparse(0.5)": lambda weight: nn.init.sparse_(weight, 0.5),
+    "default": lambda weight: weight,
+}
+#: Those that fill a weight of any number of axes.
+ANYWHERE = ["zeros", "ones", "constant(0.25)", "uniform(-0.5, 0.5)", "normal(std=0.3)", "trunc_normal(std=0.5)"]
+
+#: A file that specs import, whose blocks `Machine.block` knows by heart.
+LIBRARY = """
+let wide = 6
+block unit(n, act = relu) { conv(n, 1, bias=false); batchnorm; act }
+inline block tail(n) { linear(n); tanh }
+block again(f, n) { part: residual { f(n) }; reuse(part) }
+"""
+
+
+@dataclass
+class Names:
+    """A scope of the state_dict's names: positions count all its parts; `labels` can run again."""
+
+    path: str = ""
+    count: int = 0
+    labels: dict[str, Op] = field(default_factory=dict)
+
+    def take(self, label: str = "") -> str:
+        own = label or str(self.count)
+        self.count += 1
+        return f"{self.path}.{own}" if self.path else own
+
+
+class Machine:
+    """Draws a spec and runs it as it grows. What draws a part also returns how to run it again."""
+
+    def __init__(self, draw: Draw, program: Program, budget: int) -> None:
+        self.draw = draw
+        self.program = program
+        self.budget = budget
+        self.taps: dict[str, Tensor] = {}
+        self.keeping = 0
+        self.scopes = [Names()]
+        self.rules: list[tuple[str, str, str]] = []
+        self.in_aux = False
+        self.labels = 0
+        self.key = ""
+
+    def emit(self, depth: int, text: str) -> None:
+        self.program.lines.append("  " * (depth + 1) + text)
+
+    def chance(self, one_in: int) -> bool:
+        return bool(self.draw(st.integers(1, one_in)) == 1)
+
+    def run(self, operation: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """What PyTorch makes of it; its refusal ends the spec."""
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = operation(*tensors)
+        except Exception as error:
+            raise Refusal(f"{type(error).__name__}: {error}") from error
+        if result.numel() == 0:
+            raise Refusal("an empty tensor")
+        if result.dim() < 2 or result.shape[0] != 2:
+            raise Refusal("the batch axis is gone")
+        return result
+
+    def layer(self, x: Tensor, depth: int, label: str) -> Step:
+        """A layer. Most of those that PyTorch refuses are drawn again, so that specs grow long enough."""
+        for attempt in range(4):
+            name, args = self.choose(x)
+            extra: dict[str, str] = {}
+            try:
+                module = self.make(name, args, x)
+                y = self.run(module, x)
+                self.add(name, args, x, module, extra, label)
+            except Refusal:
+                if attempt < 3 and self.draw(st.integers(0, 3)):
+                    continue
+                self.write(name, args, extra, depth, label)
+                raise
+            self.write(name, args, extra, depth, label)
+            return y, partial(self.again, name, args, self.key)
+        raise AssertionError("the last attempt returns or raises")
+
+    def add(
+        self,
+        name: str,
+        args: Args,
+        x: Tensor,
+        made: Callable[[Tensor], Tensor],
+        said: dict[str, str] | None = None,
+        label: str = "",
+    ) -> None:
+        """Note a module under its name. `said` is filled with what the spec says of how its weights begin."""
+        weights = dict(made.named_parameters()) if isinstance(made, nn.Module) else {}
+        own: dict[str, str] = {}
+        frozen: list[str] = []
+        if weights and said is not None:
+            own, frozen = self.start(weights), self.freeze(list(weights))
+            said |= {
+                key: text
+                for key, text in [("init", _init(own, self)), ("trainable", _trainable(weights, frozen))]
+                if text
+            }
+        starts = {weight: own.get(weight) or self.rule(name, weight, tensor) for weight, tensor in weights.items()}
+        first = First(partial(self.make, name, args, x), {one: text for one, text in starts.items() if text})
+        if first.initializers:
+            self.run(lambda x: (first.module(), x)[1], x)  # torch says which weights it cannot fill
+        self.key = self.scopes[-1].take(label)
+        if isinstance(made, nn.Module):
+            self.program.modules[self.key] = made
+            self.program.first[self.key] = first
+            self.program.frozen |= {f"{self.key}.{one}" for one in frozen}
+
+    def start(self, weights: Mapping[str, Tensor]) -> dict[str, str]:
+        """Initializers for some of a layer's weights, mostly such as can fill them."""
+        own = {}
+        for weight, tensor in weights.items() if self.chance(6) else ():
+            if weight == "weight" or self.chance(2):
+                fitting = ANYWHERE if tensor.dim() < 2 and not self.chance(6) else list(INITIALIZERS)
+                own[weight] = self.draw(st.sampled_from(fitting))
+        return own
+
+    def freeze(self, weights: list[str]) -> list[str]:
+        if not self.chance(8):
+            return []
+        return [one for one in weights if self.chance(2)] or weights
+
+    def rule(self, name: str, weight: str, tensor: Tensor) -> str | None:
+        """The initializer that the settings in force have for a weight, the innermost one's."""
+        for kind, parameter, text in reversed(self.rules):
+            if parameter == weight and (kind in (name, "*") or (kind == "" and tensor.dim() > 1)):
+                return text
+        return None
+
+    def again(self, name: str, args: Args, key: str, x: Tensor) -> Tensor:
+        """Run a layer once more: on its own weights where it has any, else as it is made for this input."""
+        made = self.make(name, args, x)
+        before = self.program.modules.get(key)
+        if before is not None and before.state_dict():
+            assert isinstance(made, nn.Module)
+            if type(made) is not type(before) or _sizes_of(made) != _sizes_of(before):
+                raise Refusal("other weights")
+            made = before
+        return self.run(made, x)
+
+    def choose(self, x: Tensor) -> tuple[str, Args]:
+        """A kind with its arguments; inside a join mostly one that keeps the shape."""
+        if self.keeping and self.draw(st.integers(0, 3)):
+            name = self.draw(st.sampled_from(KEEPING))
+            if name == "conv":
+                return name, {"out_channels": x.shape[1], "kernel_size": 3, "padding": 1}
+        else:
+            name = self.draw(st.sampled_from(WEIGHTED))
+        return name, KINDS[name].draw(self.draw, x)
+
+    def make(self, name: str, args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+        try:
+            made = KINDS[name].make(args, x)
+        except Refusal:
+            raise
+        except Exception as error:
+            raise Refusal(f"{type(error).__name__}: {error}") from error
+        return made.eval() if isinstance(made, nn.Module) else made
+
+    def write(self, name: str, args: Args, extra: dict[str, str], depth: int, label: str) -> None:
+        texts = [f"{key}={self.value(value)}" for key, value in args.items()]
+        texts += [f"{key}={text}" for key, text in extra.items()]
+        self.emit(depth, _headed(label, f"{name}({', '.join(texts)})" if texts else name))
+
+    def value(self, value: Any) -> str:
+        """A value as the spec writes it: now and then a parameter of the model, whose default is another one."""
+        if value is None or isinstance(value, tuple) or not self.chance(12):
+            return spec_text(value)
+        name = f"p{len(self.program.settings)}"
+        self.program.settings[name] = value
+        return name
+
+    def body(self, x: Tensor, depth: int, most: int) -> Step:
+        """A few items, one after the other; the settings of the body end with it."""
+        operations: list[Op] = []
+        before = list(self.rules)
+        for _ in range(self.draw(st.integers(0 if depth else 1, most))):
+            if self.budget <= 0:
+                break
+            if self.chance(25):
+                self.setting(x, depth)
+            x, operation = self.item(x, depth)
+            operations.append(operation)
+        self.rules = before
+        return x, lambda x: reduce(lambda x, operation: operation(x), operations, x)
+
+    def setting(self, x: Tensor, depth: int) -> None:
+        text = self.draw(st.sampled_from(list(INITIALIZERS)))
+        kind = self.draw(st.sampled_from(["", "*", "conv", "linear", "batchnorm"]))
+        self.rules.append((kind, "weight", text))
+        self.emit(depth, "init = " + {"": text, "*": f"{{weight: {text}}}"}.get(kind, f"{{{kind}: {text}}}"))
+        self.run(lambda x: (INITIALIZERS[text](torch.empty(4, 4, 1)) if text.startswith("uniform") else 0, x)[1], x)
+
+    def item(self, x: Tensor, depth: int) -> Step:
+        self.budget -= 1
+        forms = ["layer"] * 10
+        if depth < 3:
+            forms += ["group", "residual", "residual", "inception", "sum", "dense", "scale", "split"]
+            forms += ["tap", "for", "if", "block", *["reuse"] * 4]
+        if depth == 0 and len(self.scopes) == 1:
+            forms += ["aux"]
+        form = self.draw(st.sampled_from(forms))
+        if form == "reuse" and (self.in_aux or not self.scopes[-1].labels):
+            form = "layer"
+        label = ""
+        if form in LABELLED and not self.in_aux and self.chance(2):
+            self.labels += 1
+            label = f"l{self.labels}"
+        if label and form != "layer":
+            self.scopes.append(Names(self.scopes[-1].take(label)))
+        result: Step = getattr(self, form)(x, depth, label)
+        if label and form != "layer":
+            self.scopes.pop()
+        if label:
+            self.scopes[-1].labels[label] = result[1]
+        return result
+
+    def inner(self, x: Tensor, depth: int, head: str, most: int = 2, end: str = "}") -> Step:
+        self.emit(depth, head)
+        joined = head != "{" and not head.endswith(": {")
+        self.keeping += joined
+        y = self.body(x, depth + 1, most)
+        self.keeping -= joined
+        self.emit(depth, end)
+        return y
+
+    def group(self, x: Tensor, depth: int, label: str) -> Step:
+        return self.inner(x, depth, _headed(label, "{"))
+
+    def residual(self, x: Tensor, depth: int, label: str) -> Step:
+        with_shortcut = self.draw(st.booleans())
+        y, operation = self.inner(x, depth, _headed(label, "residual {"))
+        if not with_shortcut:
+            return self.join(torch.add, x, y), lambda x: self.join(torch.add, x, operation(x))
+        self.program.lines[-1] += " shortcut {"
+        first, other = self.body(x, depth + 1, 1)
+        self.emit(depth, "}")
+
+        def again(x: Tensor) -> Tensor:
+            body = operation(x)
+            return self.join(torch.add, other(x), body)
+
+        return self.join(torch.add, first, y), again
+
+    def join(self, operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
+        """Tensors meet; with other numbers of axes only by an accident of the batch size."""
+        if a.dim() != b.dim():
+            raise Refusal("other numbers of axes")
+        return self.run(operation, a, b)
+
+    def parts(self, inputs: list[Tensor], depth: int) -> tuple[list[Tensor], list[Op]]:
+        steps = [self.inner(x, depth + 1, "{", most=1) for x in inputs]
+        return [y for y, _ in steps], [operation for _, operation in steps]
+
+    def concatenate(self, tensors: list[Tensor]) -> Tensor:
+        if len({tensor.dim() for tensor in tensors}) > 1:
+            raise Refusal("other numbers of axes")
+        return self.run(lambda *parts: torch.cat(parts, 1), *tensors)
+
+    def inception(self, x: Tensor, depth: int, label: str) -> Step:
+        self.emit(depth, _headed(label, "inception {"))
+        ends, operations = self.parts([x] * self.draw(st.integers(1, 3)), depth)
+        self.emit(depth, "}")
+        return self.concatenate(ends), lambda x: self.concatenate([operation(x) for operation in operations])
+
+    def sum(self, x: Tensor, depth: int, label: str) -> Step:
+        self.emit(depth, _headed(label, "sum {"))
+        self.keeping += 1
+        ends, operations = self.parts([x] * self.draw(st.integers(1, 3)), depth)
+        self.keeping -= 1
+        self.emit(depth, "}")
+
+        def total(ends: list[Tensor]) -> Tensor:
+            return reduce(lambda a, b: self.join(torch.add, a, b), ends)
+
+        return total(ends), lambda x: total([operation(x) for operation in operations])
+
+    def dense(self, x: Tensor, depth: int, label: str) -> Step:
+        self.emit(depth, _headed(label, "dense {"))
+        operations = []
+        for _ in range(self.draw(st.integers(1, 3))):
+            y, operation = self.inner(x, depth + 1, "{", most=1)
+            x = self.concatenate([x, y])
+            operations.append(operation)
+        self.emit(depth, "}")
+        return x, lambda x: reduce(lambda x, operation: self.concatenate([x, operation(x)]), operations, x)
+
+    def scale(self, x: Tensor, depth: int, label: str) -> Step:
+        y, operation = self.inner(x, depth, _headed(label, "scale {"))
+        return self.join(torch.mul, x, y), lambda x: self.join(torch.mul, x, operation(x))
+
+    def split(self, x: Tensor, depth: int, label: str) -> Step:
+        parts = self.draw(st.sampled_from([n for n in (1, 2, 3, 4) if x.shape[1] % n == 0] * 4 + [2, 3]))
+        self.emit(depth, _headed(label, f"split({parts}) {{"))
+        if x.shape[1] % parts:
+            self.program.lines += ["{ }"] * parts
+            self.emit(depth, "}")
+            raise Refusal("not divisible")
+        ends, operations = self.parts(list(torch.chunk(x, parts, 1)), depth)
+        self.emit(depth, "}")
+
+        def again(x: Tensor) -> Tensor:
+            if x.shape[1] % parts:
+                raise Refusal("not divisible")
+            pairs = zip(operations, torch.chunk(x, parts, 1), strict=True)
+            return self.concatenate([operation(part) for operation, part in pairs])
+
+        return self.concatenate(ends), again
+
+    def tap(self, x: Tensor, depth: int, label: str) -> Step:
+        """Keep this tensor and go on, or bring a kept one back."""
+        if not self.taps or self.draw(st.booleans()):
+            name = f"t{len(self.taps)}"
+            self.emit(depth, f"identity -> {name}")
+            self.scopes[-1].take()
+
+            def keep(x: Tensor) -> Tensor:
+                self.taps[name] = x
+                return x
+
+            return keep(x), keep
+        name = self.draw(st.sampled_from(sorted(self.taps)))
+        how = self.draw(st.sampled_from(["concat", "add", "mul", "use"]))
+        self.emit(depth, f"{how}({name})")
+        if how != "use":
+            self.scopes[-1].take()
+
+        def fetch(x: Tensor) -> Tensor:
+            match how:
+                case "concat":
+                    return self.concatenate([x, self.taps[name]])
+                case "add":
+                    return self.join(torch.add, x, self.taps[name])
+                case "mul":
+                    return self.join(torch.mul, x, self.taps[name])
+                case _:
+                    return self.taps[name]
+
+        return fetch(x), fetch
+
+    # `for` and `if` are keywords, so these methods get their names below.
+    def loop(self, x: Tensor, depth: int, label: str) -> Step:
+        """A loop over a layer that is repeated as it stands."""
+        times = self.draw(st.integers(0, 3))
+        self.emit(depth, f"for i in 1..{times} {{")
+        self.emit(depth + 1, "conv(channels, 1)")
+        self.emit(depth, "}")
+        return self.made(x, [("conv", {"kernel_size": 1})] * times)
+
+    def made(self, x: Tensor, layers: Sequence[tuple[str, Args]]) -> Step:
+        """Layers whose text is written already; a convolution without a number keeps its channels."""
+
+        def complete(name: str, args: Args, x: Tensor) -> Args:
+            return {"out_channels": x.shape[1]} | args if name == "conv" else args
+
+        keys = []
+        for name, args in layers:
+            whole = complete(name, args, x)
+            self.add(name, whole, x, self.make(name, whole, x))
+            keys.append(self.key)
+            x = self.again(name, whole, self.key, x)
+
+        def again(x: Tensor) -> Tensor:
+            for (name, args), key in zip(layers, keys, strict=True):
+                x = self.again(name, complete(name, args, x), key, x)
+            return x
+
+        return x, again
+
+    def block(self, x: Tensor, depth: int, label: str) -> Step:
+        """A call of a block of the imported file."""
+        self.program.imports = True
+        name = self.draw(st.sampled_from(["unit", "unit", "tail", "again"]))
+        n = self.draw(st.integers(1, 6))
+        if name == "tail":
+            self.emit(depth, f"tail({n})")
+            return self.made(x, [("linear", {"out_features": n}), ("tanh", {})])
+        act = self.draw(st.sampled_from(["relu", "tanh", "sigmoid"]))
+        unit = [("conv", {"out_channels": n, "kernel_size": 1, "bias": False}), ("batchnorm", {})]
+        if name == "again":
+            n = x.shape[1]
+            unit = [("conv", {"out_channels": n, "kernel_size": 1, "bias": False}), ("batchnorm", {}), ("relu", {})]
+            self.emit(depth, f"again(unit, {n})")
+            path = self.scopes[-1].take()
+            self.scopes.append(Names(f"{path}.part.0"))
+            _, operation = self.made(x, unit)
+            self.scopes.pop()
+
+            def twice(x: Tensor) -> Tensor:
+                x = self.join(torch.add, x, operation(x))
+                return self.join(torch.add, x, operation(x))
+
+            return self.run(twice, x), twice
+        self.emit(depth, f"unit({'wide' if n == 6 else n}, {act})")
+        self.scopes.append(Names(self.scopes[-1].take()))
+        result = self.made(x, [*unit, (act, {})])
+        self.scopes.pop()
+        return result
+
+    def condition(self, x: Tensor, depth: int, label: str) -> Step:
+        bound = self.draw(st.integers(0, 10))
+        self.emit(depth, f"if channels > {bound} {{")
+        taken = x.shape[1] > bound
+        y = x
+        operation: Op = torch.relu
+        if taken:
+            y, operation = self.body(x, depth + 1, 1)
+        else:
+            self.emit(depth + 1, "relu")
+        self.emit(depth, "}")
+        return y, lambda x: operation(x) if x.shape[1] > bound else x
+
+    def reuse(self, x: Tensor, depth: int, label: str) -> Step:
+        """An earlier part again; where it does not fit, mostly a layer in its place."""
+        labels = self.scopes[-1].labels
+        name = self.draw(st.sampled_from(sorted(labels)))
+        before = dict(self.taps)
+        try:
+            y = labels[name](x)
+        except Refusal:
+            self.taps = before
+            if self.draw(st.integers(0, 3)):
+                return self.layer(x, depth, "")
+            self.emit(depth, f"reuse({name})")
+            raise
+        self.emit(depth, f"reuse({name})")
+        return y, labels[name]
+
+    def aux(self, x: Tensor, depth: int, label: str) -> Step:
+        """An auxiliary head, whose taps are its own."""
+        before = dict(self.taps)
+        self.in_aux = True
+        self.emit(depth, "aux {")
+        y, _ = self.body(x, depth + 1, 2)
+        self.emit(depth, "}")
+        self.in_aux = False
+        self.taps = before
+        self.program.aux[f"aux{len(self.program.aux) + 1}"] = y
+        return x, lambda x: x
+
+    def outputs(self) -> None:
+        """Some of the taps are outputs too."""
+        for name in sorted(self.taps):
+            if self.chance(4):
+                other = f"out_{name}"
+                renamed = self.chance(2)
+                self.emit(0, f"output({other}={name})" if renamed else f"output({name})")
+                self.program.outputs[other if renamed else name] = self.taps[name]
+
+
+setattr(Machine, "for", Machine.loop)
+setattr(Machine, "if", Machine.condition)
+
+#: Forms that can have a label.
+LABELLED = {"layer", "group", "residual", "inception", "sum", "dense", "scale", "split"}
+
+
+def _init(own: Mapping[str, str], machine: Machine) -> str:
+    if list(own) == ["weight"] and machine.chance(2):
+        return own["weight"]
+    return f"{{{', '.join(f'{weight}: {text}' for weight, text in own.items())}}}" if own else ""
+
+
+def _trainable(weights: Mapping[str, Tensor], frozen: Sequence[str]) -> str:
+    whole = len(frozen) == len(weights)
+    return ("false" if whole else f"{{{', '.join(f'{one}: false' for one in frozen)}}}") if frozen else ""
+
+
+def _headed(label: str, head: str) -> str:
+    return f"{label}: {head}" if label else head
+
+
+def _sizes_of(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape) for tensor in module.state_dict().values()]
+
+
+@st_hypothesis.composite
+def specs(draw: Any, budget: int = 8) -> Program:
+    """A random spec with what PyTorch makes of it, drawn by hypothesis, which makes failures smaller."""
+    return program(draw(st_hypothesis.randoms()), budget)
+
+
+def program(random: Random, budget: int = 8) -> Program:
+    """A random spec with what PyTorch makes of it: an output, or a refusal."""
+
+    def draw(strategy: st.SearchStrategy[Any]) -> Any:
+        return strategy(random)
+
+    rank = draw(st.sampled_from([0, 1, 2, 2, 2, 3]))
+    sizes = st.integers(1, 12) if rank < 3 else st.integers(1, 6)
+    shape = (draw(st.integers(1, 8)), *(draw(sizes) for _ in range(rank)))
+    made = Program(shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw(st.integers(0, 9999)))
+        made.x = torch.randn(2, *shape)
+        machine = Machine(draw, made, budget)
+        try:
+            made.output, _ = machine.body(made.x, 0, 6)
+            machine.outputs()
+        except Refusal as refusal:
+            made.refused = str(refusal)
+            depth = "\n".join(made.lines).count("{") - "\n".join(made.lines).count("}")
+            made.lines += ["}"] * depth
+    assert math.prod(shape) > 0
+    return made

@@ -1,0 +1,223 @@
+"""`reuse`: the table, the module, the printed source and the ONNX file run the same part again on the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import archdsl
+from archdsl import Network
+from archdsl.arguments.values import spec_text
+from archdsl.backends.torch.source import source
+from archdsl.diagnostics import SpecError
+from tests.layers.samples import SAMPLES, Sample
+
+Layers = Callable[[str, Tensor], Tensor]
+
+
+def load(body: str, size: str = "4x6x6") -> Network:
+    return archdsl.load(f"model m {{ input({size}); {body} }}")
+
+
+def twice(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: run(run(x))
+
+
+def middle(x: Tensor, size: int) -> Tensor:
+    first = (x.shape[-1] - size) // 2
+    return x[..., first : first + size, first : first + size]
+
+
+def cropped(f: Layers, x: Tensor) -> Tensor:
+    return middle(middle(f("g.c", x), 4), 3).tanh() + f("g.d", middle(middle(f("g.c", x), 4), 3))
+
+
+#: Bodies on 4x6x6 with what they compute, by hand over the module's own layers.
+SEMANTICS: dict[str, tuple[str, Callable[[Layers], Callable[[Tensor], Tensor]]]] = {
+    "a layer that depends on its input": (
+        "p: pad_channels(8); reuse(p); p_2: conv(4, 1)",
+        lambda f: lambda x: f("p_2", functional.pad(x, (0, 0, 0, 0, 2, 2))),
+    ),
+    "a group at three sizes": (
+        "g: { c: conv(4, 1); crop(4); crop(3); sum { tanh; d: conv(4, 1) } };"
+        "for n in [5, 8, 5] { upsample(size=n); reuse(g) }",
+        lambda f: (
+            lambda x: reduce(lambda y, n: cropped(f, functional.interpolate(y, size=n)), (5, 8, 5), cropped(f, x))
+        ),
+    ),
+    "a scope in a scope at another size": (
+        "g: { h: { crop(3); conv(4, 1) }; tanh }; upsample(size=8); reuse(g)",
+        lambda f: (
+            lambda x: f("g.h.1", middle(functional.interpolate(f("g.h.1", middle(x, 3)).tanh(), size=8), 3)).tanh()
+        ),
+    ),
+    "residual": ("r: residual { conv(4, 1); tanh }; reuse(r)", lambda f: twice(lambda x: x + f("r.0", x).tanh())),
+    "shortcut": (
+        "r: residual { conv(4, 1); tanh } shortcut { conv(4, 1) }; reuse(r)",
+        lambda f: twice(lambda x: f("r.2", x) + f("r.0", x).tanh()),
+    ),
+    "inception": (
+        "i: inception { conv(3, 1); conv(1, 1) }; reuse(i)",
+        lambda f: twice(lambda x: torch.cat([f("i.0", x), f("i.1", x)], 1)),
+    ),
+    "sum": ("s: sum { conv(4, 1); tanh }; reuse(s)", lambda f: twice(lambda x: f("s.0", x) + x.tanh())),
+    "dense": (
+        "d: dense { conv(2, 1); sigmoid }; narrow(1, 2, 4); reuse(d)",
+        lambda f: lambda x: dense(f, dense(f, x)[:, 2:6]),
+    ),
+    "scale": ("s: scale { conv(4, 1); sigmoid }; reuse(s)", lambda f: twice(lambda x: x * f("s.0", x).sigmoid())),
+    "split": (
+        "s: split(2) { conv(2, 1); { } }; reuse(s)",
+        lambda f: twice(lambda x: torch.cat([f("s.0", x[:, :2]), x[:, 2:]], 1)),
+    ),
+    "nested": (
+        "g: { r: residual { conv(4, 1) }; reuse(r) }; reuse(g)",
+        lambda f: twice(twice(lambda x: x + f("g.r.0", x))),
+    ),
+    "a tap from outside is the newest": (
+        "tanh -> t; g: { conv(4, 1); add(t) }; sigmoid -> t; reuse(g)",
+        lambda f: lambda x: f("g.0", y := (f("g.0", x.tanh()) + x.tanh()).sigmoid()) + y,
+    ),
+    "a tap made inside is made again": (
+        "g: { conv(4, 1) -> t; tanh }; reuse(g); add(t)",
+        lambda f: lambda x: (y := f("g.0", f("g.0", x).tanh())).tanh() + y,
+    ),
+    "a tap inside that only the first run hands out": (
+        "g: { conv(4, 1) -> t; tanh }; add(t); reuse(g)",
+        lambda f: lambda x: f("g.0", (y := f("g.0", x)).tanh() + y).tanh(),
+    ),
+    "a branch that is not taken again": (
+        "g: { if height > 4 { c: conv(4, 3) }; d: conv(4, 1); tanh }; reuse(g)",
+        lambda f: lambda x: f("g.d", f("g.d", f("g.c", x)).tanh()).tanh(),
+    ),
+    "other layers without weights in another run": (
+        "g: { if height > 4 { a: maxpool(2) } else { a: upsample(size=3) }; d: conv(4, 1) }; reuse(g)",
+        lambda f: lambda x: f("g.d", f("g.d", functional.max_pool2d(x, 2)).clone()),
+    ),
+    "a tap that only a later run takes": (
+        "tanh -> t; g: { d: conv(4, 1); if height < 6 { add(t) } else { maxpool(2); upsample(size=5) } };"
+        "use(t); upsample(size=5); conv(4, 1) -> t; reuse(g)",
+        lambda f: lambda x: f("g.d", y := f("3", functional.interpolate(x.tanh(), size=5))) + y,
+    ),
+    "values of the first time": (
+        "let n = 4; c: { conv(n, 1) }; let n = 2; sigmoid; reuse(c)",
+        lambda f: lambda x: f("c", f("c", x).sigmoid()),
+    ),
+}
+
+
+def dense(f: Layers, x: Tensor) -> Tensor:
+    x = torch.cat([x, f("d.0", x)], 1)
+    return torch.cat([x, x.sigmoid()], 1)
+
+
+@pytest.mark.parametrize("name", SEMANTICS)
+def test_what_is_computed(name: str, tmp_path: Path) -> None:
+    body, expected = SEMANTICS[name]
+    network = load(body)
+    module = network.build(seed=0).eval()
+    x = torch.randn(3, *network.input_shape)
+    with torch.no_grad():
+        output = module(x)
+        torch.testing.assert_close(output, expected(lambda name, x: module.get_submodule(name)(x))(x))
+        torch.testing.assert_close(printed(network, module)(x), output)
+    assert tuple(output.shape[1:]) == network.output_shape
+    assert list(module.state_dict()) == list(network.state)
+    archdsl.export_onnx(module, tmp_path / "m.onnx")
+
+
+def printed(network: Network, module: nn.Module) -> nn.Module:
+    """The module of the printed source, with the weights of another."""
+    names: dict[str, Any] = {"__name__": "printed"}
+    exec(source(network), names)
+    other: nn.Module = [one for one in names.values() if isinstance(one, type) and issubclass(one, nn.Module)][-1]()
+    other.load_state_dict(module.state_dict())
+    return other.eval()
+
+
+def pairs() -> list[tuple[Sample, Sample]]:
+    """Samples of the same layer on different inputs."""
+    return [
+        (one, other)
+        for one in SAMPLES
+        for other in SAMPLES
+        if one.kind == other.kind and one.arguments == other.arguments and one.x != other.x
+    ]
+
+
+def call(sample: Sample, taps: list[str]) -> str:
+    arguments = [*taps, *(f"{name}={spec_text(value)}" for name, value in sample.arguments.items())]
+    return f"{sample.kind}({', '.join(arguments)})"
+
+
+def given(sample: Sample) -> str:
+    """Statements after which the current tensor and the taps have the sample's sizes."""
+    taps = [f"parameter(({', '.join(map(str, one))},)) -> t{i}" for i, one in enumerate(sample.operands)]
+    return "; ".join([*taps, f"parameter(({', '.join(map(str, sample.x))},), init=normal)"])
+
+
+@pytest.mark.parametrize("kind", sorted({one.kind for one in SAMPLES}))
+def test_every_layer_on_another_input(kind: str) -> None:
+    """It computes what the layer alone computes there, or is rejected because its module would have other weights."""
+    found = [pair for pair in pairs() if pair[0].kind == kind and len(pair[0].operands) == len(pair[1].operands)]
+    for one, other in found[:6]:
+        line = call(one, [f"t{i}" for i in range(len(one.operands))])
+        text = f"{given(one)}; a: {line}; {given(other)}; reuse(a)"
+        forms = {(str(one.layer.torch(x)), str(one.layer.state(x))) for x in (one.x, other.x)}
+        if one.layer.state(one.x) and len(forms) > 1:
+            with pytest.raises(SpecError, match="E211"):
+                load(text)
+            continue
+        network = load(text)
+        assert network.output_shape == other.y
+        alone = load(f"{given(other)}; a: {line}")
+        modules = [each.build(seed=0).eval() for each in (network, alone)]
+        state = modules[0].state_dict()
+        first = max(int(name) for name in network.state if name.isdigit()) - len(other.operands)
+        values = {str(i): state[str(first + i)] for i in range(len(other.operands) + 1)}
+        modules[1].load_state_dict(values | {name: state[name] for name in state if name.split(".")[0] == "a"})
+        with torch.no_grad():
+            outputs = [module(torch.zeros(2, 4, 6, 6)) for module in modules]
+        torch.testing.assert_close(*outputs, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("b: batchnorm; flatten(2); reuse(b)", "`b` was nn.BatchNorm2d(4) and would be nn.BatchNorm1d(4)"),
+        ("c: conv(8, 1); reuse(c)", "`c.weight` was 8x4x1x1 and would be 8x8x1x1"),
+        ("g: { if channels == 4 { relu } else { conv(4, 1) }; a: conv(8, 1) }; reuse(g)", "`g.0` (conv) was not there"),
+        ("g: { aux { conv(1, 1) } }; reuse(g)", "an output of the model inside"),
+        ("g: { relu -> t; output(t) }; reuse(g)", "an output of the model inside"),
+    ],
+)
+def test_what_is_rejected(body: str, reason: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(body)
+    assert [one.code for one in caught.value.diagnostics] == ["E211"]
+    assert reason in str(caught.value)
+    assert "called at" not in str(caught.value)
+
+
+def test_a_mistake_in_the_second_run_says_where_that_is() -> None:
+    with pytest.raises(SpecError, match=r"in `reuse\(g\)`, called at") as caught:
+        load("g: { conv(4, 4) }; reuse(g)")
+    assert [one.code for one in caught.value.diagnostics] == ["E402"]
+
+
+def test_the_table_has_every_run() -> None:
+    layers = load("g: { conv(4, 1); crop(4) }; upsample(size=7); reuse(g)").layers
+    assert [(one.name, str(one.input), one.params) for one in layers] == [
+        ("g.0", "4x6x6", 20),
+        ("g.1", "4x6x6", 0),
+        ("1", "4x4x4", 0),
+        ("g.0", "4x7x7", 0),
+        ("g.1", "4x7x7", 0),
+    ]
