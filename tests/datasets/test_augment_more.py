@@ -10,6 +10,7 @@ import torchvision.transforms.functional as reference
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 
+from archdsl.datasets import colour
 from archdsl.datasets.augment import affine, augment, fill_windows, inside, mix, random_placements, random_squares
 from archdsl.recipe import (
     AnyAugmentation,
@@ -24,7 +25,6 @@ from archdsl.recipe import (
     RandomScale,
     RandomTranslation,
 )
-from archdsl.train import colour
 
 
 def pictures(count: int, channels: int, height: int, width: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
+from archdsl.datasets import data, folder
 from archdsl.datasets.data import load_data
 from archdsl.datasets.folder import Streamed
 from archdsl.datasets.idx import read_idx
@@ -22,7 +23,6 @@ from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Refused
 from archdsl.recipe import Cifar10, Digits, FashionMnist, HFlip, ImageFolder, Mnist, RandomResizedCrop, Recipe
 from archdsl.shapes import Shape
-from archdsl.train import data, folder
 from tests.train.stub import save_picture
 
 GREY28, COLOUR8 = Shape((1, 28, 28)), Shape((3, 8, 8))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from archdsl.api import load
 from archdsl.arguments.values import Construct, Entry, RecipeEntries, spec_text
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
-from archdsl.diagnostics import recipe as problems
+from archdsl.diagnostics.codes import recipe as problems
 from archdsl.recipe import (
     FAMILIES,
     Adam,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl import limits
 from archdsl.elaborate import check_source
 from archdsl.syntax import format_text
+from archdsl.text import limits
 from archdsl.text.source import Source
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "language.md"

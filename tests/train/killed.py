@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from archdsl.diagnostics import SpecError
+from archdsl.files import tensors as files
 from archdsl.recipe import Recipe
 from archdsl.runs.progress import PlainProgress
-from archdsl.train import files
 from archdsl.train.loop import train
 from archdsl.train.step import Stepper
 from tests.train.stub import Stub, cnn
