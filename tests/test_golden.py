@@ -62,7 +62,7 @@ def test_accepted(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", REJECT, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_refused(path: Path) -> None:
+def test_rejected(path: Path) -> None:
     shown = f"{path.stem}.arch"
     source = Source(shown, read(path).text)
     found = errors_of(source, path)
@@ -74,7 +74,7 @@ def test_refused(path: Path) -> None:
     assert report == expected.read_text()
 
 
-def test_every_code_of_specs_has_a_refused_one() -> None:
+def test_every_code_of_specs_has_a_rejected_one() -> None:
     assert {path.parent.name for path in REJECT} == set(CODES) - WITHOUT_SPEC
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from archdsl.cli.options import Json, refuse_unused
+from archdsl.cli.options import Json, reject_unused
 from archdsl.cli.streams import print_json
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -33,7 +33,7 @@ def zoo(
     one = gallery.find(text)
     if show:
         others = {"task": task, "year": year, "max_params": max_params, "json": form == "json"}
-        refuse_unused("--show, which prints the spec of one network", **others)
+        reject_unused("--show, which prints the spec of one network", **others)
         print(gallery.spec_text(text), end="")
     elif one is not None and (task, year, max_params) == (None, None, None):
         print_json(gallery.card_json(one)) if form == "json" else print(gallery.card_text(one))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from archdsl.cli.options import Input, Model, Settings, Spec, refuse_unused
+from archdsl.cli.options import Input, Model, Settings, Spec, reject_unused
 from archdsl.cli.spec import network_and_file, network_of, source_of
 from archdsl.cli.streams import print_json
 
@@ -29,7 +29,7 @@ def summary(
 ) -> None:
     """Layers, shapes, parameters, MACs, memory and receptive field."""
     if format == "json":
-        refuse_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
+        reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     chosen = _columns(columns)
     network, file = network_and_file(spec, model, settings, input)
     from archdsl.view import summary as forms
@@ -127,7 +127,7 @@ def show(
 
     *before, spec = words
     if not before:
-        refuse_unused("a stage; it is for pictures", weights=weights, layer=layer, depth=depth)
+        reject_unused("a stage; it is for pictures", weights=weights, layer=layer, depth=depth)
         text = _stage_text(spec, stage or "graph", model, settings, input)
         if output is None:
             print(text)
@@ -139,11 +139,11 @@ def show(
     if len(before) > 1 or picture not in get_args(Picture):
         message = f"{' '.join(before)!r} is no picture; there are {', '.join(get_args(Picture))}"
         raise typer.BadParameter(message, param_hint="PICTURE")
-    refuse_unused("a picture", stage=stage)
+    reject_unused("a picture", stage=stage)
     if picture != "network":
-        refuse_unused(f"the picture `{picture}`; it is for `network`", depth=depth)
+        reject_unused(f"the picture `{picture}`; it is for `network`", depth=depth)
     if picture not in LAYERED:
-        refuse_unused(f"the picture `{picture}`; it is for {', '.join(LAYERED)}", layer=layer)
+        reject_unused(f"the picture `{picture}`; it is for {', '.join(LAYERED)}", layer=layer)
     network = network_of(spec, model, settings, input, run=weights)
     usual = f"{network.name}-{picture}.{'svg' if picture == 'network' else 'png'}"
     path = usual if output is None else output
@@ -159,7 +159,7 @@ def _stage_text(spec: str, stage: str, model: str | None, settings: Sequence[str
     if stage == "tree":
         from archdsl.syntax import parse, tree_text
 
-        refuse_unused("the tree, which is of the whole file", model=model, set=settings, input=input)
+        reject_unused("the tree, which is of the whole file", model=model, set=settings, input=input)
         return tree_text(parse(source_of(spec)))
     network = network_of(spec, model, settings, input)
     match stage:

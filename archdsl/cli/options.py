@@ -34,8 +34,8 @@ def sizes(text: str) -> tuple[int, ...]:
     return found
 
 
-def refuse_unused(where: str, **options: object) -> None:
-    """Refuse options that were given, but have no effect where they were."""
+def reject_unused(where: str, **options: object) -> None:
+    """Reject options that were given, but have no effect where they were."""
     for name, value in options.items():
         if value not in (None, [], False):
             raise typer.BadParameter(f"it has no effect on {where}", param_hint=f"--{name.replace('_', '-')}")

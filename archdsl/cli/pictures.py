@@ -30,7 +30,7 @@ def write_text(path: str, text: str) -> None:
 
 
 def require_form(path: str) -> None:
-    """Refuse a picture's file that is neither PNG, SVG nor PDF by its ending."""
+    """Reject a picture's file that is neither PNG, SVG nor PDF by its ending."""
     if Path(path).suffix.lower() not in FORMS:
         raise typer.BadParameter(f"{path!r}: a picture ends in {', '.join(FORMS)}", param_hint="-o")
 

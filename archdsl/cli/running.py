@@ -105,7 +105,7 @@ def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None
 
 
 def _require_same_network(network: Network, run: Path) -> None:
-    """Refuse (E634) to go on with a run on another network than it was started with."""
+    """Reject (E634) to go on with a run on another network than it was started with."""
     from archdsl.graph import same_graph
     from archdsl.report.entries import network_of_run
     from archdsl.runs.folder import RunFolder
@@ -193,7 +193,7 @@ def _recipe(network: Network, overrides: Mapping[str, Entry], run: str | None) -
 
 
 def _require_root_of_files(recipe: Recipe | None, root: str | None) -> None:
-    """Refuse `--root` for the data set that has no files."""
+    """Reject `--root` for the data set that has no files."""
     from archdsl.recipe import Digits
 
     if recipe is not None and root is not None and isinstance(recipe.dataset, Digits):

@@ -63,7 +63,7 @@ def new_file(name: str, base: str | None) -> Path:
 
 
 def _check_name(name: str) -> None:
-    """Refuse what cannot be the name of a model."""
+    """Reject what cannot be the name of a model."""
     try:
         [model] = parse(Source(name, f"model {name} {{ input(1) }}")).items
         sound = isinstance(model, tree.ModelDef) and model.name.name == name

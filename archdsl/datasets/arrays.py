@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from archdsl.datasets.splits import InMemory
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.recipe import DamagedData, DataNotFound
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -39,17 +39,17 @@ class Arrays(NamedTuple):
 def read_arrays(path: Path) -> Arrays:
     """The set in an `.npz` file, or in a folder of `.npy` files with the same names.
 
-    Nothing is unpickled. Refuses (E611, E613) files that are missing, damaged or no pictures with labels.
+    Nothing is unpickled. Rejects (E611, E613) files that are missing, damaged or no pictures with labels.
     """
     if path.is_dir():
         found = {file.stem: file for file in sorted(path.glob("*.npy"))}
         return arrays_of(str(path), found.keys(), lambda name: _load(found[name]))
     if not path.is_file():
-        raise Refused(DataNotFound("arrays", f"there is no file or folder {path}"), argument="dataset")
+        raise Rejected(DataNotFound("arrays", f"there is no file or folder {path}"), argument="dataset")
     archive = _load(path)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         reason = f"{path} is one array; an .npz file or a folder of .npy files is needed"
-        raise Refused(DataNotFound("arrays", reason), argument="dataset")
+        raise Rejected(DataNotFound("arrays", reason), argument="dataset")
     with archive:
         return arrays_of(str(path), archive.keys(), lambda name: _member(archive, name, path))
 
@@ -58,14 +58,14 @@ def _load(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(DamagedData(str(path), _reason(error)), argument="dataset") from error
+        raise Rejected(DamagedData(str(path), _reason(error)), argument="dataset") from error
 
 
 def _member(archive: Any, name: str, path: Path) -> Array:
     try:
         member: Array = archive[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(DamagedData(f"{path}: {name}", _reason(error)), argument="dataset") from error
+        raise Rejected(DamagedData(f"{path}: {name}", _reason(error)), argument="dataset") from error
     return member
 
 
@@ -90,7 +90,7 @@ def arrays_of(where: str, names: Any, get: Callable[[str], Array]) -> Arrays:
             return Arrays(train, test, _classes(where, get("classes") if "classes" in known else None, count))
     wanted = "; ".join(f"{images} and {labels}" for images, labels, *_ in NAMES)
     reason = f"{where} has {', '.join(sorted(known)) or 'nothing'}; pictures and labels are called {wanted}"
-    raise Refused(DataNotFound("arrays", reason), argument="dataset")
+    raise Rejected(DataNotFound("arrays", reason), argument="dataset")
 
 
 def _classes(where: str, names: Any, count: int) -> tuple[str, ...]:
@@ -99,17 +99,17 @@ def _classes(where: str, names: Any, count: int) -> tuple[str, ...]:
     listed = tuple(str(name) for name in names)
     if len(listed) < count:
         reason = f"{len(listed)} class names, but labels up to {count - 1}"
-        raise Refused(DamagedData(where, reason), argument="dataset")
+        raise Rejected(DamagedData(where, reason), argument="dataset")
     return listed
 
 
 def split_of(where: str, images: Any, labels: Any) -> InMemory:
-    """Pictures and labels as a split. Refuses shapes, types and labels that are none of a picture's."""
+    """Pictures and labels as a split. Rejects shapes, types and labels that are none of a picture's."""
     pictures, numbers = _pictures(where, np.asarray(images)), _labels(where, np.asarray(labels))
     if len(pictures) != len(numbers):
-        raise Refused(DamagedData(where, f"{len(pictures)} pictures and {len(numbers)} labels"), argument="dataset")
+        raise Rejected(DamagedData(where, f"{len(pictures)} pictures and {len(numbers)} labels"), argument="dataset")
     if not len(pictures):
-        raise Refused(DamagedData(where, "there are no pictures"), argument="dataset")
+        raise Rejected(DamagedData(where, "there are no pictures"), argument="dataset")
     return InMemory(pictures, numbers)
 
 
@@ -122,20 +122,20 @@ def _pictures(where: str, images: Array) -> Tensor:
     if images.ndim != 4 or images.shape[1] not in CHANNELS:
         sizes = "x".join(map(str, images.shape))
         reason = f"an array of {sizes} is not N x H x W, N x H x W x C or N x C x H x W with one or three channels"
-        raise Refused(DamagedData(where, reason), argument="dataset")
+        raise Rejected(DamagedData(where, reason), argument="dataset")
     if images.dtype == np.bool_:
         images = images * np.uint8(255)
     elif images.dtype.kind == "f":
         images = _bytes(where, images)
     elif images.dtype.kind not in "ui" or (images.size and not 0 <= int(images.min()) <= int(images.max()) <= 255):
-        raise Refused(DamagedData(where, f"cells of type {images.dtype} outside 0..255"), argument="dataset")
+        raise Rejected(DamagedData(where, f"cells of type {images.dtype} outside 0..255"), argument="dataset")
     return torch.from_numpy(np.ascontiguousarray(images, dtype=np.uint8))
 
 
 def _bytes(where: str, images: Array) -> Array:
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
     if not (low >= 0 and high <= 255):  # also where one is not a number
-        raise Refused(DamagedData(where, f"cells from {low:g} to {high:g}, not in 0..1 or 0..255"), argument="dataset")
+        raise Rejected(DamagedData(where, f"cells from {low:g} to {high:g}, not in 0..1 or 0..255"), argument="dataset")
     cells: Array = np.rint(images * 255 if high <= 1 else images)
     return cells
 
@@ -146,10 +146,10 @@ def _labels(where: str, labels: Array) -> Tensor:
     if labels.ndim != 1 or not whole:
         sizes = "x".join(map(str, labels.shape))
         reason = f"labels of {sizes} {labels.dtype}: one whole number for each picture is needed"
-        raise Refused(DamagedData(where, reason), argument="dataset")
+        raise Rejected(DamagedData(where, reason), argument="dataset")
     if labels.size and labels.min() < 0:
         row = int(np.argmin(labels))
-        raise Refused(DamagedData(where, f"row {row} has the label {int(labels[row])}, below 0"), argument="dataset")
+        raise Rejected(DamagedData(where, f"row {row} has the label {int(labels[row])}, below 0"), argument="dataset")
     return torch.from_numpy(labels.astype(np.int64))
 
 
@@ -160,6 +160,6 @@ def arrays_from(name: str, found: Mapping[str, Any]) -> Arrays:
         test = None if found.get("test") is None else split_of(f"{name}: test", *found["test"])
     except (KeyError, TypeError, ValueError) as error:
         reason = f'it must return {{"train": (pictures, labels), "test": ..., "classes": ...}}: {error}'
-        raise Refused(DamagedData(name, reason), argument="dataset") from error
+        raise Rejected(DamagedData(name, reason), argument="dataset") from error
     count = 1 + max(int(part.labels.max()) for part in (train, test) if part is not None)
     return Arrays(train, test, _classes(name, found.get("classes"), count))

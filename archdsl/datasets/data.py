@@ -18,7 +18,7 @@ from torch import Tensor
 from archdsl.datasets.idx import has_idx, read_idx_set
 from archdsl.datasets.prepare import Fit, plan_fit
 from archdsl.datasets.splits import InMemory, PictureTargets, Split, hold_back, next_of_class
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.recipe import (
     DamagedPicture,
     DataNotFound,
@@ -95,7 +95,7 @@ class Data:
 
 
 def load_data(recipe: Recipe, input: Shape) -> Data:
-    """The recipe's data set for a network that takes `input`. Refuses what is missing, damaged or does not fit."""
+    """The recipe's data set for a network that takes `input`. Rejects what is missing, damaged or does not fit."""
     if isinstance(recipe.dataset, ImageFolder):
         return _with_targets(_image_folder(recipe, input), recipe)
     name, (train, test, classes) = _name(recipe), _in_memory(recipe, input)
@@ -168,7 +168,7 @@ def _class_number(name: str, wanted: str, classes: Sequence[str]) -> int:
     near = get_close_matches(wanted, classes, 1)
     listed = ", ".join(classes[:SHOWN]) + (", ..." if len(classes) > SHOWN else "")
     help = f"did you mean `{near[0]}`?" if near else None
-    raise Refused(UnknownClass(name, wanted, listed), argument="classes", help=help)
+    raise Rejected(UnknownClass(name, wanted, listed), argument="classes", help=help)
 
 
 def _with_targets(data: Data, recipe: Recipe) -> Data:
@@ -189,7 +189,7 @@ def _with_targets(data: Data, recipe: Recipe) -> Data:
             try:
                 rows = next_of_class(split.labels, len(data.classes))
             except ValueError as error:
-                raise Refused(TooFewSamples(data.name, str(error)), argument="target") from error
+                raise Rejected(TooFewSamples(data.name, str(error)), argument="target") from error
         return PictureTargets(split, split, rows, picture)
 
     validation = paired(data.validation)
@@ -209,7 +209,7 @@ def _hold_back(name: str, train: Split, share: float | None, seed: int) -> tuple
     stay, held = hold_back(train.labels, share, seed)
     if not len(stay) or not len(held):
         reason = f"a share of {share:g} of {len(train.labels)} samples leaves {len(stay)} and holds back {len(held)}"
-        raise Refused(TooFewSamples(name, reason), argument="validation")
+        raise Rejected(TooFewSamples(name, reason), argument="validation")
     return train.subset(stay), train.subset(held)
 
 
@@ -245,7 +245,7 @@ def _digits_table() -> Tensor:
 def _idx_set(name: str, root: str | None, classes: int) -> tuple[InMemory, InMemory]:
     folder = Path(root).expanduser() if root is not None else _find_idx_set(name)
     if not folder.is_dir():
-        raise Refused(DataNotFound(name, f"there is no folder {folder}"), argument="dataset")
+        raise Rejected(DataNotFound(name, f"there is no folder {folder}"), argument="dataset")
     train, test = (read_idx_set(name, folder, part, classes) for part in ("train", "test"))
     return InMemory(train[0], train[1].long()), InMemory(test[0], test[1].long())
 
@@ -269,7 +269,7 @@ def _download(name: str, action: Callable[[], Any]) -> Any:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return action()
     except (OSError, RuntimeError) as error:
-        raise Refused(
+        raise Rejected(
             NoDownload(name, " ".join(str(error).split())[:200] or type(error).__name__),
             argument="dataset",
             help="give the folder of its files with --root, or train on the embedded set with --dataset digits",
@@ -290,7 +290,7 @@ def _cifar(name: str, root: str | None) -> tuple[InMemory, InMemory, tuple[str, 
         train, test = cls(folder, train=True), cls(folder, train=False)
     except RuntimeError as error:
         reason = f"{folder} has no {cls.base_folder} with the original files"
-        raise Refused(DataNotFound(name, reason), argument="dataset") from error
+        raise Rejected(DataNotFound(name, reason), argument="dataset") from error
     return *(_cifar_split(part) for part in (train, test)), tuple(train.classes)  # type: ignore[return-value]
 
 
@@ -339,11 +339,11 @@ def _left_out(damaged: Sequence[DamagedPicture]) -> str:
 
 
 def _picture(name: str, input: Shape) -> Shape:
-    """The picture that an input takes. Refuses an input that takes none."""
+    """The picture that an input takes. Rejects an input that takes none."""
     picture = picture_shape(input)
     if picture is None:
         problem = InputDoesNotFit(str(input), name, "pictures", "it is neither a grey nor a colour picture")
-        raise Refused(problem, argument="dataset")
+        raise Rejected(problem, argument="dataset")
     return picture
 
 

@@ -19,7 +19,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.functional import pil_to_tensor
 
 from archdsl.datasets.splits import InMemory, Split
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.recipe import (
     DamagedPicture,
     DataNotFound,
@@ -58,7 +58,7 @@ def class_folders(folder: Path) -> list[Path]:
 def training_folders(root: Path) -> tuple[Path, Path | None, Path | None]:
     """The folders of the training, validation and test pictures below a root; the last two may be missing."""
     if not root.is_dir():
-        raise Refused(DataNotFound("imagefolder", f"there is no folder {root}"), argument="dataset")
+        raise Rejected(DataNotFound("imagefolder", f"there is no folder {root}"), argument="dataset")
 
     def first(*names: str) -> Path | None:
         return next((root / name for name in names if (root / name).is_dir()), None)
@@ -72,24 +72,24 @@ def list_pictures(
 ) -> tuple[list[Sample], list[str]]:
     """Every picture with its label, and the class names.
 
-    Labels number the names in `classes`, or those of the folders themselves, sorted. Refuses a folder
+    Labels number the names in `classes`, or those of the folders themselves, sorted. Rejects a folder
     without class folders, a class without pictures, and a class that is not in `classes` unless `others` may be.
     """
     folders = class_folders(folder)
     if not folders:
-        raise Refused(NoClassFolders(str(folder)), argument="dataset")
+        raise Rejected(NoClassFolders(str(folder)), argument="dataset")
     names = list(classes) if classes is not None else [path.name for path in folders]
     if others:
         folders = [path for path in folders if path.name in names]
     strangers = [path.name for path in folders if path.name not in names]
     if strangers:
         problem = OtherClasses(str(folder), "the training folder", f"{', '.join(strangers)} is not there")
-        raise Refused(problem, argument="dataset")
+        raise Rejected(problem, argument="dataset")
     samples: list[Sample] = []
     for path in folders:
         pictures = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in IMG_EXTENSIONS]
         if not pictures:
-            raise Refused(EmptyClassFolder(str(path), ", ".join(IMG_EXTENSIONS)), argument="dataset")
+            raise Rejected(EmptyClassFolder(str(path), ", ".join(IMG_EXTENSIONS)), argument="dataset")
         samples += [(file, names.index(path.name)) for file in pictures]
     return samples, names
 
@@ -129,7 +129,7 @@ def read_split(
 ) -> tuple[Split, list[DamagedPicture]]:
     """The pictures as a split of the given shape, in memory where they fit, and the damaged ones left out of it.
 
-    Without `skip_damaged` one that is found is refused; those of a split that is read as it is needed are found
+    Without `skip_damaged` one that is found is rejected; those of a split that is read as it is needed are found
     then. With it every picture is read once before.
     """
     in_memory = len(samples) * shape.numel <= MEMORY_BYTES
@@ -146,7 +146,7 @@ def read_split(
                 kept.append(sample)
                 good += [picture] * in_memory
     if damaged and not (skip_damaged and kept):
-        raise Refused(damaged[0], argument="dataset", help=SKIP)
+        raise Rejected(damaged[0], argument="dataset", help=SKIP)
     if not in_memory:
         return Streamed(tuple(kept), shape, workers), damaged
     return InMemory(torch.stack(good), torch.tensor([label for _, label in kept])), damaged
@@ -208,7 +208,7 @@ def _collate(samples: list[tuple[Tensor | DamagedPicture, int]]) -> Batch:
 
 def _checked(batch: Batch) -> tuple[Tensor, Tensor]:
     if isinstance(batch, DamagedPicture):
-        raise Refused(batch, argument="dataset")
+        raise Rejected(batch, argument="dataset")
     return batch
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.recipe import DamagedData, DataNotFound
 
 UNSIGNED_BYTE = 8
@@ -30,13 +30,13 @@ def has_idx(root: Path) -> bool:
 def read_idx_set(dataset: str, root: Path, part: str, classes: int) -> tuple[Tensor, Tensor]:
     """Pictures (N x 1 x H x W) and labels (N) of the part `train` or `test`, both as unsigned bytes.
 
-    Refuses missing files, damaged ones, and labels outside `classes`.
+    Rejects missing files, damaged ones, and labels outside `classes`.
     """
     paths = []
     for name in FILES[part]:
         path = _find(root, name)
         if path is None:
-            raise Refused(DataNotFound(dataset, f"{root} has no {name}.gz or {name}"), argument="dataset")
+            raise Rejected(DataNotFound(dataset, f"{root} has no {name}.gz or {name}"), argument="dataset")
         paths.append(path)
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
     if len(images) != len(labels):
@@ -69,5 +69,5 @@ def read_idx(path: Path, axes: int) -> Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=start).view(sizes)
 
 
-def _damaged(path: Path, reason: str) -> Refused:
-    return Refused(DamagedData(str(path), reason), argument="dataset")
+def _damaged(path: Path, reason: str) -> Rejected:
+    return Rejected(DamagedData(str(path), reason), argument="dataset")

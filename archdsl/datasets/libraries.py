@@ -19,7 +19,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from archdsl.datasets.arrays import Arrays, arrays_from
 from archdsl.datasets.folder import covering, upright
 from archdsl.datasets.splits import InMemory
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.recipe import DamagedData, DataNotFound, NoDownload, UnknownDataSet
 from archdsl.shapes import Shape
 
@@ -28,18 +28,18 @@ GROUP = "archdsl.datasets"
 
 
 def external_set(name: str, root: str | None) -> Arrays:
-    """A data set that another project offers. Refuses (E623) one that nobody does."""
+    """A data set that another project offers. Rejects (E623) one that nobody does."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         raise _unknown("external", name, found)
     return arrays_from(name, found[name].load()(root))
 
 
-def _unknown(family: str, name: str, known: Any) -> Refused:
+def _unknown(family: str, name: str, known: Any) -> Rejected:
     near = get_close_matches(name, known, 1)
     listed = ", ".join(sorted(known)) or "none, as no installed project offers any"
     help = f"did you mean `{near[0]}`?" if near else None
-    return Refused(UnknownDataSet(family, name, listed), argument="dataset", help=help)
+    return Rejected(UnknownDataSet(family, name, listed), argument="dataset", help=help)
 
 
 def torchvision_set(name: str, root: Path | None, cache: Path, picture: Shape, options: dict[str, Any]) -> Arrays:
@@ -78,9 +78,9 @@ def _make(name: str, cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     except (RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         problem = NoDownload(name, reason) if arguments.get("download") else DataNotFound(name, reason)
-        raise Refused(problem, argument="dataset") from error
+        raise Rejected(problem, argument="dataset") from error
     except (TypeError, ValueError) as error:
-        raise Refused(DataNotFound(name, f"torchvision refuses it: {error}"), argument="dataset") from error
+        raise Rejected(DataNotFound(name, f"torchvision rejects it: {error}"), argument="dataset") from error
 
 
 def _collect(name: str, part: Any, picture: Shape) -> InMemory:
@@ -90,7 +90,7 @@ def _collect(name: str, part: Any, picture: Shape) -> InMemory:
     for row in range(len(part)):
         image, label = part[row]
         if not isinstance(image, Image.Image) or not isinstance(label, int):
-            raise Refused(DamagedData(name, "its samples are no pictures with one class each"), argument="dataset")
+            raise Rejected(DamagedData(name, "its samples are no pictures with one class each"), argument="dataset")
         images.append(upright(image, mode))
         labels.append(int(label))
     size = (picture[1], picture[2])

@@ -50,7 +50,7 @@ class Fit:
 
 
 def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
-    """How pictures of the shape `sample` are fitted to the network's input. Refuses what cannot be done."""
+    """How pictures of the shape `sample` are fitted to the network's input. Rejects what cannot be done."""
     flatten = input.rank == 0
     if flatten and sample.numel == input.numel:
         return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=_flattened(dataset, sample))

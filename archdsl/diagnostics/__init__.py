@@ -2,9 +2,9 @@
 
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.diagnostics.error import SpecError
-from archdsl.diagnostics.problem import CODES, Problem, Refused
+from archdsl.diagnostics.problem import CODES, Problem, Rejected
 
-__all__ = ["CODES", "Diagnostic", "Frame", "Help", "Note", "Problem", "Refused", "SpecError", "load_all"]
+__all__ = ["CODES", "Diagnostic", "Frame", "Help", "Note", "Problem", "Rejected", "SpecError", "load_all"]
 
 
 def load_all() -> None:

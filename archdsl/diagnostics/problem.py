@@ -47,7 +47,7 @@ class Problem(Record):
         return self.text.format(**vars(self))
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A problem on its way to whoever knows the place it belongs to.
 
     `argument` names the argument of the call that is at fault, where one is; `help` is the mend, where

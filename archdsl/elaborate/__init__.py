@@ -201,7 +201,7 @@ class _Run:
     def _bind(self) -> tuple[tree.ModelDef, Environment]:
         """The model with the body and the values of its parameters: settings first, then what the variants give."""
         chain = _chain(self.model, self.module)
-        self._refuse_unknown_settings(chain)
+        self._reject_unknown_settings(chain)
         given: list[Given] = []
         params = _params(chain)
         for i, model in enumerate(chain):
@@ -235,7 +235,7 @@ class _Run:
                 given += self.elaborator.arguments([one], Place(Scope(), env))
         return given
 
-    def _refuse_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
+    def _reject_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
         known = [param.name for model in chain for param in model.definition.params]
         for name in self.settings:
             if name not in known:
@@ -274,10 +274,10 @@ class _Run:
         return not block.models or self.model.name in [name.name for name in block.models]
 
 
-def _refuse_closed(
+def _reject_closed(
     what: str, given: Sequence[Given], chain: Sequence[ModelValue], params: Sequence[Sequence[tree.Param]]
 ) -> None:
-    """Refuse an argument for the first model of a chain that it, or a variant it is based on, gives itself.
+    """Reject an argument for the first model of a chain that it, or a variant it is based on, gives itself.
 
     `params` are those that can be given to each of them.
     """
@@ -421,5 +421,5 @@ def _assign_to_model(
     own = [param.name for param in chain[0].definition.params]
     handed_on = [param.name for param in params[0] if param.name not in own]
     what = f"model `{chain[0].name}`"
-    _refuse_closed(what, given, chain, params)
+    _reject_closed(what, given, chain, params)
     return assign(what, own, [], given, chain[0].definition.name.span, extra=handed_on)

@@ -126,7 +126,7 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
 
 
 def check_argument(what: str, cls: type[BaseModel], given: Given) -> None:
-    """Refuse a value for one field of a typed class that it does not take whatever the others are.
+    """Reject a value for one field of a typed class that it does not take whatever the others are.
 
     Raises:
         Located: of the wrong type or out of range.

@@ -90,7 +90,7 @@ def misplaced_input(form: tree.LayerCall) -> Located:
     return Located(Misplaced("`input` is the first statement of a model, once"), form.span)
 
 
-def refuse_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
+def reject_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
     """`batchnorm(64)` means PyTorch's BatchNorm2d(64), whose 64 is inferred here, and not eps=64."""
     for name, one in zip(cls.model_fields, (one for one in given if one.name is None), strict=False):
         if name == "eps" and isinstance(one.value, int) and one.value > 1:

@@ -24,7 +24,7 @@ from archdsl.elaborate.calls import (
     no_such_part,
     no_tensor,
     recursive,
-    refuse_channels_as_eps,
+    reject_channels_as_eps,
     require_combinator,
     require_place,
     reused_label,
@@ -381,7 +381,7 @@ class _Checker:
         rest = [one for one in given if one.name not in {"init", "trainable"}]
         if cls.takes_taps:
             rest = [one for one in rest if one.name is not None]
-        refuse_channels_as_eps(cls, rest)
+        reject_channels_as_eps(cls, rest)
         for name, one in assign_fields(what, cls, rest, span, complete=False).items():
             with self.reporting():
                 self.literal(cls, Given(name, one.value, one.span))
@@ -391,7 +391,7 @@ class _Checker:
             self.missing.append((cls.kind, error))
 
     def literal(self, cls: type[Layer], given: Given) -> None:
-        """Refuse a value that the argument does not take whatever the others are, where it is written out."""
+        """Reject a value that the argument does not take whatever the others are, where it is written out."""
         written = given.value is not UNKNOWN and not (isinstance(given.value, tuple) and UNKNOWN in given.value)
         if written and given.name in cls.model_fields:
             check_argument(f"`{cls.kind}`", cls, given)

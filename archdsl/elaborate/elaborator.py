@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from archdsl.arguments.values import Construct
-from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Refused
+from archdsl.diagnostics import Diagnostic, Frame, Help, Note, Problem, Rejected
 from archdsl.diagnostics.codes.limits import TensorTooLarge, TooDeep, TooManyLayers, TooManySteps
 from archdsl.diagnostics.codes.names import (
     BadArgument,
@@ -34,7 +34,7 @@ from archdsl.elaborate.calls import (
     no_such_part,
     no_tensor,
     recursive,
-    refuse_channels_as_eps,
+    reject_channels_as_eps,
     require_combinator,
     require_place,
     reused_label,
@@ -572,7 +572,7 @@ class Elaborator:
             operands = tuple(self._tap(one, place) for one in rest if one.name is None)
             rest = [one for one in rest if one.name is not None]
         x = self.x
-        refuse_channels_as_eps(cls, rest)
+        reject_channels_as_eps(cls, rest)
         try:
             layer = make(what, cls, rest, form.span)
             x = self._known()
@@ -604,15 +604,15 @@ class Elaborator:
     ) -> Shape:
         try:
             return layer.shape(x, *(tap.shape for tap in operands))
-        except Refused as refused:
+        except Rejected as rejected:
             span = form.span
             positional = iter(type(layer).model_fields)
             for one in given:
                 name = one.name or next(positional, "")
-                if name == refused.argument:
+                if name == rejected.argument:
                     span = one.span
-            helps = (Help(refused.help),) if refused.help else ()
-            raise Located(refused.problem, span, label=f"the input is {x}", helps=helps) from None
+            helps = (Help(rejected.help),) if rejected.help else ()
+            raise Located(rejected.problem, span, label=f"the input is {x}", helps=helps) from None
 
     def _check_size(self, what: str, shape: Shape, span: Span) -> None:
         if shape.numel > MAX_NUMEL:

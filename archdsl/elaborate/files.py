@@ -163,7 +163,7 @@ class Loader:
         module.places[name.name] = name.span
 
     def _require_one_recipe(self, item: tree.TrainDef, module: Module) -> None:
-        """Refuse a second recipe for the same model, or for all models that no other names."""
+        """Reject a second recipe for the same model, or for all models that no other names."""
         first: dict[str, Span] = {}
         for block in module.trains:
             first |= {name.name: name.span for name in block.models} or {"": keyword_of(block)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.arguments.values import Construct
-from archdsl.diagnostics import Help, Note, Refused
+from archdsl.diagnostics import Help, Note, Rejected
 from archdsl.diagnostics.codes.names import BadArgument, UnknownName
 from archdsl.elaborate.binding import Given, make
 from archdsl.elaborate.errors import Located
@@ -48,8 +48,8 @@ def initializer(value: Any, span: Span) -> Chosen:
     made = make(f"`{value.name}`", cls, [*positional, *named], place)
     try:
         made.require_sound()
-    except Refused as refused:
-        raise Located(refused.problem, place) from None
+    except Rejected as rejected:
+        raise Located(rejected.problem, place) from None
     return Chosen(made, place)
 
 
@@ -150,11 +150,11 @@ def for_layer(
         sizes = weights[name].shape
         try:
             one.initializer.require_fit(sizes)
-        except Refused as refused:
+        except Rejected as rejected:
             found = f"`{name}` of this `{kind}` is {sizes}"
             label, notes = (found, ()) if one.span.is_inside(span) else ("", (Note(found, span),))
             helps = (_fitting(sizes) if name in its_own else _addressing(one.span.text),)
-            raise Located(refused.problem, one.span, label=label, notes=notes, helps=helps) from None
+            raise Located(rejected.problem, one.span, label=label, notes=notes, helps=helps) from None
     return {name: one.initializer for name, one in chosen.items()}
 
 

@@ -67,7 +67,7 @@ def _taken(name: str, span: Span, first: Span) -> Located:
 
 
 def check_label(name: str, span: Span) -> None:
-    """Refuse a label that cannot be a submodule's name."""
+    """Reject a label that cannot be a submodule's name."""
     if len(name) > MAX_LABEL:
         raise Located(BadLabel(f"{name[:20]}...", f"it has {len(name):,} characters, at most {MAX_LABEL}"), span)
     if not LABEL.fullmatch(name):

@@ -60,7 +60,7 @@ class Settings(Record):
 
 
 def require_setting(statement: tree.Setting) -> None:
-    """Refuse what the text alone shows: an unknown setting, or `init` among the defaults.
+    """Reject what the text alone shows: an unknown setting, or `init` among the defaults.
 
     Raises:
         Located: at the name.

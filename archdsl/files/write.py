@@ -17,7 +17,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     A file that was there keeps its mode; a link stays one, and what it points to is written. Pipes and devices are
     written to as they are.
 
-    Raises SpecError (E708) where the disk refuses; `path` is then as it was.
+    Raises SpecError (E708) where the file cannot be written; `path` is then as it was.
     """
     try:
         target = path.resolve() if path.is_symlink() else path

@@ -4,7 +4,7 @@ from math import pi, sqrt
 from typing import ClassVar, Literal
 
 from archdsl.diagnostics.codes.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
 from archdsl.shapes import Shape, Tensor, Window
@@ -42,7 +42,7 @@ class LeakyReLU(_Elementwise):
 
     kind: ClassVar[str] = "leaky_relu"
     twin: ClassVar[str] = "LeakyReLU"
-    # In place, the backward pass reads the output (and refuses a negative slope, hence not by itself).
+    # In place, the backward pass reads the output (and rejects a negative slope, hence not by itself).
     saves_output: ClassVar[bool] = True
 
     negative_slope: float = 0.01
@@ -68,7 +68,7 @@ class PReLU(Layer):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.num_parameters not in (1, x.channels):
             reason = f"num_parameters ({self.num_parameters}) must be 1 or the number of channels ({x.channels})"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="num_parameters")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="num_parameters")
         return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
@@ -140,7 +140,7 @@ class CELU(_Elementwise):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.alpha == 0:
-            raise Refused(WrongArgumentForShape(self.kind, "alpha divides and cannot be 0"), argument="alpha")
+            raise Rejected(WrongArgumentForShape(self.kind, "alpha divides and cannot be 0"), argument="alpha")
         return x
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
@@ -245,7 +245,7 @@ class Hardtanh(_Elementwise):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.max_val <= self.min_val:
             reason = f"max_val ({self.max_val}) must be larger than min_val ({self.min_val})"
-            raise Refused(ArgumentConflict(self.kind, reason), argument="max_val")
+            raise Rejected(ArgumentConflict(self.kind, reason), argument="max_val")
         return x
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
@@ -362,7 +362,7 @@ class GLU(Layer):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         axis = position(self, "dim", self.dim, x)
         if x[axis] % 2:
-            raise Refused(NotDivisible(f"the size of axis dim={self.dim}", x[axis], "the two halves", 2))
+            raise Rejected(NotDivisible(f"the size of axis dim={self.dim}", x[axis], "the two halves", 2))
         return Shape((*x[:axis], x[axis] // 2, *x[axis + 1 :]))
 
     def windows(self, x: Shape) -> tuple[Window, ...]:

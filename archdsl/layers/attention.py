@@ -9,7 +9,7 @@ from math import isqrt, log, prod
 from typing import ClassVar
 
 from archdsl.diagnostics.codes.shapes import WrongArgumentForShape, WrongRank
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
 from archdsl.layers.base import Layer, NonNegative, OnnxBuilder, Positive, Probability, TorchForm, changed
 from archdsl.layers.conv import require_divisible
@@ -84,7 +84,7 @@ class MultiheadAttention(Layer):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if len(x) != 2:
             help = "flatten(2); transpose(1, 2) makes tokens of a map" if len(x) == 3 else None
-            raise Refused(WrongRank(self.kind, "tokens (SxD)", str(x)), help=help)
+            raise Rejected(WrongRank(self.kind, "tokens (SxD)", str(x)), help=help)
         require_divisible(x[-1], "input features", self.num_heads, "num_heads")
         return x
 
@@ -144,12 +144,12 @@ class _WindowAttention(Layer):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if len(x) != 3:
-            raise Refused(WrongRank(self.kind, "a map with its channels last (HxWxC)", str(x)))
+            raise Rejected(WrongRank(self.kind, "a map with its channels last (HxWxC)", str(x)))
         require_divisible(x[-1], "input features", self.num_heads, "num_heads")
         shift = (self.shift_size,) * 2 if isinstance(self.shift_size, int) else self.shift_size
         if any(cells >= size for cells, size in zip(shift, self.window, strict=True)):
             reason = f"shift_size {self.shift_size} must be less than window_size {self.window_size}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="shift_size")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="shift_size")
         return x
 
     def buffers(self, x: Shape) -> dict[str, Tensor]:
@@ -300,7 +300,7 @@ class ShiftedWindowAttentionV2(_WindowAttention):
         y = super().shape(x, *operands)
         if min(self.window) < 2:
             reason = f"window_size {self.window_size} has no offsets to scale: it must be at least 2 on both axes"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="window_size")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="window_size")
         return y
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
@@ -364,11 +364,11 @@ class RelativeMultiheadAttention(Layer):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if len(x) < 2:
-            raise Refused(WrongRank(self.kind, "groups of tokens (...xPxC)", str(x)))
+            raise Rejected(WrongRank(self.kind, "groups of tokens (...xPxC)", str(x)))
         require_divisible(x[-1], "input features", self.head_dim, "head_dim")
         if isqrt(x[-2]) ** 2 != x[-2]:
             reason = f"the {x[-2]} tokens of the input {x} are not the cells of a square"
-            raise Refused(WrongArgumentForShape(self.kind, reason))
+            raise Rejected(WrongArgumentForShape(self.kind, reason))
         return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.base import Layer, OnnxBuilder
 from archdsl.shapes import Shape
 
 
 def position(layer: Layer, argument: str, dim: int, x: Shape, *, new: int = 0) -> int:
-    """Where PyTorch's `dim` is in `x`, which has no batch axis; refuses the batch axis and axes that do not exist.
+    """Where PyTorch's `dim` is in `x`, which has no batch axis; rejects the batch axis and axes that do not exist.
 
     `new` counts the axes that the layer adds and `dim` may name too.
     """
@@ -17,10 +17,10 @@ def position(layer: Layer, argument: str, dim: int, x: Shape, *, new: int = 0) -
     found = dim + rank if dim < 0 else dim
     if found == 0:
         reason = f"{argument}={dim} is the batch axis, and samples are kept apart; the first axis of a sample is 1"
-        raise Refused(WrongArgumentForShape(layer.kind, reason), argument=argument)
+        raise Rejected(WrongArgumentForShape(layer.kind, reason), argument=argument)
     if not 0 < found < rank:
         reason = f"{argument}={dim} does not exist: the input {x} has the axes 1 to {rank - 1} behind the batch axis"
-        raise Refused(WrongArgumentForShape(layer.kind, reason), argument=argument)
+        raise Rejected(WrongArgumentForShape(layer.kind, reason), argument=argument)
     return found - 1
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from archdsl.diagnostics.codes.shapes import WrongArgumentForShape, WrongRank
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.shapes import Shape, Tensor, Window, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -109,7 +109,7 @@ class Layer(BaseModel):
 
     @abstractmethod
     def shape(self, x: Shape, *operands: Shape) -> Shape:
-        """The output shape for the input shape `x`; raises Refused where PyTorch would refuse too."""
+        """The output shape for the input shape `x`; raises Rejected where PyTorch would reject too."""
 
     @abstractmethod
     def torch(self, x: Shape) -> TorchForm:
@@ -151,15 +151,15 @@ class Layer(BaseModel):
         if len(value) != x.rank:
             axes = "axis" if x.rank == 1 else "axes"
             reason = f"{name} has {len(value)} numbers, but the input {x} has {x.rank} spatial {axes}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument=name)
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument=name)
         return tuple(value)
 
     def require_spatial(self, x: Shape, ranks: Sequence[int] = (1, 2, 3)) -> None:
-        """Refuse an input whose number of spatial axes PyTorch has no such layer for."""
+        """Reject an input whose number of spatial axes PyTorch has no such layer for."""
         if x.rank not in ranks:
             names = {0: "a vector", 1: "a sequence (CxL)", 2: "an image (CxHxW)", 3: "a volume (CxDxHxW)"}
             expected = " or ".join(names[rank] for rank in ranks)
-            raise Refused(WrongRank(self.kind, expected, str(x)))
+            raise Rejected(WrongRank(self.kind, expected, str(x)))
 
 
 def changed(layer: Layer, *names: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any, ClassVar, Literal
 
 from archdsl.diagnostics.codes.shapes import NoOutput, NotDivisible, WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import (
     AXES,
@@ -24,13 +24,13 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
-    """Refuse a number that `divisor` does not divide, naming both."""
+    """Reject a number that `divisor` does not divide, naming both."""
     if number % divisor:
-        raise Refused(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name)
+        raise Rejected(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name)
 
 
 def slide(kind: str, windows: tuple[Window, ...], x: Shape, *, ceil: bool = False) -> Shape:
-    """The spatial output sizes of windows over `x`; refuses a size under 1 and says which padding would do."""
+    """The spatial output sizes of windows over `x`; rejects a size under 1 and says which padding would do."""
     sizes = []
     for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
         output = window.output(size, ceil=ceil)
@@ -39,7 +39,7 @@ def slide(kind: str, windows: tuple[Window, ...], x: Shape, *, ceil: bool = Fals
                 f"(n + p + q - d*(k - 1) - 1) // s + 1 = ({size} + {window.before} + {window.after} - "
                 f"{window.dilation}*{window.kernel - 1} - 1) // {window.stride} + 1"
             )
-            raise Refused(NoOutput(kind, axis, output, rule), help=_mend(size, window))
+            raise Rejected(NoOutput(kind, axis, output, rule), help=_mend(size, window))
         sizes.append(output)
     return Shape(sizes)
 
@@ -94,12 +94,12 @@ class Conv(Layer):
         windows = self.windows(x)
         if self.padding == "same" and any(w.stride != 1 for w in windows):
             reason = 'padding="same" needs a stride of 1'
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="padding")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="padding")
         self._require_room_to_pad(windows, x)
         return Shape((self.out_channels, *slide(self.kind, windows, x)))
 
     def _require_room_to_pad(self, windows: tuple[Window, ...], x: Shape) -> None:
-        """Reflection reads up to n - 1 cells and wrapping up to n cells beside the edge; PyTorch refuses more."""
+        """Reflection reads up to n - 1 cells and wrapping up to n cells beside the edge; PyTorch rejects more."""
         room = {"reflect": 1, "circular": 0}.get(self.padding_mode)
         if room is None:
             return
@@ -107,7 +107,7 @@ class Conv(Layer):
             if max(window.before, window.after) > size - room:
                 pad = max(window.before, window.after)
                 reason = f"{self.padding_mode} padding of {pad} needs a {axis} of at least {pad + room}, not {size}"
-                raise Refused(WrongArgumentForShape(self.kind, reason), argument="padding")
+                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="padding")
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)
@@ -183,14 +183,14 @@ class ConvTranspose(Layer):
                     f"output_padding ({more}) must be smaller than stride ({window.stride}) "
                     f"or dilation ({window.dilation})"
                 )
-                raise Refused(WrongArgumentForShape(self.kind, reason), argument="output_padding")
+                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="output_padding")
             output = window.transposed(size, more)
             if output < 1:
                 rule = (
                     f"(n - 1)*s - 2*p + d*(k - 1) + output_padding + 1 = ({size} - 1)*{window.stride} - "
                     f"2*{window.before} + {window.dilation}*{window.kernel - 1} + {more} + 1"
                 )
-                raise Refused(NoOutput(self.kind, axis, output, rule), argument="padding")
+                raise Rejected(NoOutput(self.kind, axis, output, rule), argument="padding")
             sizes.append(output)
         return Shape((self.out_channels, *sizes))
 

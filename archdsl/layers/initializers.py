@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archdsl.diagnostics.codes.names import WrongInitializer
 from archdsl.diagnostics.codes.shapes import ArgumentConflict
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.base import Positive, Probability
 from archdsl.shapes import Shape
 
@@ -79,12 +79,12 @@ class Initializer(BaseModel):
             return
         most = f" to {self.axes[-1]}" if len(self.axes) > 1 else ""
         need = f"{self.axes[0]}{most}" if self.axes[-1] < MANY else f"at least {self.axes[0]}"
-        raise Refused(WrongInitializer(self.kind, f"a weight of {need} axes"))
+        raise Rejected(WrongInitializer(self.kind, f"a weight of {need} axes"))
 
 
 def _require_order(kind: str, a: float, b: float) -> None:
     if a > b:
-        raise Refused(ArgumentConflict(kind, f"a ({a}) is larger than b ({b})"), argument="a")
+        raise Rejected(ArgumentConflict(kind, f"a ({a}) is larger than b ({b})"), argument="a")
 
 
 #: More axes than any weight has.
@@ -110,7 +110,7 @@ class Uniform(Initializer):
         _require_order(self.kind, self.a, self.b)
         if self.b - self.a > LARGEST:
             reason = f"a ({self.a}) and b ({self.b}) are further apart than the largest float32"
-            raise Refused(ArgumentConflict(self.kind, reason), argument="b")
+            raise Rejected(ArgumentConflict(self.kind, reason), argument="b")
 
 
 class Normal(Initializer):
@@ -175,7 +175,7 @@ class Dirac(Initializer):
         super().require_fit(sizes)
         if sizes[0] % self.groups:
             need = f"a weight whose first axis is divisible by groups ({self.groups})"
-            raise Refused(WrongInitializer(self.kind, need), argument="groups")
+            raise Rejected(WrongInitializer(self.kind, need), argument="groups")
 
 
 class PartialDirac(Initializer):

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm
 from archdsl.shapes import Shape, Window
@@ -20,10 +20,10 @@ class _Join(Layer):
 
     def _require_operands(self, operands: tuple[Shape, ...]) -> None:
         if not operands:
-            raise Refused(WrongArgumentForShape(self.kind, "needs at least one tap to join with"))
+            raise Rejected(WrongArgumentForShape(self.kind, "needs at least one tap to join with"))
 
-    def _refuse(self, x: Shape, operand: Shape, rule: str) -> Refused:
-        return Refused(WrongArgumentForShape(self.kind, f"the current tensor is {x}, the tap is {operand}: {rule}"))
+    def _reject(self, x: Shape, operand: Shape, rule: str) -> Rejected:
+        return Rejected(WrongArgumentForShape(self.kind, f"the current tensor is {x}, the tap is {operand}: {rule}"))
 
 
 class Concat(_Join):
@@ -42,7 +42,7 @@ class Concat(_Join):
         for operand in operands:
             others = (*operand[:axis], *operand[axis + 1 :])
             if len(operand) != len(x) or others != (*x[:axis], *x[axis + 1 :]):
-                raise self._refuse(x, operand, f"all sizes but those of dim={self.dim} must be equal")
+                raise self._reject(x, operand, f"all sizes but those of dim={self.dim} must be equal")
         return Shape((*x[:axis], x[axis] + sum(operand[axis] for operand in operands), *x[axis + 1 :]))
 
     def torch(self, x: Shape) -> TorchForm:
@@ -61,7 +61,7 @@ class _Elementwise(_Join):
         self._require_operands(operands)
         for operand in operands:
             if len(operand) != len(x) or any(a != b and 1 not in (a, b) for a, b in zip(x, operand, strict=True)):
-                raise self._refuse(x, operand, "sizes must be equal, or one of them 1")
+                raise self._reject(x, operand, "sizes must be equal, or one of them 1")
             # Not the larger of the two: the 1 gives way.
             x = Shape(b if a == 1 else a for a, b in zip(x, operand, strict=True))
         return x

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
 from archdsl.layers.conv import require_divisible
@@ -136,7 +136,7 @@ class InstanceNorm(_RunningNorm):
         self.require_spatial(x)
         if x.spatial.numel == 1:
             reason = f"each channel of the input {x} is a single cell, which has no variance"
-            raise Refused(WrongArgumentForShape(self.kind, reason))
+            raise Rejected(WrongArgumentForShape(self.kind, reason))
         return x
 
     def torch(self, x: Shape) -> TorchForm:
@@ -175,7 +175,7 @@ class LayerNorm(Layer):
         if not sizes or sizes != x[len(x) - len(sizes) :]:
             reason = f"normalized_shape is {sizes}, but the last axes of the input {x} are not"
             help = "leave normalized_shape out to normalise the whole sample"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="normalized_shape", help=help)
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="normalized_shape", help=help)
         return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
@@ -246,7 +246,7 @@ class Normalize(Layer):
             values = getattr(self, name)
             if isinstance(values, tuple) and len(values) != x.channels:
                 reason = f"{name} has {len(values)} numbers, but the input {x} has {x.channels} channels"
-                raise Refused(WrongArgumentForShape(self.kind, reason), argument=name)
+                raise Rejected(WrongArgumentForShape(self.kind, reason), argument=name)
         return x
 
     def torch(self, x: Shape) -> TorchForm:

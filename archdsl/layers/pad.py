@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from archdsl.diagnostics.codes.shapes import ArgumentConflict, NoOutput, WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, NonNegative, OnnxBuilder, Positive, Sizes, TorchForm
 from archdsl.shapes import Shape, Window
@@ -48,7 +48,7 @@ class Pad(Layer):
             return [(self.padding, self.padding)] * x.rank
         if len(self.padding) != 2 * x.rank:
             reason = f"padding has {len(self.padding)} numbers, but the input {x} takes one or {2 * x.rank}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="padding")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="padding")
         pairs = list(zip(self.padding[::2], self.padding[1::2], strict=True))
         return pairs[::-1]
 
@@ -56,21 +56,21 @@ class Pad(Layer):
         self.require_spatial(x)
         if self.mode != "constant" and self.value != 0:
             reason = f'value={self.value:g} has no effect with mode="{self.mode}"'
-            raise Refused(ArgumentConflict(self.kind, reason), argument="value", help='add mode="constant"')
+            raise Rejected(ArgumentConflict(self.kind, reason), argument="value", help='add mode="constant"')
         sizes = []
         for axis, size, (before, after) in zip(AXES[x.rank], x.spatial, self.sides(x), strict=True):
             output = size + before + after
             if output < 1:
                 rule = f"n + before + after = {size} + {before} + {after}"
-                raise Refused(NoOutput(self.kind, axis, output, rule), argument="padding")
+                raise Rejected(NoOutput(self.kind, axis, output, rule), argument="padding")
             fault = self._fault(axis, size, before, after)
             if fault:
-                raise Refused(WrongArgumentForShape(self.kind, fault), argument="padding")
+                raise Rejected(WrongArgumentForShape(self.kind, fault), argument="padding")
             sizes.append(output)
         return Shape((x.channels, *sizes))
 
     def _fault(self, axis: str, size: int, before: int, after: int) -> str | None:
-        """What PyTorch refuses of one axis, by the mode."""
+        """What PyTorch rejects of one axis, by the mode."""
         largest = max(before, after)
         match self.mode:
             case "zeros" | "constant" if -min(before, 0) - min(after, 0) > size:
@@ -115,7 +115,7 @@ class Crop(Layer):
         for axis, size, wanted in zip(AXES[x.rank], x.spatial, sizes, strict=True):
             if wanted > size:
                 reason = f"{wanted} cells cannot be cut out of a {axis} of {size}"
-                raise Refused(WrongArgumentForShape(self.kind, reason), argument="size")
+                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="size")
         return Shape((x.channels, *sizes))
 
     def starts(self, x: Shape) -> tuple[int, ...]:
@@ -151,10 +151,10 @@ class PadChannels(Layer):
         added = self.out_channels - x.channels
         if added < 0:
             reason = f"the input has {x.channels} channels already, more than out_channels ({self.out_channels})"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="out_channels")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="out_channels")
         if self.before is not None and self.before > added:
             reason = f"before ({self.before}) is more than the {added} channels to add to {x.channels}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="before")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="before")
         return Shape((self.out_channels, *(-(-size // self.stride) for size in x.spatial)))
 
     def added(self, x: Shape) -> tuple[int, int]:

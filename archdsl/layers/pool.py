@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from archdsl.diagnostics.codes.shapes import NoOutput, WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import (
     AXES,
@@ -39,16 +39,16 @@ def pool_windows(
 
 
 def pool_shape(layer: Layer, windows: Sequence[Window], x: Shape, *, ceil: bool) -> Shape:
-    """The output of windows over `x`; refuses a size under 1 and a padding of more than half the kernel."""
+    """The output of windows over `x`; rejects a size under 1 and a padding of more than half the kernel."""
     sizes = []
     for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
         if window.before > window.kernel // 2:
             reason = f"padding ({window.before}) is more than half of kernel_size ({window.kernel}) on the {axis} axis"
             mend = f"padding={window.kernel // 2} is the most that a kernel of {window.kernel} takes"
-            raise Refused(WrongArgumentForShape(layer.kind, reason), argument="padding", help=mend)
+            raise Rejected(WrongArgumentForShape(layer.kind, reason), argument="padding", help=mend)
         output = window.output(size, ceil=ceil)
         if output < 1:
-            raise Refused(NoOutput(layer.kind, axis, output, _rule(size, window, ceil)), help=_mend(size, window))
+            raise Rejected(NoOutput(layer.kind, axis, output, _rule(size, window, ceil)), help=_mend(size, window))
         sizes.append(output)
     return Shape((x.channels, *sizes))
 
@@ -73,7 +73,7 @@ def _require_kernel_inside(layer: Layer, windows: Sequence[Window], x: Shape) ->
     for axis, size, window in zip(AXES[3], x.spatial, windows, strict=True):
         if window.kernel > size:
             reason = f"kernel_size ({window.kernel}) is larger than the input's {axis} ({size}), padding not counted"
-            raise Refused(WrongArgumentForShape(layer.kind, reason), argument="kernel_size")
+            raise Rejected(WrongArgumentForShape(layer.kind, reason), argument="kernel_size")
 
 
 def onnx_ends(windows: Sequence[Window], x: Shape, y: Shape) -> list[int]:
@@ -166,7 +166,7 @@ class AvgPool(Layer):
         self.require_spatial(x)
         if x.rank == 1 and self.divisor_override is not None:
             reason = f"PyTorch's AvgPool1d has no divisor_override, and the input {x} has one spatial axis"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="divisor_override")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="divisor_override")
         windows = self.windows(x)
         _require_kernel_inside(self, windows, x)
         return pool_shape(self, windows, x, ceil=self.ceil_mode)

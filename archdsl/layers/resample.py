@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from archdsl.diagnostics.codes.shapes import ArgumentConflict, NoOutput, NotDivisible, WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed
 from archdsl.layers.pad import onnx_crop
@@ -54,19 +54,19 @@ class Upsample(Layer):
         for axis, size, output in zip(AXES[x.rank], x.spatial, sizes, strict=True):
             if output < 1:
                 rule = f"floor(n * scale_factor) with n = {size} and scale_factor = {self.scale_factor}"
-                raise Refused(NoOutput(self.kind, axis, output, rule), argument="scale_factor")
+                raise Rejected(NoOutput(self.kind, axis, output, rule), argument="scale_factor")
         return Shape((x.channels, *sizes))
 
     def _require_one_target(self) -> None:
         if (self.size is None) == (self.scale_factor is None):
             found = "neither" if self.size is None else "both"
-            raise Refused(ArgumentConflict(self.kind, f"give size or scale_factor: there are {found}"))
+            raise Rejected(ArgumentConflict(self.kind, f"give size or scale_factor: there are {found}"))
         if self.mode not in RANKS and self.align_corners is not None:
             reason = f'align_corners is for the interpolating modes, not for mode="{self.mode}"'
-            raise Refused(ArgumentConflict(self.kind, reason), argument="align_corners")
+            raise Rejected(ArgumentConflict(self.kind, reason), argument="align_corners")
         if self.size is not None and self.recompute_scale_factor:
             reason = "recompute_scale_factor has no meaning with size"
-            raise Refused(ArgumentConflict(self.kind, reason), argument="recompute_scale_factor")
+            raise Rejected(ArgumentConflict(self.kind, reason), argument="recompute_scale_factor")
 
     def _sizes(self, x: Shape) -> tuple[int, ...]:
         if self.size is not None:
@@ -78,7 +78,7 @@ class Upsample(Layer):
         factors = given if isinstance(given, tuple) else (given or 0.0,) * x.rank
         if len(factors) != x.rank:
             reason = f"scale_factor has {len(factors)} numbers, but the input {x} has another number of spatial axes"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="scale_factor")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="scale_factor")
         return factors
 
     def _own_factors(self, x: Shape) -> tuple[float, ...] | None:
@@ -204,7 +204,7 @@ class PixelShuffle(Layer):
         cells = self.upscale_factor**2
         if x.channels % cells:
             problem = NotDivisible("input channels", x.channels, "upscale_factor squared", cells)
-            raise Refused(problem, argument="upscale_factor")
+            raise Rejected(problem, argument="upscale_factor")
         return Shape((x.channels // cells, *(size * self.upscale_factor for size in x.spatial)))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
@@ -229,7 +229,7 @@ class PixelUnshuffle(Layer):
         for axis, size in zip(AXES[2], x.spatial, strict=True):
             if size % self.downscale_factor:
                 problem = NotDivisible(axis, size, "downscale_factor", self.downscale_factor)
-                raise Refused(problem, argument="downscale_factor")
+                raise Rejected(problem, argument="downscale_factor")
         return Shape((x.channels * self.downscale_factor**2, *(size // self.downscale_factor for size in x.spatial)))
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
@@ -261,7 +261,7 @@ class ChannelShuffle(Layer):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
         if x.channels % self.groups:
-            raise Refused(NotDivisible("input channels", x.channels, "groups", self.groups), argument="groups")
+            raise Rejected(NotDivisible("input channels", x.channels, "groups", self.groups), argument="groups")
         return x
 
     def torch(self, x: Shape) -> TorchForm:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reshape, position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, changed
 from archdsl.shapes import Shape
@@ -50,7 +50,7 @@ class Flatten(_View):
         start, end = position(self, "start_dim", self.start_dim, x), position(self, "end_dim", self.end_dim, x)
         if start > end:
             reason = f"start_dim={self.start_dim} comes after end_dim={self.end_dim} in the input {x}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="start_dim")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="start_dim")
         return start, end + 1
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -78,14 +78,14 @@ class Unflatten(_View):
     unflattened_size: tuple[int, ...]
 
     def sizes(self, x: Shape) -> tuple[int, ...]:
-        """The sizes of the new axes; refuses those whose product is not the old axis."""
+        """The sizes of the new axes; rejects those whose product is not the old axis."""
         size, sizes = x[position(self, "dim", self.dim, x)], self.unflattened_size
         known = prod(n for n in sizes if n != -1)
         if sizes.count(-1) == 1 and known > 0 and size % known == 0:
             sizes = tuple(size // known if n == -1 else n for n in sizes)
         if not sizes or min(sizes) < 1 or prod(sizes) != size:
             reason = f"unflattened_size {self.unflattened_size} does not multiply to {size}, the size of dim={self.dim}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="unflattened_size")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="unflattened_size")
         return sizes
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -133,11 +133,11 @@ class Permute(_Permutation):
         if len(self.dims) != len(x) + 1 or self.dims[0] not in (0, -len(self.dims)):
             every = tuple(range(len(x) + 1))
             reason = f"dims {self.dims} must order the axes {every} of the input {x} with the batch axis 0 first"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dims")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dims")
         order = tuple(position(self, "dims", dim, x) for dim in self.dims[1:])
         if len(set(order)) < len(order):
             reason = f"dims {self.dims} names an axis twice"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dims")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dims")
         return order
 
 
@@ -174,14 +174,14 @@ class Squeeze(_View):
             named = {position(self, "dim", dim, x) for dim in dims}
             if len(named) < len(dims):
                 reason = f"dim {self.dim} names an axis twice"
-                raise Refused(WrongArgumentForShape(self.kind, reason), argument="dim")
+                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dim")
         return tuple(axis for axis in sorted(named) if x[axis] == 1)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         gone = self.gone(x)
         if len(gone) == len(x):
             reason = f"nothing of the input {x} would be left beside the batch axis"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dim")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dim")
         return Shape(size for axis, size in enumerate(x) if axis not in gone)
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
@@ -227,10 +227,10 @@ class Select(_View):
         axis = position(self, "dim", self.dim, x)
         if not -x[axis] <= self.index < x[axis]:
             reason = f"index {self.index} does not exist: dim={self.dim} of the input {x} has {x[axis]} positions"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="index")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="index")
         if len(x) == 1:
             reason = f"nothing of the input {x} would be left beside the batch axis"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="dim")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dim")
         return Shape((*x[:axis], *x[axis + 1 :]))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
@@ -255,12 +255,12 @@ class Narrow(_View):
     length: Annotated[int, Field(gt=0)]
 
     def first(self, x: Shape) -> int:
-        """The first position that stays; refuses those that do not exist."""
+        """The first position that stays; rejects those that do not exist."""
         size = x[position(self, "dim", self.dim, x)]
         first = self.start + size if self.start < 0 else self.start
         if not 0 <= first <= size - self.length:
             reason = f"{self.length} positions from {self.start} on do not exist: dim={self.dim} of {x} has {size}"
-            raise Refused(WrongArgumentForShape(self.kind, reason), argument="start")
+            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="start")
         return first
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:

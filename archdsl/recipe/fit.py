@@ -8,7 +8,7 @@ from functools import partial
 from math import isqrt
 from typing import Protocol
 
-from archdsl.diagnostics import Diagnostic, Help, Refused
+from archdsl.diagnostics import Diagnostic, Help, Rejected
 from archdsl.diagnostics.codes.recipe import (
     AugmentDoesNotFit,
     InputDoesNotFit,
@@ -77,15 +77,15 @@ def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic
     for check in checks:
         try:
             check()
-        except Refused as refused:
-            found.append(diagnostic(refused, recipe, path))
+        except Rejected as rejected:
+            found.append(diagnostic(rejected, recipe, path))
     return found
 
 
-def diagnostic(refused: Refused, recipe: Recipe, path: str = "") -> Diagnostic:
-    """What was refused at its place in the recipe's text, or else at the spec's path."""
-    helps = (Help(refused.help),) if refused.help else ()
-    return Diagnostic(refused.problem, recipe.place(refused.argument or ""), helps=helps, path=path)
+def diagnostic(rejected: Rejected, recipe: Recipe, path: str = "") -> Diagnostic:
+    """What was rejected at its place in the recipe's text, or else at the spec's path."""
+    helps = (Help(rejected.help),) if rejected.help else ()
+    return Diagnostic(rejected.problem, recipe.place(rejected.argument or ""), helps=helps, path=path)
 
 
 def _expected(recipe: Recipe, input: Shape) -> Expected:
@@ -149,7 +149,7 @@ def tells_classes(recipe: Recipe) -> bool:
 
 
 def check_output(recipe: Recipe, output: Shape, data: Targets) -> list[str]:
-    """Refuse an output that the loss cannot compare with the targets; returns what is worth saying."""
+    """Reject an output that the loss cannot compare with the targets; returns what is worth saying."""
     if not takes_class_numbers(recipe.loss):
         if data.target is not None:
             raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not numbered classes")
@@ -164,14 +164,14 @@ def check_output(recipe: Recipe, output: Shape, data: Targets) -> list[str]:
             )
         return []
     if any(size != 1 for size in output[1:]):
-        raise Refused(NoClassScores(str(output)), argument="dataset")
+        raise Rejected(NoClassScores(str(output)), argument="dataset")
     if data.classes is None:
         return []
     classes = len(data.classes)
     if isinstance(recipe.loss, Bce) and output.channels == 1 and classes == 2:
         return []
     if classes > output.channels:
-        raise Refused(TooManyClasses(data.name, classes, output.channels), argument="dataset")
+        raise Rejected(TooManyClasses(data.name, classes, output.channels), argument="dataset")
     spare = output.channels - classes
     return [f"{data.name}: {classes} classes; the last {spare} of {output.channels} outputs stay unused"] * bool(spare)
 
@@ -186,20 +186,20 @@ def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
 
 
 def check_mixing(recipe: Recipe, *, told_apart: bool) -> None:
-    """Refuse mixed labels where no classes are told apart, or where the loss cannot take shares of classes."""
+    """Reject mixed labels where no classes are told apart, or where the loss cannot take shares of classes."""
     mixing = [part for part in recipe.augment if isinstance(part, MixUp | CutMix)]
     if not mixing:
         return
     kind = mixing[0].kind
     if not told_apart:
-        raise Refused(AugmentDoesNotFit(kind, "it mixes labels, but no classes are told apart"), argument="augment")
+        raise Rejected(AugmentDoesNotFit(kind, "it mixes labels, but no classes are told apart"), argument="augment")
     if getattr(recipe.loss, "ignore_index", -1) >= 0:
         reason = f"{recipe.loss.kind} cannot leave out a class (ignore_index) whose samples are mixed with others"
-        raise Refused(AugmentDoesNotFit(kind, reason), argument="augment")
+        raise Rejected(AugmentDoesNotFit(kind, reason), argument="augment")
 
 
-def _does_not_fit(recipe: Recipe, reason: str) -> Refused:
-    return Refused(LossDoesNotFit(recipe.loss.kind, reason), argument="loss")
+def _does_not_fit(recipe: Recipe, reason: str) -> Rejected:
+    return Rejected(LossDoesNotFit(recipe.loss.kind, reason), argument="loss")
 
 
 def _check_figures_of(recipe: Recipe, data: Expected) -> None:
@@ -207,20 +207,20 @@ def _check_figures_of(recipe: Recipe, data: Expected) -> None:
 
 
 def check_figures(recipe: Recipe, classes: Sequence[object] | None) -> None:
-    """Refuse figures of classes where none are told apart; of None the number is not known."""
+    """Reject figures of classes where none are told apart; of None the number is not known."""
     for entry, names in (("metrics", recipe.metrics or ()), ("monitor", (recipe.monitor or "loss",))):
         for name in names:
             if name != "loss" and classes is not None and not classes:
-                raise Refused(NoSuchFigure(entry, name, "no classes are told apart"), argument=entry)
+                raise Rejected(NoSuchFigure(entry, name, "no classes are told apart"), argument=entry)
             if name == "top5" and classes is not None and len(classes) <= 5:
-                raise Refused(NoSuchFigure(entry, name, f"there are {len(classes)} classes"), argument=entry)
+                raise Rejected(NoSuchFigure(entry, name, f"there are {len(classes)} classes"), argument=entry)
 
 
 # Pictures
 
 
 def _check_pictures(recipe: Recipe, input: Shape, data: Expected) -> None:
-    """Refuse a known data set or augmentations that do not lead to the network's input."""
+    """Reject a known data set or augmentations that do not lead to the network's input."""
     if data.sample is not None:
         require_picture(data.name, data.sample, input)
     if input.rank != 2 or isinstance(recipe.dataset, ImageFolder):
@@ -246,41 +246,41 @@ def picture_shape(input: Shape) -> Shape | None:
 
 
 def require_picture(dataset: str, sample: Shape, input: Shape) -> Shape:
-    """The picture that the network sees, which pictures of the shape `sample` become. Refuses what cannot be done."""
+    """The picture that the network sees, which pictures of the shape `sample` become. Rejects what cannot be done."""
     if input.rank == 0 and sample.numel == input.numel:
         return sample
     target = picture_shape(input)
     if target is None:
         reason = "it is neither a grey or colour picture nor a vector of as many numbers as a square one"
-        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+        raise Rejected(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
     if sample.channels not in {target.channels, GREY}:
         reason = f"{sample.channels} channels cannot become {target.channels}"
-        raise Refused(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
+        raise Rejected(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
     return target
 
 
 def check_sizes(parts: Sequence[AnyAugmentation], start: Hw, final: Hw) -> None:
-    """Refuse augmentations that do not lead from pictures of the size `start` to the size `final`."""
+    """Reject augmentations that do not lead from pictures of the size `start` to the size `final`."""
     size, last = start, None
     for part in parts:
         if isinstance(part, RandomCrop):
             padded = (size[0] + 2 * part.padding[0], size[1] + 2 * part.padding[1])
             if part.size[0] > padded[0] or part.size[1] > padded[1]:
                 reason = f"a window of {_by(part.size)} does not fit into {_by(padded)}"
-                raise Refused(AugmentDoesNotFit(str(part), reason), argument="augment")
+                raise Rejected(AugmentDoesNotFit(str(part), reason), argument="augment")
         if isinstance(part, RandomCrop | RandomResizedCrop):
             size, last = part.size, part
     if last is not None and size != final:
         reason = f"it leaves {_by(size)}, but the network takes {_by(final)}"
-        raise Refused(AugmentDoesNotFit(str(last), reason), argument="augment")
+        raise Rejected(AugmentDoesNotFit(str(last), reason), argument="augment")
 
 
 def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: int) -> None:
-    """Refuse figures that are neither one number nor one for each channel."""
+    """Reject figures that are neither one number nor one for each channel."""
     for name, numbers in (("mean", mean), ("std", std)):
         if len(numbers) not in {1, channels}:
             reason = f"{len(numbers)} numbers in {name}, but the pictures have {channels} channels"
-            raise Refused(AugmentDoesNotFit("normalize", reason), argument="augment")
+            raise Rejected(AugmentDoesNotFit("normalize", reason), argument="augment")
 
 
 def _by(size: Hw) -> str:

@@ -15,7 +15,7 @@ def with_overrides(entries: Mapping[str, Entry] | None, overrides: Mapping[str, 
 
     A key with a dot reaches into a construct or a list of constructs: `optimizer.lr`,
     `augment.random_crop.padding`, or names a label: `rates.layer4.1`. A key that reaches nothing is kept;
-    `Recipe.from_entries` refuses it. Of epochs and steps the one laid over takes the place of the other.
+    `Recipe.from_entries` rejects it. Of epochs and steps the one laid over takes the place of the other.
     """
     merged = dict(entries or {})
     for name, other in (("epochs", "steps"), ("steps", "epochs")):

@@ -94,7 +94,7 @@ class Reader:
             part = cls.model_validate(values)
         except ValidationError as error:
             for details in error.errors():
-                self.refuse(cls, details, {name: places.get(name) or place for name in names}, place)
+                self.reject(cls, details, {name: places.get(name) or place for name in names}, place)
             return None
         return part if len(self.found) == before else None
 
@@ -108,13 +108,13 @@ class Reader:
         except ValidationError as error:
             for details in error.errors():
                 if details["type"] != "default_factory_not_called":  # it follows from another mistake
-                    self.refuse(self.recipe, details, places, None)
+                    self.reject(self.recipe, details, places, None)
         if isinstance(recipe.dataset, ImageFolder | Arrays) and recipe.folder is None:
             self.report(MissingArgument(recipe.dataset.kind, "root"), places.get("dataset"))
         recipe._places = {name: span for name, span in places.items() if span is not None}
         return recipe
 
-    def refuse(
+    def reject(
         self, cls: type[BaseModel], details: ErrorDetails, places: Mapping[str, Span | None], place: Span | None
     ) -> None:
         """Say one of pydantic's errors in our words, at the place of the entry or argument."""

@@ -49,7 +49,7 @@ def save(figure: Figure, path: Path) -> None:
     write_atomically(path, lambda beside: canvas.print_figure(beside, format=form, dpi=DPI))
 
 
-def _refuse(picture: str, reason: str) -> SpecError:
+def _reject(picture: str, reason: str) -> SpecError:
     return SpecError([Diagnostic(NothingToDraw(picture, reason))])
 
 
@@ -61,7 +61,7 @@ def _figure(width: float, height: float, title: str) -> Figure:
 
 def _first_and_last(names: Sequence[str], picture: str) -> list[str]:
     if not names:
-        raise _refuse(picture, "the network has no convolution")
+        raise _reject(picture, "the network has no convolution")
     return list(dict.fromkeys([names[0], names[-1]]))
 
 
@@ -82,7 +82,7 @@ def _filter_tiles(layer: nn.Module, name: str) -> list[list[Tensor]]:
     """Rows of tiles (H x W or H x W x 3)."""
     weight = getattr(layer, "weight", None)
     if not isinstance(weight, Tensor) or weight.dim() not in (3, 4):
-        raise _refuse("filters", f"{name} has no kernel with one or two axes")
+        raise _reject("filters", f"{name} has no kernel with one or two axes")
     kernels = weight.detach().float().cpu()[:TILES]
     kernels = kernels[:, :, None] if kernels.dim() == 3 else kernels
     if kernels.shape[1] == 3:
@@ -151,7 +151,7 @@ def features(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Fig
     grids = []
     for name in names:
         if name not in outputs or outputs[name].dim() != 4:
-            raise _refuse("features", f"the output of {name} has no two spatial axes")
+            raise _reject("features", f"the output of {name} has no two spatial axes")
         grids.append([list(outputs[name][0, :TILES].float().cpu())])
     image, _ = pictures(setup, 1)
     return _rows_of_tiles([[[displayed(image[0])]], *grids], ["input", *names], "feature maps of a test picture")
@@ -169,7 +169,7 @@ def mean_activations(module: nn.Module, setup: Setup, layers: Sequence[str] = ()
     for name in layers:
         part(module, name)
     if not found:
-        raise _refuse("activations", "none of these layers gives a tensor of its own")
+        raise _reject("activations", "none of these layers gives a tensor of its own")
     figure = _figure(8.5, 1.0 + 0.19 * len(found), "mean activation of each layer (bar: standard deviation)")
     axes = figure.subplots()
     places = range(len(found))
@@ -188,7 +188,7 @@ def embedding(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Fi
     if layers:
         values = outputs_of(module, setup, layers[:1], POINTS).get(layers[0])
         if values is None:
-            raise _refuse("embedding", f"{layers[0]} gives no tensor of its own")
+            raise _reject("embedding", f"{layers[0]} gives no tensor of its own")
     else:
         values = _outputs(module, setup, images)
     points, shares = principal_components(values.flatten(1).cpu())
@@ -214,7 +214,7 @@ def _outputs(module: nn.Module, setup: Setup, images: Tensor) -> Tensor:
 def outputs(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
     """For a network whose output is a picture: inputs, outputs and targets of test pictures, one below the other."""
     if setup.data.target is None:
-        raise _refuse("outputs", "the network's output is no picture")
+        raise _reject("outputs", "the network's output is no picture")
     images, targets = pictures(setup, TILES)
     shape = (len(images), -1, *setup.data.fit.size)
     found = _outputs(module, setup, images).reshape(shape)
@@ -229,7 +229,7 @@ def outputs(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figu
 def worst(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
     """The wrong predictions that the network was surest of."""
     if not setup.classes:
-        raise _refuse("mistakes", "the network is not trained to tell classes apart")
+        raise _reject("mistakes", "the network is not trained to tell classes apart")
     found = mistakes(module, setup)
     title = "the surest mistakes" if found else "no mistakes on the test split"
     height = CELL + 2 * LINE
@@ -246,7 +246,7 @@ def worst(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure
 def confusion(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figure:
     """The confusion matrix on the test split: rows are the true classes, shaded by their share."""
     if not setup.classes:
-        raise _refuse("confusion", "the network is not trained to tell classes apart")
+        raise _reject("confusion", "the network is not trained to tell classes apart")
     found = setup.evaluate(module, test=True)
     return confusion_matrix(found.confusion, found.classes)
 

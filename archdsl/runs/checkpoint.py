@@ -70,7 +70,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def save_checkpoint(folder: Path, steps: int, keep: int, stepper: Stepper, position: Position) -> None:
     """Write everything that is needed to go on from here, then drop all but the `keep` newest checkpoints.
 
-    Raises SpecError (E708) where the disk refuses; the older ones are untouched then.
+    Raises SpecError (E708) where the file cannot be written; the older ones are untouched then.
     """
     tensors, facts = _state(stepper, position)
     stepper.processes.from_main(lambda: _write(folder, steps, keep, tensors, facts))

@@ -96,7 +96,7 @@ class Window:
 
 
 def broadcast(a: Shape, b: Shape) -> Shape | None:
-    """The shape of a sum or product of two tensors of equally many axes, None where PyTorch refuses it."""
+    """The shape of a sum or product of two tensors of equally many axes, None where PyTorch rejects it."""
     if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
         return None
     return Shape(map(max, a, b))

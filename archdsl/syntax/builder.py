@@ -211,7 +211,7 @@ class Builder:
         return tree.Literal(value, self.span(token))
 
     def int_(self, parts: list[Any]) -> tree.Literal:
-        # Python refuses to convert texts of more than 4,300 digits; the evaluator reports both as too large.
+        # Python rejects to convert texts of more than 4,300 digits; the evaluator reports both as too large.
         text = str(parts[0])
         return self._literal(parts[0], int(text[:40]) if len(text) > 40 else int(text))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from archdsl.diagnostics import Problem, Refused
+from archdsl.diagnostics import Problem, Rejected
 from archdsl.diagnostics.codes.limits import TooDeep
 from archdsl.diagnostics.codes.syntax import UnexpectedText
 from archdsl.syntax.tokens import Token
@@ -19,7 +19,7 @@ EXPECTS_MORE = OPERATORS | {"LBRACE", "COMMA", "EQUAL", "ELSE", "IN", "NOT", "IF
 COMMENT = re.compile(r"#[^\n]*")
 
 
-class TokenError(Refused):
+class TokenError(Rejected):
     """A problem with tokens; `start` and `end` are the offsets of its place, `help` is what could stand there."""
 
     def __init__(self, problem: Problem, first: Token, last: Token, help: str | None = None) -> None:
@@ -28,7 +28,7 @@ class TokenError(Refused):
 
 
 def _require_space(before: Token, token: Token) -> None:
-    """Refuse `models` as `model s`: where only keywords can stand, words are cut behind them."""
+    """Reject `models` as `model s`: where only keywords can stand, words are cut behind them."""
     if before.end == token.start and before.type == before.text.upper() and re.match(r"\w", token.text):
         problem = UnexpectedText(f"`{before}`", f"`{before}{token}`")
         both = f"{before} {token}" if token.type == token.text.upper() else before.text

@@ -163,7 +163,7 @@ def _about(processes: Processes, recipe: Recipe) -> list[str]:
 
 
 def _resumed_recipe(folder: RunFolder, recipe: Recipe | None) -> Recipe:
-    """The recipe to go on with. Refuses (E634) one that would not go on with the same run."""
+    """The recipe to go on with. Rejects (E634) one that would not go on with the same run."""
     started = folder.read_recipe()
     if recipe is None:
         return started
@@ -228,7 +228,7 @@ class _Run:
         self.saved = time.monotonic()
 
     def write_start(self) -> None:
-        """All that is known before the first step, and a checkpoint: the disk's refusal comes now."""
+        """All that is known before the first step, and a checkpoint, so that a failing write shows now."""
         data, network = self.setup.data, self.network
         info = RunInfo(
             model=network.name,
@@ -293,7 +293,7 @@ class _Run:
             self.board.close()
 
     def _with_help(self, error: SpecError) -> SpecError:
-        """A refusal of the disk, with the command that goes on once there is room."""
+        """A failed write, with the command that goes on once there is room."""
         help = Help(f"make room or give access, then go on from the last checkpoint: {self._resume_command}")
         found = [
             replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one

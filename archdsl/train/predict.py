@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from archdsl.datasets.folder import decode, upright
 from archdsl.datasets.prepare import Fit, Preparation, plan_fit
-from archdsl.diagnostics import Diagnostic, Problem, Refused, SpecError
+from archdsl.diagnostics import Diagnostic, Problem, Rejected, SpecError
 from archdsl.diagnostics.codes.prediction import NoPicture, NotAClassifier, NotForPictures, WrongClassNames
 from archdsl.diagnostics.codes.recipe import DamagedPicture
 from archdsl.diagnostics.codes.runtime import WrongNormalisation
@@ -102,7 +102,7 @@ def _error(problem: Problem, path: str = "") -> SpecError:
 
 
 def _check(network: Network) -> None:
-    """Refuse a network whose output is no vector of scores or whose input is no picture."""
+    """Reject a network whose output is no vector of scores or whose input is no picture."""
     output, input = network.output_shape, network.input_shape
     if output.channels < 2 or any(size != 1 for size in output[1:]):
         raise _error(NotAClassifier(network.name, str(output)), network.path)
@@ -111,7 +111,7 @@ def _check(network: Network) -> None:
 
 
 def check_pictures(paths: Sequence[Path]) -> None:
-    """Refuse all that is no picture file before anything is computed. Raises SpecError (E732, E617)."""
+    """Reject all that is no picture file before anything is computed. Raises SpecError (E732, E617)."""
     problems = [problem for path in paths if (problem := _problem(path))]
     if problems:
         raise SpecError([Diagnostic(problem) for problem in problems])
@@ -231,7 +231,7 @@ def _prepared(network: Network, sample: Shape, fit: Fit, normalize: Statistics) 
             std=std,
             device=torch.device("cpu"),
         )
-    except Refused:
+    except Rejected:
         reason = f"{len(mean)} and {len(std)} numbers, but the pictures have {channels} channels"
         raise _error(WrongNormalisation(reason), network.path) from None
 

@@ -13,7 +13,7 @@ from torch import nn
 from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.prepare import Preparation
 from archdsl.datasets.splits import statistics
-from archdsl.diagnostics import Refused, SpecError
+from archdsl.diagnostics import Rejected, SpecError
 from archdsl.diagnostics.codes.recipe import (
     NoDevice,
 )
@@ -142,11 +142,11 @@ def set_up(
 
 @contextmanager
 def placed(recipe: Recipe, path: str) -> Iterator[None]:
-    """Give what is refused inside its place in the recipe's text, or else the spec's path."""
+    """Give what is rejected inside its place in the recipe's text, or else the spec's path."""
     try:
         yield
-    except Refused as refused:
-        raise SpecError([diagnostic(refused, recipe, path)]) from refused
+    except Rejected as rejected:
+        raise SpecError([diagnostic(rejected, recipe, path)]) from rejected
 
 
 def _device(name: str) -> torch.device:
@@ -156,9 +156,9 @@ def _device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         reason = f"torch sees {torch.cuda.device_count()} CUDA devices"
-        raise Refused(NoDevice(name, reason), argument="device")
+        raise Rejected(NoDevice(name, reason), argument="device")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise Refused(NoDevice(name, "torch does not see one"), argument="device")
+        raise Rejected(NoDevice(name, "torch does not see one"), argument="device")
     return device
 
 

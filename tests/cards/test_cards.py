@@ -132,7 +132,7 @@ TOO_GOOD = {"dataset": "imagenet", "top1": 101.0, "source": "over 100 %"}
         {"title": "x", "models": {"a": {"params": 1, "source": "s", "results": [TOO_GOOD]}}},
     ],
 )
-def test_a_wrong_card_is_refused(wrong: dict[str, object]) -> None:
+def test_a_wrong_card_is_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Card.model_validate(wrong)
 

@@ -1,4 +1,4 @@
-"""A run folder knows its model: eval, export and resume need not be told again, and refuse another."""
+"""A run folder knows its model: eval, export and resume need not be told again, and reject another."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_stopped_run_exits_as_its_signal_says(
     assert (folder / "weights.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
 
 
-def test_another_model_is_refused(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_model_is_rejected(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     spec = str(run.parent / "small.arch")
     assert main(["eval", spec, "--model", "small", "--weights", str(run)]) == 2
     assert "rectified" in capfd.readouterr().err

@@ -104,7 +104,7 @@ def test_export_says_that_weights_are_fresh(folder: Path, capsys: Capture) -> No
     assert "freshly initialised weights" in capsys.readouterr().out
 
 
-def test_weights_of_another_width_are_refused(folder: Path, capsys: Capture) -> None:
+def test_weights_of_another_width_are_rejected(folder: Path, capsys: Capture) -> None:
     target = folder / "other.onnx"
     other = ["--set", "width=8", "--weights", str(folder / "run"), "-o", str(target)]
     assert main(["export", str(folder / "small.arch"), *other]) == 1

@@ -14,7 +14,7 @@ from archdsl.datasets.augment import (
     random_windows,
     resized_crop_at,
 )
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.recipe import AnyAugmentation, HFlip, Normalize, RandomCrop, VFlip
 from archdsl.recipe import RandomResizedCrop as ResizedCrop
 from archdsl.recipe.fit import check_sizes
@@ -118,11 +118,11 @@ def test_the_generator_alone_decides() -> None:
     assert augment(Normalize(mean=(0.0,), std=(1.0,)), images, generator()) is images
 
 
-def test_augmentations_that_lead_elsewhere_are_refused() -> None:
+def test_augmentations_that_lead_elsewhere_are_rejected() -> None:
     check_sizes([RandomCrop(size=(8, 8)), HFlip()], (10, 10), (8, 8))
     check_sizes([HFlip()], (10, 10), (8, 8))
-    with pytest.raises(Refused, match="a window of 13x8 does not fit into 12x12") as caught:
+    with pytest.raises(Rejected, match="a window of 13x8 does not fit into 12x12") as caught:
         check_sizes([RandomCrop(size=(13, 8), padding=(1, 1))], (10, 10), (8, 8))
     assert caught.value.problem.code == "E621"
-    with pytest.raises(Refused, match="it leaves 7x8, but the network takes 8x8"):
+    with pytest.raises(Rejected, match="it leaves 7x8, but the network takes 8x8"):
         check_sizes([RandomCrop(size=(7, 8))], (10, 10), (8, 8))

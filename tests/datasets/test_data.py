@@ -1,4 +1,4 @@
-"""Data sets: the embedded one against scikit-learn, files made here against torchvision, and every refusal."""
+"""Data sets: the embedded one against scikit-learn, files made here against torchvision, and every error."""
 
 import gzip
 import pickle
@@ -20,7 +20,7 @@ from archdsl.datasets.data import load_data
 from archdsl.datasets.folder import Streamed
 from archdsl.datasets.idx import read_idx
 from archdsl.datasets.splits import InMemory, Split
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.recipe import Cifar10, Digits, FashionMnist, HFlip, ImageFolder, Mnist, RandomResizedCrop, Recipe
 from archdsl.shapes import Shape
 from tests.train.stub import save_picture
@@ -28,8 +28,8 @@ from tests.train.stub import save_picture
 GREY28, COLOUR8 = Shape((1, 28, 28)), Shape((3, 8, 8))
 
 
-def refused(recipe: Recipe, input: Shape = GREY28) -> Refused:
-    with pytest.raises(Refused) as caught:
+def rejected(recipe: Recipe, input: Shape = GREY28) -> Rejected:
+    with pytest.raises(Rejected) as caught:
         load_data(recipe, input)
     return caught.value
 
@@ -71,7 +71,7 @@ def test_a_validation_share_comes_out_of_the_training_part() -> None:
     assert len(found.train.labels) + len(found.validation.labels) == len(whole.train.labels)
     assert abs(len(found.validation.labels) / len(whole.train.labels) - 0.25) < 0.01
     assert torch.equal(images_of(found.test), images_of(whole.test))
-    problem = refused(Recipe(validation=1e-6), Shape((64,)))
+    problem = rejected(Recipe(validation=1e-6), Shape((64,)))
     assert (problem.problem.code, problem.argument) == ("E622", "validation")
 
 
@@ -149,7 +149,7 @@ def test_without_a_network_the_message_says_what_to_do(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(getattr(datasets, name), "__init__", offline)
     dataset = Mnist() if name == "MNIST" else Cifar10()
-    problem = refused(Recipe(dataset=dataset), Shape((3, 32, 32)))
+    problem = rejected(Recipe(dataset=dataset), Shape((3, 32, 32)))
     assert problem.problem.code == "E612"
     assert "Error downloading x:" in str(problem.problem)
     assert "--root" in str(problem.help)
@@ -185,7 +185,7 @@ def test_a_damaged_idx_file_is_named(tmp_path: Path, damage: Any, reason: str) -
     write_mnist(tmp_path, zipped=False)
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(damage(path.read_bytes()))
-    problem = refused(Recipe(dataset=Mnist(root=str(tmp_path)))).problem
+    problem = rejected(Recipe(dataset=Mnist(root=str(tmp_path)))).problem
     assert problem.code == "E613"
     assert str(path) in str(problem)
     assert reason in str(problem)
@@ -195,28 +195,28 @@ def test_a_cut_gzip_file_is_named(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     path = tmp_path / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    assert refused(Recipe(dataset=Mnist(root=str(tmp_path)))).problem.code == "E613"
+    assert rejected(Recipe(dataset=Mnist(root=str(tmp_path)))).problem.code == "E613"
 
 
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [(torch.full((30,), 10, dtype=torch.uint8), "label 10, but"), (torch.zeros(29, dtype=torch.uint8), "29 labels")],
 )
-def test_labels_that_cannot_be_are_refused(tmp_path: Path, labels: Tensor, reason: str) -> None:
+def test_labels_that_cannot_be_are_rejected(tmp_path: Path, labels: Tensor, reason: str) -> None:
     write_mnist(tmp_path)
     write_idx(tmp_path / "train-labels-idx1-ubyte", labels, zipped=True)
-    problem = refused(Recipe(dataset=Mnist(root=str(tmp_path)))).problem
+    problem = rejected(Recipe(dataset=Mnist(root=str(tmp_path)))).problem
     assert problem.code == "E613"
     assert reason in str(problem)
 
 
 def test_a_missing_folder_or_file_is_named(tmp_path: Path) -> None:
-    problem = refused(Recipe(dataset=Mnist(root=str(tmp_path / "none")))).problem
+    problem = rejected(Recipe(dataset=Mnist(root=str(tmp_path / "none")))).problem
     assert str(problem) == f"mnist: there is no folder {tmp_path / 'none'}"
     assert problem.code == "E611"
-    problem = refused(Recipe(dataset=Mnist(root=str(tmp_path)))).problem
+    problem = rejected(Recipe(dataset=Mnist(root=str(tmp_path)))).problem
     assert str(problem) == f"mnist: {tmp_path} has no train-images-idx3-ubyte.gz or train-images-idx3-ubyte"
-    assert refused(Recipe(dataset=Cifar10(root=str(tmp_path))), Shape((3, 32, 32))).problem.code == "E611"
+    assert rejected(Recipe(dataset=Cifar10(root=str(tmp_path))), Shape((3, 32, 32))).problem.code == "E611"
 
 
 # CIFAR-10
@@ -243,7 +243,7 @@ def test_cifar_comes_through_torchvision(tmp_path: Path, monkeypatch: pytest.Mon
     assert found.test.labels.tolist() == [7] * 4
     assert found.classes[3] == "class3"
     (tmp_path / datasets.CIFAR10.base_folder / "test_batch").write_bytes(b"damaged")
-    assert refused(Recipe(dataset=Cifar10(root=str(tmp_path))), Shape((3, 32, 32))).problem.code == "E611"
+    assert rejected(Recipe(dataset=Cifar10(root=str(tmp_path))), Shape((3, 32, 32))).problem.code == "E611"
 
 
 # Folders of pictures
@@ -290,7 +290,7 @@ def test_grey_networks_read_grey_pictures_and_vectors_square_ones(tmp_path: Path
     write_folder(tmp_path, {"a": 5, "b": 5}, size=(20, 12))
     assert load_data(folder_recipe(tmp_path), Shape((1, 6, 6))).sample == (1, 6, 6)
     assert load_data(folder_recipe(tmp_path), Shape((192,))).sample == (3, 8, 8)
-    assert refused(folder_recipe(tmp_path), Shape((2, 6, 6))).problem.code == "E618"
+    assert rejected(folder_recipe(tmp_path), Shape((2, 6, 6))).problem.code == "E618"
 
 
 def test_pictures_are_scaled_to_cover_the_input_and_cut_in_the_centre(tmp_path: Path) -> None:
@@ -330,24 +330,24 @@ def test_a_damaged_picture_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_folder(tmp_path, {"a": 5, "b": 5})
     bad = tmp_path / "a" / "2.png"
     bad.write_bytes(bad.read_bytes()[:60])
-    problem = refused(folder_recipe(tmp_path), COLOUR8).problem
+    problem = rejected(folder_recipe(tmp_path), COLOUR8).problem
     assert problem.code == "E617"
     assert str(bad) in str(problem)
     monkeypatch.setattr(folder, "MEMORY_BYTES", 0)
     split, _ = folder.read_split([(bad, 0)], COLOUR8, workers)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         list(split.batches([torch.tensor([0])]))
     assert caught.value.problem.code == "E617"
 
 
-def test_folders_that_are_no_data_set_are_refused(tmp_path: Path) -> None:
-    assert refused(folder_recipe(tmp_path / "none"), COLOUR8).problem.code == "E611"
-    assert refused(folder_recipe(tmp_path), COLOUR8).problem.code == "E614"
+def test_folders_that_are_no_data_set_are_rejected(tmp_path: Path) -> None:
+    assert rejected(folder_recipe(tmp_path / "none"), COLOUR8).problem.code == "E611"
+    assert rejected(folder_recipe(tmp_path), COLOUR8).problem.code == "E614"
     (tmp_path / "cat").mkdir()
-    assert refused(folder_recipe(tmp_path), COLOUR8).problem.code == "E615"
+    assert rejected(folder_recipe(tmp_path), COLOUR8).problem.code == "E615"
     write_folder(tmp_path / "parts/train", {"cat": 2})
     write_folder(tmp_path / "parts/val", {"cow": 1})
-    problem = refused(folder_recipe(tmp_path / "parts"), COLOUR8).problem
+    problem = rejected(folder_recipe(tmp_path / "parts"), COLOUR8).problem
     assert problem.code == "E616"
     assert "cow" in str(problem)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from archdsl.datasets.arrays import read_arrays
 from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.splits import InMemory, next_of_class
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.recipe import Arrays, Digits, External, ImageFolder, Recipe, Torchvision
 from archdsl.shapes import Shape
 
@@ -23,9 +23,9 @@ GREY, COLOUR = Shape((1, 8, 8)), Shape((3, 8, 8))
 
 
 def code(call: Any) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         call()
-    return f"{refused.value.problem.code}: {refused.value}"
+    return f"{rejected.value.problem.code}: {rejected.value}"
 
 
 def set_of(count: int = 12, shape: tuple[int, ...] = (8, 8), classes: int = 3) -> tuple[Any, Any]:
@@ -128,9 +128,9 @@ def test_a_set_of_torchvision_by_its_class() -> None:
 def test_what_torchvision_does_not_have() -> None:
     found = code(lambda: load_data(Recipe(dataset=Torchvision(name="SHVN")), COLOUR))
     assert found.startswith("E623")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         load_data(Recipe(dataset=Torchvision(name="SHVN")), COLOUR)
-    assert refused.value.help == "did you mean `SVHN`?"
+    assert rejected.value.help == "did you mean `SVHN`?"
 
 
 def test_a_torchvision_set_that_is_not_there(tmp_path: Path) -> None:
@@ -210,9 +210,9 @@ def test_two_digits_are_numbered_in_the_order_asked_for() -> None:
 
 def test_a_class_that_is_not_there(folder: Path) -> None:
     assert code(lambda: load_data(Recipe(classes=("7", "x")), GREY)).startswith("E624")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as rejected:
         load_data(Recipe(dataset=ImageFolder(root=str(folder)), classes=("cat", "dogs")), COLOUR)
-    assert refused.value.help == "did you mean `dog`?"
+    assert rejected.value.help == "did you mean `dog`?"
 
 
 # Pictures as targets

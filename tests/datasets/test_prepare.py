@@ -6,7 +6,7 @@ import torchvision.transforms.functional as reference
 
 from archdsl.datasets.prepare import Fit, Preparation, plan_fit
 from archdsl.datasets.splits import InMemory, hold_back, statistics
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.recipe import AnyAugmentation, HFlip, RandomCrop
 from archdsl.recipe.fit import picture_shape
 from archdsl.shapes import Shape
@@ -65,8 +65,8 @@ def test_how_a_picture_is_fitted(sample: tuple[int, ...], input: tuple[int, ...]
 @pytest.mark.parametrize(
     ("sample", "input"), [((3, 32, 32), (1, 28, 28)), ((1, 28, 28), (2, 28, 28)), ((1, 28, 28), (1, 784))], ids=str
 )
-def test_what_does_not_fit_is_refused(sample: tuple[int, ...], input: tuple[int, ...]) -> None:
-    with pytest.raises(Refused) as caught:
+def test_what_does_not_fit_is_rejected(sample: tuple[int, ...], input: tuple[int, ...]) -> None:
+    with pytest.raises(Rejected) as caught:
         plan_fit("set", Shape(sample), Shape(input))
     assert caught.value.problem.code == "E618"
     assert caught.value.argument == "dataset"
@@ -103,9 +103,9 @@ def test_pictures_stored_larger_are_cropped_at_random_in_training_and_in_the_cen
     assert made.train(IMAGES, torch.Generator().manual_seed(0)).shape == (6, 1, 20, 24)
 
 
-def test_a_mean_for_other_channels_is_refused() -> None:
+def test_a_mean_for_other_channels_is_rejected() -> None:
     fit = Fit((28, 28), "nothing", repeat=False, flatten=False)
-    with pytest.raises(Refused, match="3 numbers in mean, but the pictures have 1 channels"):
+    with pytest.raises(Rejected, match="3 numbers in mean, but the pictures have 1 channels"):
         preparation(fit, mean=(0.1, 0.2, 0.3))
 
 

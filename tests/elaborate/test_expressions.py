@@ -179,7 +179,7 @@ def test_divisible_follows_mobilenet(channels: float, expected: int) -> None:
         ("2.0 ** 10000", "E505"),
     ],
 )
-def test_refusal(text: str, expected: str) -> None:
+def test_error(text: str, expected: str) -> None:
     assert code(text) == expected
 
 

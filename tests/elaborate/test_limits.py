@@ -203,7 +203,7 @@ def test_the_errors_of_one_run_are_bounded() -> None:
     assert len(found) == MAX_ERRORS
 
 
-def refusal(path: Path) -> str:
+def error(path: Path) -> str:
     with pytest.raises(SpecError) as raised:
         read(path)
     assert len(raised.value.diagnostics) == 1
@@ -214,18 +214,18 @@ def test_files(tmp_path: Path) -> None:
     big = tmp_path / "big.arch"
     with big.open("wb") as file:
         file.truncate(100_000_000)
-    assert refusal(big) == "E005"
+    assert error(big) == "E005"
     (tmp_path / "latin1.arch").write_bytes("# fünf".encode("latin-1"))
-    assert refusal(tmp_path / "latin1.arch") == "E004"
-    assert refusal(tmp_path) == "E002"
-    assert refusal(tmp_path / "nowhere.arch") == "E001"
-    assert refusal(tmp_path / ("a" * 5_000)) == "E003"
+    assert error(tmp_path / "latin1.arch") == "E004"
+    assert error(tmp_path) == "E002"
+    assert error(tmp_path / "nowhere.arch") == "E001"
+    assert error(tmp_path / ("a" * 5_000)) == "E003"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.arch")
-    assert refusal(tmp_path / "pipe.arch") == "E002"
+    assert error(tmp_path / "pipe.arch") == "E002"
 
 
 def test_import_cycle(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether the checker and PyTorch agree on a layer: the same shape, or both refuse."""
+"""Whether the checker and PyTorch agree on a layer: the same shape, or both reject."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from archdsl.backends.torch import modules
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.shapes import Shape
 
@@ -24,7 +24,7 @@ def module_of(form: TorchForm) -> nn.Module:
 
 
 def torch_shape(form: TorchForm, x: Sequence[int], *operands: Sequence[int]) -> Shape | str:
-    """The output shape of a batch on the CPU, without its batch axis; PyTorch's words where it refuses.
+    """The output shape of a batch on the CPU, without its batch axis; PyTorch's words where it rejects.
 
     Training and eval mode both have to run.
     """
@@ -44,27 +44,27 @@ def torch_shape(form: TorchForm, x: Sequence[int], *operands: Sequence[int]) -> 
     return Shape(outputs[0].shape[1:])
 
 
-def checked_shape(layer: Layer, x: Shape, *operands: Shape) -> Shape | Refused:
-    """What the checker says: the output shape, or its refusal."""
+def checked_shape(layer: Layer, x: Shape, *operands: Shape) -> Shape | Rejected:
+    """What the checker says: the output shape, or its error."""
     try:
         return layer.shape(x, *operands)
-    except Refused as error:
-        refused = error
-    assert str(refused)
-    assert refused.argument is None or refused.argument in type(layer).model_fields
-    return refused
+    except Rejected as error:
+        rejected = error
+    assert str(rejected)
+    assert rejected.argument is None or rejected.argument in type(layer).model_fields
+    return rejected
 
 
 def accepts(layer: Layer, x: Shape) -> bool:
     """Whether the checker takes the layer on the input."""
-    return not isinstance(checked_shape(layer, x), Refused)
+    return not isinstance(checked_shape(layer, x), Rejected)
 
 
 def require_agreement(layer: Layer, form: TorchForm, x: Shape, *operands: Shape) -> None:
-    """Fail unless both give the same shape or both refuse; `form` is given, since a refused layer may have none."""
+    """Fail unless both give the same shape or both reject; `form` is given, since a rejected layer may have none."""
     checked, found = checked_shape(layer, x, *operands), torch_shape(form, x, *operands)
-    if isinstance(checked, Refused):
-        assert isinstance(found, str), f"refused ({checked}), but PyTorch gives {found}"
+    if isinstance(checked, Rejected):
+        assert isinstance(found, str), f"rejected ({checked}), but PyTorch gives {found}"
     else:
         assert checked == found, f"{layer!r} on {x}: checked {checked}, PyTorch {found}"
         assert layer.torch(x) == form

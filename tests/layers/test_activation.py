@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers import all_kinds
 from archdsl.layers.activation import CELU, GELU, GLU, Hardtanh, LogSoftmax, PReLU, Softmax, Softplus
 from archdsl.layers.base import TorchForm
@@ -60,8 +60,8 @@ def test_softmax_runs_along_the_channels_by_default(kind: type[Softmax] | type[L
 
 
 @pytest.mark.parametrize("dim", [0, -4, 4, -5])
-def test_softmax_refuses_the_batch_axis_and_axes_that_are_not_there(dim: int) -> None:
-    with pytest.raises(Refused) as caught:
+def test_softmax_rejects_the_batch_axis_and_axes_that_are_not_there(dim: int) -> None:
+    with pytest.raises(Rejected) as caught:
         Softmax(dim=dim).shape(Shape((4, 3, 3)))
     assert (caught.value.problem.code, caught.value.argument) == ("E404", "dim")
     assert ("batch axis, and samples are kept apart" in str(caught.value)) == (dim in (0, -4))
@@ -98,7 +98,7 @@ def test_hardtanh_agrees_with_torch(low: float, high: float) -> None:
     require_agreement(layer, TorchForm("nn.Hardtanh", keywords=keywords), Shape((3, 4)))
 
 
-def test_celu_refuses_to_divide_by_zero() -> None:
+def test_celu_rejects_to_divide_by_zero() -> None:
     require_agreement(CELU(alpha=0.0), TorchForm("nn.CELU", keywords={"alpha": 0.0}), Shape((3, 4)))
 
 

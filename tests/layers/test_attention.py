@@ -1,4 +1,4 @@
-"""Attention: the same numbers as torch's and torchvision's own modules, what is refused, and counts by hand."""
+"""Attention: the same numbers as torch's and torchvision's own modules, what is rejected, and counts by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import maxvit, swin_transformer
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.attention import (
     MultiheadAttention,
     RelativeMultiheadAttention,
@@ -242,9 +242,9 @@ def test_what_a_cell_sees() -> None:
         (RelativeMultiheadAttention(head_dim=4), (8,), "E401", None, "groups"),
     ],
 )
-def test_refusals(layer: Layer, x: tuple[int, ...], code: str, argument: str | None, words: str) -> None:
-    """What is refused does not run either."""
-    with pytest.raises(Refused, match=words) as caught:
+def test_errors(layer: Layer, x: tuple[int, ...], code: str, argument: str | None, words: str) -> None:
+    """What is rejected does not run either."""
+    with pytest.raises(Rejected, match=words) as caught:
         layer.shape(Shape(x))
     assert (caught.value.problem.code, caught.value.argument) == (code, argument)
     if code != "E401":
@@ -252,6 +252,6 @@ def test_refusals(layer: Layer, x: tuple[int, ...], code: str, argument: str | N
 
 
 def test_a_map_is_no_row_of_tokens_and_the_help_says_how_to_make_one() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         MultiheadAttention(num_heads=2).shape(Shape((8, 4, 4)))
     assert caught.value.help == "flatten(2); transpose(1, 2) makes tokens of a map"

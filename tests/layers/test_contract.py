@@ -128,7 +128,7 @@ def test_in_place_gives_the_same_numbers(sample: Sample) -> None:
 
 
 def _gradients(module: nn.Module, inputs: list[torch.Tensor], *, overwrite: bool) -> list[torch.Tensor] | None:
-    """Gradients at the inputs, with the output overwritten before the backward pass; None where torch refuses it."""
+    """Gradients at the inputs, with the output overwritten before the backward pass; None where torch rejects it."""
     leaves = [x.clone().requires_grad_() for x in inputs]
     torch.manual_seed(0)
     output = module(*(leaf * 1 for leaf in leaves))
@@ -251,7 +251,7 @@ def test_is_registered_and_described(kind: type[Layer]) -> None:
 
 
 @each_kind
-def test_refuses_wrong_types_and_unknown_names(kind: type[Layer]) -> None:
+def test_rejects_wrong_types_and_unknown_names(kind: type[Layer]) -> None:
     sample = next(sample for sample in SAMPLES if sample.kind == kind.kind)
     with pytest.raises(ValidationError):
         kind(**{**sample.arguments, "no_such_argument": 1})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import TorchForm, changed
 from archdsl.layers.conv import Conv, ConvTranspose
 from archdsl.shapes import Shape
@@ -48,8 +48,8 @@ def test_figures_of_alexnets_first_layer() -> None:
     assert conv.macs(x, conv.shape(x)) == 96 * 55 * 55 * 363 == 105_415_200
 
 
-def test_refusal_names_both_numbers_and_mends() -> None:
-    with pytest.raises(Refused) as caught:
+def test_an_error_names_both_numbers_and_the_fix() -> None:
+    with pytest.raises(Rejected) as caught:
         Conv(out_channels=8, kernel_size=5).shape(Shape((3, 4, 4)))
     assert caught.value.problem.code == "E402"
     # (4 - 5)//1 + 1 = 0; with padding=1 it is 4 + 2 - 5 + 1 = 2.
@@ -58,22 +58,22 @@ def test_refusal_names_both_numbers_and_mends() -> None:
     assert "padding=1 would give 2" in caught.value.help
 
 
-def test_refuses_what_is_not_divisible() -> None:
-    with pytest.raises(Refused, match=r"input channels \(6\) must be divisible by groups \(4\)") as caught:
+def test_rejects_what_is_not_divisible() -> None:
+    with pytest.raises(Rejected, match=r"input channels \(6\) must be divisible by groups \(4\)") as caught:
         Conv(out_channels=8, kernel_size=3, groups=4).shape(Shape((6, 8, 8)))
     assert (caught.value.problem.code, caught.value.argument) == ("E403", "groups")
 
 
 @pytest.mark.parametrize("kind", [Conv, ConvTranspose])
-def test_refuses_a_vector_and_four_spatial_axes(kind: type[Conv] | type[ConvTranspose]) -> None:
+def test_rejects_a_vector_and_four_spatial_axes(kind: type[Conv] | type[ConvTranspose]) -> None:
     for x in ((5,), (5, 4, 4, 4, 4)):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Rejected) as caught:
             kind(out_channels=2, kernel_size=1).shape(Shape(x))
         assert caught.value.problem.code == "E401"
 
 
-def test_refuses_a_tuple_for_another_rank() -> None:
-    with pytest.raises(Refused, match="kernel_size has 3 numbers, but the input 3x8x8 has 2 spatial axes"):
+def test_rejects_a_tuple_for_another_rank() -> None:
+    with pytest.raises(Rejected, match="kernel_size has 3 numbers, but the input 3x8x8 has 2 spatial axes"):
         Conv(out_channels=2, kernel_size=(3, 3, 3)).shape(Shape((3, 8, 8)))
 
 

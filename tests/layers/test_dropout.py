@@ -7,7 +7,7 @@ import torch
 import torchvision
 from pydantic import ValidationError
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import Layer
 from archdsl.layers.dropout import AlphaDropout, ChannelDropout, Dropout, StochasticDepth
 from archdsl.shapes import Shape
@@ -49,7 +49,7 @@ def test_channel_dropout_zeroes_whole_channels(x: str) -> None:
 
 @pytest.mark.parametrize("x", [(5,), (5, 2, 2, 2, 2)])
 def test_channel_dropout_needs_channels_of_cells(x: tuple[int, ...]) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         ChannelDropout().shape(Shape(x))
     assert caught.value.problem.code == "E401"
 

@@ -1,4 +1,4 @@
-"""Initializers: the functions of torch.nn.init with their arguments, and what these refuse."""
+"""Initializers: the functions of torch.nn.init with their arguments, and what these reject."""
 
 import inspect
 from typing import Any, get_args
@@ -10,7 +10,7 @@ from torch.nn import init
 
 import archdsl
 from archdsl.arguments.values import spec_text
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.elaborate import check_source
 from archdsl.layers.initializers import INITIALIZERS, Constant, Dirac, Initializer, Nonlinearity, TruncNormal, Uniform
 from archdsl.shapes import Shape
@@ -50,7 +50,7 @@ def test_fits_what_torch_can_fill(name: str, sizes: tuple[int, ...]) -> None:
     try:
         getattr(init, f"{name}_")(tensor, **initializer.arguments)
     except ValueError:
-        with pytest.raises(Refused, match=f"`{name}` needs a weight of"):
+        with pytest.raises(Rejected, match=f"`{name}` needs a weight of"):
             initializer.require_fit(Shape(sizes))
     else:
         assert not tensor.isnan().any()
@@ -67,7 +67,7 @@ def test_rejects_what_torch_rejects(initializer: Initializer) -> None:
         initializer.require_sound()
         initializer.require_fit(Shape((4, 3, 2)))
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         require()
     assert caught.value.argument in type(initializer).model_fields
     with pytest.raises((RuntimeError, ValueError)):
@@ -85,7 +85,7 @@ def test_numbers_that_torch_cannot_draw_are_rejected(name: str) -> None:
             try:
                 initializer = FUNCTIONS[name](**{**REQUIRED.get(name, {}), field: value})
                 initializer.require_sound()
-            except (ValidationError, Refused):
+            except (ValidationError, Rejected):
                 continue
             for sizes in [(1, 1), (4, 3)]:
                 getattr(init, f"{name}_")(torch.empty(sizes), **initializer.arguments)
@@ -159,7 +159,7 @@ def test_a_setting_that_does_not_fit_is_one_error_at_the_setting(body: str, at: 
         ("kaiming_uniform", {"nonlinearity": "gelu"}),
     ],
 )
-def test_wrong_arguments_are_refused_as_torch_does(name: str, arguments: dict[str, Any]) -> None:
+def test_wrong_arguments_are_rejected_as_torch_does(name: str, arguments: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         INITIALIZERS[name](**arguments)
     with pytest.raises((RuntimeError, ValueError, ZeroDivisionError)):
@@ -179,7 +179,7 @@ def test_partial_dirac_needs_a_kernel_and_no_arguments() -> None:
     initializer = INITIALIZERS["partial_dirac"]()
     assert initializer.arguments == {}
     initializer.require_fit(Shape((8, 3, 2, 2)))
-    with pytest.raises(Refused, match="a weight of 3 to 5 axes"):
+    with pytest.raises(Rejected, match="a weight of 3 to 5 axes"):
         initializer.require_fit(Shape((8, 3)))
 
 

@@ -1,10 +1,10 @@
-"""Joins: random shapes against PyTorch, and refusals that show both shapes."""
+"""Joins: random shapes against PyTorch, and errors that show both shapes."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.join import Add, Concat, Mul
 from archdsl.shapes import Shape
@@ -37,20 +37,20 @@ def test_elementwise_agrees_with_torch(layer: Layer, joined: list[Shape]) -> Non
 
 @pytest.mark.parametrize("layer", [Add(), Mul(), Concat()], ids=["add", "mul", "concat"])
 @pytest.mark.parametrize("shapes", ["8x4 8", "8 8x4", "3x8x8 8x8"])
-def test_another_number_of_axes_is_refused_as_torch_does(layer: Layer, shapes: str) -> None:
+def test_another_number_of_axes_is_rejected_as_torch_does(layer: Layer, shapes: str) -> None:
     x, operand = (Shape(map(int, text.split("x"))) for text in shapes.split())
-    assert isinstance(checked_shape(layer, x, operand), Refused)
+    assert isinstance(checked_shape(layer, x, operand), Rejected)
     assert isinstance(torch_shape(layer.torch(x), x, operand), str)
 
 
 @pytest.mark.parametrize("layer", [Add(), Mul(), Concat()], ids=["add", "mul", "concat"])
-def test_a_refusal_shows_both_shapes(layer: Layer) -> None:
-    with pytest.raises(Refused, match="the current tensor is 64x28x28, the tap is 64x56x56"):
+def test_an_error_shows_both_shapes(layer: Layer) -> None:
+    with pytest.raises(Rejected, match="the current tensor is 64x28x28, the tap is 64x56x56"):
         layer.shape(Shape((64, 28, 28)), Shape((64, 56, 56)))
 
 
 @pytest.mark.parametrize("layer", [Add(), Mul(), Concat()], ids=["add", "mul", "concat"])
 def test_needs_a_tap(layer: Layer) -> None:
     assert layer.takes_taps
-    with pytest.raises(Refused, match="needs at least one tap"):
+    with pytest.raises(Rejected, match="needs at least one tap"):
         layer.shape(Shape((3, 4)))

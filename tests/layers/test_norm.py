@@ -1,11 +1,11 @@
-"""Norms: what they refuse, their formulas by hand, and random arguments against PyTorch."""
+"""Norms: what they reject, their formulas by hand, and random arguments against PyTorch."""
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import TorchForm
 from archdsl.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm
 from archdsl.shapes import Shape
@@ -59,17 +59,17 @@ def test_local_response_norm_agrees_with_torch(x: Shape, size: int) -> None:
 
 
 def test_a_vector_has_no_instances() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         InstanceNorm().shape(Shape((8,)))
     assert caught.value.problem.code == "E401"
 
 
-def test_refusals_name_the_numbers() -> None:
-    with pytest.raises(Refused, match=r"normalized_shape is 8, but the last axes of the input 3x8x4 are not"):
+def test_errors_name_the_numbers() -> None:
+    with pytest.raises(Rejected, match=r"normalized_shape is 8, but the last axes of the input 3x8x4 are not"):
         LayerNorm(normalized_shape=8).shape(Shape((3, 8, 4)))
-    with pytest.raises(Refused, match=r"input channels \(6\) must be divisible by num_groups \(4\)"):
+    with pytest.raises(Rejected, match=r"input channels \(6\) must be divisible by num_groups \(4\)"):
         GroupNorm(num_groups=4).shape(Shape((6, 8, 8)))
-    with pytest.raises(Refused, match="each channel of the input 8x1x1 is a single cell"):
+    with pytest.raises(Rejected, match="each channel of the input 8x1x1 is a single cell"):
         InstanceNorm().shape(Shape((8, 1, 1)))
 
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.pad import Crop, Pad, PadChannels, PadMode
 from archdsl.shapes import Shape
@@ -38,12 +38,12 @@ def torch_pad(mode: PadMode, rank: int, padding: int | tuple[int, ...]) -> Torch
 
 
 def require_taken_as_by_torch(mode: PadMode, x: Shape, padding: Any) -> None:
-    """The same sizes or two refusals; an empty output counts as refused."""
+    """The same sizes or two errors; an empty output counts as rejected."""
     layer = Pad(padding=padding, mode=mode, value=2.5 if mode == "constant" else 0.0)
     form = torch_pad(mode, x.rank, padding)
     checked, found = checked_shape(layer, x), torch_shape(form, x)
-    if isinstance(checked, Refused):
-        assert isinstance(found, str) or 0 in found, f"{layer!r} on {x}: refused ({checked}), PyTorch {found}"
+    if isinstance(checked, Rejected):
+        assert isinstance(found, str) or 0 in found, f"{layer!r} on {x}: rejected ({checked}), PyTorch {found}"
     else:
         assert checked == found, f"{layer!r} on {x}: checked {checked}, PyTorch {found}"
         assert layer.torch(x) == form
@@ -79,13 +79,13 @@ def test_numbers_per_side_are_taken_as_by_torch(mode: PadMode, x: str, padding: 
 def test_two_numbers_for_each_axis(x: str, padding: tuple[int, ...]) -> None:
     shape = Shape(map(int, x.split("x")))
     found = checked_shape(Pad(padding=padding), shape)
-    assert isinstance(found, Refused) == (len(padding) != 2 * shape.rank)
-    assert not isinstance(found, Refused) or found.argument == "padding"
+    assert isinstance(found, Rejected) == (len(padding) != 2 * shape.rank)
+    assert not isinstance(found, Rejected) or found.argument == "padding"
 
 
-def test_circular_padding_with_both_signs_is_refused() -> None:
+def test_circular_padding_with_both_signs_is_rejected() -> None:
     """PyTorch runs it, but the cells it returns were never written."""
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         Pad(padding=(-1, 1), mode="circular").shape(Shape((1, 5)))
     assert Pad(padding=(-1, -1, 2, 0), mode="circular").shape(Shape((1, 3, 5))) == (1, 5, 3)
 
@@ -103,7 +103,7 @@ def test_onnx_runtime_gives_torchs_numbers(mode: PadMode, data: st.DataObject, o
 
 
 def test_value_needs_the_constant_mode() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         Pad(padding=1, value=3.0).shape(Shape((1, 5)))
     assert (caught.value.problem.code, caught.value.argument) == ("E405", "value")
 
@@ -123,7 +123,7 @@ def test_crop_of_each_axis() -> None:
     require_same_numbers(Crop(size=(3, 7)), Shape((2, 8, 7)))
     require_same_numbers(Crop(size=2), Shape((2, 4, 5, 2)))
     for size, x in ((9, (1, 8, 9)), ((2, 2, 2), (1, 8, 9)), (2, (5,))):
-        with pytest.raises(Refused):
+        with pytest.raises(Rejected):
             Crop(size=size).shape(Shape(x))
 
 
@@ -157,13 +157,13 @@ def test_pad_channels_agrees_with_torch(x: str, before: int | None, stride: int)
 
 
 def test_a_vector_has_no_cells_to_step_over() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         PadChannels(out_channels=8, stride=2).shape(Shape((3,)))
 
 
 def test_pad_channels_only_adds() -> None:
     for keywords, argument in (({"out_channels": 2}, "out_channels"), ({"out_channels": 5, "before": 3}, "before")):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Rejected) as caught:
             PadChannels(**keywords).shape(Shape((3, 4, 4)))
         assert caught.value.argument == argument
     same = PadChannels(out_channels=3)

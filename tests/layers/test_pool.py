@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import TorchForm
 from archdsl.layers.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool
 from archdsl.shapes import Shape, Window
@@ -81,7 +81,7 @@ def test_tuples_and_ranks_are_taken_as_by_torch(name: str, rank: int) -> None:
         if rank in (1, 2, 3) and all(not isinstance(value, tuple) or len(value) == rank for value in (kernel, stride)):
             assert layer.shape(x) == module_of(layer.torch(x))(torch.zeros(1, *x)).shape[1:]
         else:
-            with pytest.raises(Refused):
+            with pytest.raises(Rejected):
                 layer.shape(x)
 
 
@@ -104,31 +104,31 @@ def test_ceil_mode_drops_a_window_that_starts_in_the_padding() -> None:
     assert MaxPool(kernel_size=3, stride=2).shape(Shape((64, 112, 112))) == (64, 55, 55)
 
 
-def refused(layer: Pool, x: Shape) -> Refused:
-    with pytest.raises(Refused) as caught:
+def rejected(layer: Pool, x: Shape) -> Rejected:
+    with pytest.raises(Rejected) as caught:
         layer.shape(x)
     return caught.value
 
 
-def test_refusals_say_which_numbers_disagree() -> None:
-    error = refused(MaxPool(kernel_size=3, padding=2), Shape((3, 8, 8)))
+def test_errors_say_which_numbers_disagree() -> None:
+    error = rejected(MaxPool(kernel_size=3, padding=2), Shape((3, 8, 8)))
     assert (error.problem.code, error.argument) == ("E404", "padding")
     assert "padding (2) is more than half of kernel_size (3)" in str(error)
     assert error.help is not None
     assert error.help.startswith("padding=1")
-    error = refused(MaxPool(kernel_size=5), Shape((3, 8, 4)))
+    error = rejected(MaxPool(kernel_size=5), Shape((3, 8, 4)))
     assert error.problem.code == "E402"
     assert "would be 0 on the width axis" in str(error)
     assert error.help is not None
     assert error.help.startswith("kernel_size=4")
-    assert refused(AvgPool(kernel_size=4, padding=2), Shape((3, 3, 8, 8))).argument == "kernel_size"
-    assert refused(AdaptiveAvgPool(output_size=(1, 1)), Shape((3, 4))).argument == "output_size"
-    assert refused(MaxPool(kernel_size=2), Shape((10,))).problem.code == "E401"
+    assert rejected(AvgPool(kernel_size=4, padding=2), Shape((3, 3, 8, 8))).argument == "kernel_size"
+    assert rejected(AdaptiveAvgPool(output_size=(1, 1)), Shape((3, 4))).argument == "output_size"
+    assert rejected(MaxPool(kernel_size=2), Shape((10,))).problem.code == "E401"
 
 
 @st.composite
 def arguments(draw: st.DrawFn, name: str) -> tuple[Pool, Shape]:
-    """A pool and an input for it, on which it may be refused."""
+    """A pool and an input for it, on which it may be rejected."""
     rank = draw(st.integers(1, 3))
 
     def per_axis(numbers: st.SearchStrategy[int]) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.resample import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsampleMode
 from archdsl.shapes import Shape
@@ -124,7 +124,7 @@ def test_upsample_halves_the_jump() -> None:
         assert field.extent == (8, 8)
 
 
-def test_arguments_that_exclude_each_other_are_refused_by_name() -> None:
+def test_arguments_that_exclude_each_other_are_rejected_by_name() -> None:
     cases: list[tuple[dict[str, Any], str | None]] = [
         ({}, None),
         ({"size": 4, "scale_factor": 2.0}, None),
@@ -132,7 +132,7 @@ def test_arguments_that_exclude_each_other_are_refused_by_name() -> None:
         ({"size": 4, "recompute_scale_factor": True}, "recompute_scale_factor"),
     ]
     for keywords, argument in cases:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Rejected) as caught:
             Upsample(**keywords).shape(Shape((1, 8)))
         assert (caught.value.problem.code, caught.value.argument) == ("E405", argument)
 
@@ -148,7 +148,7 @@ def test_pixel_shuffle_agrees_with_torch(factor: int) -> None:
             require_agreement(layer, TorchForm(f"nn.{name}", (factor,)), x)
             try:
                 layer.shape(x)
-            except Refused:
+            except Rejected:
                 continue
             require_same_numbers(layer, x)
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archdsl.diagnostics import Refused
+from archdsl.diagnostics import Rejected
 from archdsl.layers.base import Layer, TorchForm
 from archdsl.layers.linear import Linear
 from archdsl.layers.reshape import Flatten, Permute, Squeeze, Transpose, Unflatten, Unsqueeze
@@ -29,8 +29,8 @@ def _require_same(layer: Layer, x: Shape, function: Any) -> None:
     try:
         found: object = Shape(function(torch.zeros(BATCH, *x)).shape[1:])
     except (RuntimeError, IndexError):
-        found = Refused
-    assert (Refused if isinstance(checked, Refused) else checked) == found
+        found = Rejected
+    assert (Rejected if isinstance(checked, Rejected) else checked) == found
 
 
 @settings(max_examples=150, deadline=None)
@@ -104,12 +104,12 @@ def test_unsqueeze_agrees_with_torch(x: Shape, dim: int) -> None:
     ids=repr,
 )
 def test_the_batch_axis_stays(layer: Layer) -> None:
-    with pytest.raises(Refused, match="batch axis"):
+    with pytest.raises(Rejected, match="batch axis"):
         layer.shape(Shape((1, 5, 6)))
 
 
 def test_something_is_left_of_a_squeeze() -> None:
-    with pytest.raises(Refused, match="nothing of the input 1x1 would be left"):
+    with pytest.raises(Rejected, match="nothing of the input 1x1 would be left"):
         Squeeze().shape(Shape((1, 1)))
 
 

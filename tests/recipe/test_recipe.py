@@ -387,13 +387,13 @@ def test_overrides_replace_entries_and_reach_into_constructs() -> None:
 
 
 @pytest.mark.parametrize("key", ["batch.size", "optimizr.lr", "augment.hflip.p", "optimizer.betas.0"])
-def test_an_override_that_reaches_nothing_is_refused(key: str) -> None:
+def test_an_override_that_reaches_nothing_is_rejected(key: str) -> None:
     (found,) = mistakes(with_overrides(None, {key: Entry(1)}))
     assert found.code == "E601"
     assert f"`{key}`" in found.message
 
 
-def test_an_override_of_an_unknown_argument_is_refused_by_the_construct() -> None:
+def test_an_override_of_an_unknown_argument_is_rejected_by_the_construct() -> None:
     (found,) = mistakes(with_overrides(None, {"optimizer.momentum": Entry(0.9)}))
     assert found.code == "E605"  # the default optimizer is adam
     recipe = Recipe.from_entries(with_overrides(None, {"optimizer": Entry("sgd"), "optimizer.momentum": Entry(0.9)}))

@@ -157,15 +157,15 @@ def test_the_last_good_checkpoint_is_used_where_the_newest_is_damaged(tmp_path: 
 def test_nothing_of_a_checkpoint_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tmp_path, 1, 2, stepper(0, steps=1), Position(step=1))
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def reject(*_: Any, **__: Any) -> None:
         raise AssertionError("unpickled")
 
     for name in ("pickle.load", "pickle.loads", "torch.load"):
-        monkeypatch.setattr(name, refuse)
+        monkeypatch.setattr(name, reject)
     load_newest(tmp_path, stepper(1))
 
 
-def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_a_later_version_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archdsl.runs.checkpoint.VERSION", 99)
     save_checkpoint(tmp_path, 1, 2, stepper(0), Position())
     monkeypatch.undo()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from lark.exceptions import UnexpectedInput
 
-from archdsl.diagnostics import Refused, SpecError
+from archdsl.diagnostics import Rejected, SpecError
 from archdsl.syntax import parse, table, tree
 from archdsl.syntax.builder import Builder
 from archdsl.syntax.separators import separated
@@ -78,10 +78,10 @@ def by_lark(text: str) -> Any:
     source = Source("<test>", text)
     try:
         return plain(_parsed(source, text, "start"))
-    except (UnexpectedInput, Refused, SpecError):
+    except (UnexpectedInput, Rejected, SpecError):
         return None
     except lark.exceptions.VisitError as error:
-        if isinstance(error.orig_exc, UnexpectedInput | Refused | SpecError):
+        if isinstance(error.orig_exc, UnexpectedInput | Rejected | SpecError):
             return None
         raise
 

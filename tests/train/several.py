@@ -2,7 +2,7 @@
 
 A job is a list of a module's name, a recipe, a folder, whether it is resumed, and what happens: `nothing`, `kill R N`
 (SIGKILL to process R in its step N, after the backward pass), `term R N` (SIGTERM there), `full R` (the disk
-refuses process R), `nan R N` (the loss of process R is no number there), `refuse R` (it cannot begin).
+rejects process R), `nan R N` (the loss of process R is no number there), `reject R` (it cannot begin).
 Each process writes a file OUT/JOB-RANK.json for each job: the exit code, and its diagnostics where it is to print
 them. Accelerate has FSDP on GPUs only; where its variables ask for it, it is told here that the CPU is one.
 """
@@ -69,7 +69,7 @@ def full_disk(path: Path, write: Any) -> None:
     raise cannot_write(path, OSError(28, "No space left on device"))
 
 
-def refusal(*_: Any) -> None:
+def failing(*_: Any) -> None:
     raise SpecError([Diagnostic(NoDevice("cuda:7", "it is one of many"))])
 
 
@@ -84,7 +84,7 @@ def happening(what: str, rank: int) -> Iterator[None]:
         "term": lambda: in_step(int(numbers[1]), lambda: os.kill(os.getpid(), signal.SIGTERM)),
         "full": lambda: patch.object(files, "write_atomically", full_disk),
         "nan": lambda: no_number(int(numbers[1])),
-        "refuse": lambda: patch.object(loop, "set_up", refusal),
+        "reject": lambda: patch.object(loop, "set_up", failing),
     }
     with patches[kind]():
         yield

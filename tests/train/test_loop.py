@@ -1,4 +1,4 @@
-"""Runs: what they learn, against a loop written by hand, stopped and resumed, and every refusal."""
+"""Runs: what they learn, against a loop written by hand, stopped and resumed, and every error."""
 
 import json
 import os
@@ -245,7 +245,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_rejected_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert error(lambda: run(Stub(mlp), QUICK, tmp_path / "file" / "run")).code == "E708"
 
@@ -274,7 +274,7 @@ def test_the_runs_normalisation_is_used_again(tmp_path: Path) -> None:
     assert run_evaluation(Stub(mlp), None, tmp_path).loss != before.loss
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_rejected(tmp_path: Path) -> None:
     run(Stub(mlp), with_entries(QUICK, max_steps=1), tmp_path)
     with pytest.raises(SpecError) as caught:
         run_evaluation(Stub(cnn), None, tmp_path)
@@ -458,7 +458,7 @@ def test_a_damaged_run_is_named(tmp_path: Path, name: str) -> None:
     assert found.message.startswith(f"{name} cannot be used")
 
 
-# Refusals before the first step, and in it
+# Errors before the first step, and in it
 
 
 def placed(fragment: str, text: str, **entries: object) -> Recipe:
@@ -491,21 +491,21 @@ def test_the_output_must_be_one_score_for_each_class(tmp_path: Path, output: tup
         assert not (tmp_path / "run").exists()
 
 
-def test_an_augmentation_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_an_augmentation_that_does_not_fit_is_rejected(tmp_path: Path) -> None:
     recipe = placed("augment", "augment", augment=[Construct("random_crop", (32,))])
     found = error(lambda: run(Stub(mlp), recipe, tmp_path / "run"))
     assert found.code == "E621"
     assert found.span is not None
 
 
-def test_a_network_without_weights_is_refused(tmp_path: Path) -> None:
+def test_a_network_without_weights_is_rejected(tmp_path: Path) -> None:
     def frozen() -> nn.Module:
         return mlp().requires_grad_(requires_grad=False)
 
     assert error(lambda: run(Stub(frozen), QUICK, tmp_path / "run")).code == "E637"
 
 
-def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_rejected(tmp_path: Path) -> None:
     device = f"cuda:{torch.cuda.device_count()}"
     assert error(lambda: run(Stub(mlp), with_entries(QUICK, device=device), tmp_path / "run")).code == "E636"
 

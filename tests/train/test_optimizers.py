@@ -117,7 +117,7 @@ def test_rates_of_labels_follow_the_schedule_in_proportion() -> None:
     assert sorted(group["lr"] for group in stepper.optimizer.param_groups) == pytest.approx([0.05, 0.2])
 
 
-def test_an_unknown_label_is_refused_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_label_is_rejected_with_the_nearest(tmp_path: Path) -> None:
     recipe = Recipe(freeze=("featuers",), rates={"features.7": 0.1, "head": 0.1})
     first, second = unknown_labels(recipe, Stub(Net).labels, "net.arch")
     assert (first.code, first.message) == ("E640", "`freeze`: the network has nothing labelled `featuers`")
@@ -157,7 +157,7 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
     assert recorder.notes[0] == f"weights of {tmp_path / 'first'}"
 
 
-def test_another_head_is_left_fresh_and_another_network_refused(tmp_path: Path) -> None:
+def test_another_head_is_left_fresh_and_another_network_rejected(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "weights.safetensors"
     save_file({**Net(classes=7).state_dict(), "extra.weight": torch.zeros(2)}, path)

@@ -158,7 +158,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         "distances": Job("plain", distances, folder / "distances"),
         "no number": Job("plain", PLAIN, folder / "no number", what="nan 1 12"),
         "full disk": Job("plain", PLAIN, folder / "full disk", what="full 0"),
-        "refused": Job("plain", PLAIN, folder / "refused", what="refuse 1"),
+        "rejected": Job("plain", PLAIN, folder / "rejected", what="reject 1"),
         "norms": Job("cnn", PLAIN.model_copy(update={"sync_batchnorm": True}), folder / "norms"),
         "elsewhere": Job("cnn", PLAIN.model_copy(update={"device": "cuda:1"}), folder / "elsewhere"),
         "random": Job("cnn", RANDOM, folder / "random"),
@@ -256,7 +256,7 @@ def test_a_loss_that_is_no_number_names_the_samples_of_its_process(two: Runs) ->
     ("name", "text"),
     {
         "full disk": "error[E708]: cannot write",
-        "refused": "error[E636]: there is no device cuda:7: it is one of many",
+        "rejected": "error[E636]: there is no device cuda:7: it is one of many",
         "norms": "error[E646]: `sync_batchnorm` does not work with these processes: PyTorch has it for GPUs only",
         "elsewhere": "error[E636]: there is no device cuda:1: each process takes one of its own",
     }.items(),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.splits import InMemory
-from archdsl.diagnostics import Refused, SpecError
+from archdsl.diagnostics import Rejected, SpecError
 from archdsl.recipe import Bce, CrossEntropy, Huber, MixUp, Mse, Nll, PairwiseDistance, Recipe, Sgd
 from archdsl.recipe.fit import check_output
 from archdsl.runs.folder import RunFolder
@@ -67,7 +67,7 @@ def test_what_fits(recipe: Recipe, output: tuple[int, ...], data: Data) -> None:
 
 @pytest.mark.parametrize(("recipe", "output", "data", "message"), WRONG.values(), ids=WRONG)
 def test_what_does_not_fit(recipe: Recipe, output: tuple[int, ...], data: Data, message: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         check_output(recipe, Shape(output), data)
     assert f"{caught.value.problem.code} {caught.value.problem}".startswith(message)
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import defs
 
 from archdsl.diagnostics.codes.runtime import OperatorNotInOpset
-from archdsl.diagnostics.problem import Refused
+from archdsl.diagnostics.problem import Rejected
 from archdsl.graph import LayerNode
 from archdsl.shapes import Shape
 
@@ -156,7 +156,7 @@ class GraphBuilder:
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Append a node of the standard domain; returns the name of its first output.
 
-        An absent optional input is the empty string. Attributes that are None are left out. Refuses an
+        An absent optional input is the empty string. Attributes that are None are left out. Rejects an
         operator that the chosen opset does not have yet.
         """
         return self._graph.node(op, f"{self._scope}/{op}", inputs, attributes, outputs).outputs[0]
@@ -170,7 +170,7 @@ def _schema(op: str, opset: int) -> defs.OpSchema:
         versions = [schema.since_version for schema in defs.get_all_schemas_with_history() if schema.name == op]
         if not versions:
             raise
-        raise Refused(
+        raise Rejected(
             OperatorNotInOpset(op, min(versions), opset), help=f"export with opset={min(versions)} or later"
         ) from None
 

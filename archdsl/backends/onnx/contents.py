@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from archdsl.backends.onnx.emit import output_names
 from archdsl.backends.onnx.runtime import Session
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
-from archdsl.diagnostics.codes.runtime import OnnxRefused, OtherInterface, WeightsDiffer
+from archdsl.diagnostics.codes.runtime import OnnxRejected, OtherInterface, WeightsDiffer
 from archdsl.graph.network import Network
 
 #: Protobuf holds no message of 2 GB or more; from here on the weights go into a file of their own.
@@ -29,9 +29,9 @@ def read(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's errors and those of missing data have no common class
-        raise _failed(OnnxRefused("onnx", _reason(error)), str(path)) from error
+        raise _failed(OnnxRejected("onnx", _reason(error)), str(path)) from error
     if not model.graph.output or not model.opset_import:
-        raise _failed(OnnxRefused("onnx", "it is no ONNX file"), str(path))
+        raise _failed(OnnxRejected("onnx", "it is no ONNX file"), str(path))
     return model
 
 

@@ -20,7 +20,7 @@ from archdsl.backends.onnx.passes import (
     fold,
     merge_equal,
 )
-from archdsl.diagnostics import Diagnostic, Help, Refused, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
 from archdsl.diagnostics.codes.runtime import WrongNormalisation, WrongOpset
 from archdsl.graph import (
     AnyNode,
@@ -160,10 +160,10 @@ class _Emitter:
     def layer(self, node: LayerNode, x: str) -> str:
         try:
             return self.graph.layer(node, x, tuple(self.taps[tap.id] for tap in node.operands))
-        except Refused as refused:
-            helps = (Help(refused.help),) if refused.help else ()
+        except Rejected as rejected:
+            helps = (Help(rejected.help),) if rejected.help else ()
             path = self.network.path
-            placed = Diagnostic(refused.problem, node.span, helps=helps, chain=node.chain, path=path)
+            placed = Diagnostic(rejected.problem, node.span, helps=helps, chain=node.chain, path=path)
             raise SpecError([placed]) from None
 
     def join(self, op: str, node: AnyNode, values: Sequence[str], **attributes: int) -> str:

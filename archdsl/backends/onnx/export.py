@@ -34,7 +34,7 @@ def export(
     """Write the network with the weights of `peer` to `path` as ONNX; returns how it compares with `peer`.
 
     The file is checked with onnx.checker and compared before it takes the place of an older one. Raises
-    SpecError, leaving no new file, where it is refused or differs. Weights of more than `data_limit` bytes
+    SpecError, leaving no new file, where it is rejected or differs. Weights of more than `data_limit` bytes
     go beside the file, into PATH.data. Other arguments: `emit` and `compare`.
     """
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from archdsl.backends.onnx.builder import Array
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingPackage, OnnxRefused, WrongOutputShape
+from archdsl.diagnostics.codes.runtime import MissingPackage, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 
@@ -37,7 +37,7 @@ class Session:
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common class
-            raise self._refused(error) from error
+            raise self._rejected(error) from error
 
     def run(self, x: Array, piece: int | None = None) -> list[Array]:
         """The outputs for one batch, which goes in pieces of so many samples where a size is given."""
@@ -46,11 +46,11 @@ class Session:
         try:
             outputs = [self._session.run(None, {name: each}) for each in pieces]
         except Exception as error:  # ONNX Runtime's errors have no common class
-            raise self._refused(error) from error
+            raise self._rejected(error) from error
         return [np.concatenate(each) for each in zip(*outputs, strict=True)]
 
-    def _refused(self, error: Exception) -> SpecError:
-        return SpecError([Diagnostic(OnnxRefused("ONNX Runtime", str(error).strip()), path=self._path)])
+    def _rejected(self, error: Exception) -> SpecError:
+        return SpecError([Diagnostic(OnnxRejected("ONNX Runtime", str(error).strip()), path=self._path)])
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from archdsl.backends.onnx.contents import (
 from archdsl.backends.onnx.emit import BATCH, OPSETS, Normalization, emit, statistics
 from archdsl.backends.onnx.runtime import Output, Session, all_vary, compare_outputs
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
-from archdsl.diagnostics.codes.runtime import ExportDiffers, NothingCompared, OnnxRefused, WrongOutputShape
+from archdsl.diagnostics.codes.runtime import ExportDiffers, NothingCompared, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
 
 #: Sizes of random weights to try until the outputs vary: behind a sigmoid small ones make all inputs look alike.
@@ -45,7 +45,7 @@ def check(path: Path, model: onnx.ModelProto, network: Network) -> None:
         onnx.checker.check_model(str(path), full_check=True)
         inferred = onnx.shape_inference.infer_shapes(_without_shapes(model), strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise _failed(OnnxRefused("onnx.checker", str(error).strip()), network) from error
+        raise _failed(OnnxRejected("onnx.checker", str(error).strip()), network) from error
     found = {value.name: _sizes(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
     for name, sizes in expected.items():
         known = found.get(name)

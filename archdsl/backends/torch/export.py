@@ -52,7 +52,7 @@ def export_onnx(
         The largest absolute difference from the module's outputs.
 
     Raises:
-        SpecError: the module was not built from a spec, the file was refused or differs; none is left then.
+        SpecError: the module was not built from a spec, the file was rejected or differs; none is left then.
     """
     return compared_export(
         module,

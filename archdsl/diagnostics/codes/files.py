@@ -40,7 +40,7 @@ class NotReadable(Problem):
     code = "E003"
     text = "`{path}` cannot be read: {reason}"
     explanation = """
-The operating system refused. The message is its own.
+The operating system reported an error; the message is its own.
 """
 
     path: str

@@ -240,7 +240,7 @@ class InputDoesNotFit(Problem):
     explanation = """
 Pictures are brought to the network's height and width (by zero padding where a few cells are missing, by
 resampling otherwise), grey ones are repeated for three channels, and an input that is a vector takes the
-flattened picture. Other differences are refused: an input with two channels, a sequence, a colour picture
+flattened picture. Other differences are rejected: an input with two channels, a sequence, a colour picture
 for a network that takes grey ones.
 """
     wrong = _MODEL + "train { dataset = cifar10 }"

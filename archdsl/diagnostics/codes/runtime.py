@@ -129,7 +129,7 @@ replaced only when the new one is complete.
     reason: str
 
 
-class OnnxRefused(Problem):
+class OnnxRejected(Problem):
     """ONNX's checker or runtime does not take the file."""
 
     code = "E709"

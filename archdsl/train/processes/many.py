@@ -21,7 +21,7 @@ from torch.distributed import distributed_c10d
 from torch.distributed.rendezvous import rendezvous
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from archdsl.diagnostics import Diagnostic, Help, Refused, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
 from archdsl.diagnostics.codes.recipe import NoDevice, NotTogether, ProcessLost
 from archdsl.recipe import Recipe
 from archdsl.train.losses import Loss
@@ -56,31 +56,31 @@ class Many(Processes):
 
     def choose(self, recipe: Recipe) -> None:
         if recipe.device not in {"auto", "cpu", "cuda"}:
-            raise Refused(NoDevice(recipe.device, "each process takes one of its own"), argument="device")
+            raise Rejected(NoDevice(recipe.device, "each process takes one of its own"), argument="device")
         cpu = recipe.device == "cpu" or (recipe.device == "auto" and not torch.cuda.is_available())
         if not cpu and self.local_rank >= torch.cuda.device_count():
             reason = f"torch sees {torch.cuda.device_count()} CUDA devices for {self.local_rank + 1} processes"
-            raise Refused(NoDevice(f"cuda:{self.local_rank}", reason), argument="device")
+            raise Rejected(NoDevice(f"cuda:{self.local_rank}", reason), argument="device")
         self.accelerator = Accelerator(cpu=cpu, mixed_precision="no")
         self.device = self.accelerator.device
         self.are_sharding = self.accelerator.is_fsdp2
         self._check(recipe)
 
     def _check(self, recipe: Recipe) -> None:
-        """Refuse (E646) what cannot be done in several processes."""
+        """Reject (E646) what cannot be done in several processes."""
         if recipe.sync_batchnorm and self.device is not None and self.device.type == "cpu":
-            raise Refused(NotTogether("sync_batchnorm", "PyTorch has it for GPUs only"), argument="sync_batchnorm")
+            raise Rejected(NotTogether("sync_batchnorm", "PyTorch has it for GPUs only"), argument="sync_batchnorm")
         if os.environ.get("ACCELERATE_USE_FSDP", "").lower() != "true":
             return
         if not self.are_sharding:
             reason = "FSDP runs on GPUs, and in its second version: accelerate launch --use_fsdp --fsdp_version 2"
-            raise Refused(NotTogether("device", reason), argument="device")
+            raise Rejected(NotTogether("device", reason), argument="device")
         for entry in ("ema", "clip_value"):
             if getattr(recipe, entry) is not None:
-                raise Refused(NotTogether(entry, "not with FSDP; DDP has it"), argument=entry)
+                raise Rejected(NotTogether(entry, "not with FSDP; DDP has it"), argument=entry)
         if recipe.precision == "fp16":
             reason = "not with FSDP; `bf16` has the range of single precision and needs no scaling"
-            raise Refused(NotTogether("precision", reason), argument="precision")
+            raise Rejected(NotTogether("precision", reason), argument="precision")
 
     # Errors
 

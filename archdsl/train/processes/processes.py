@@ -57,7 +57,7 @@ class Processes:
         return self.rank == 0
 
     def choose(self, recipe: Recipe) -> None:
-        """Take a device. Refuses (E636, E646) what does not work with these processes."""
+        """Take a device. Rejects (E636, E646) what does not work with these processes."""
 
     def from_main(self, action: Callable[[], T]) -> T:
         """What the main process gets from `action`, for all; its SpecError too."""

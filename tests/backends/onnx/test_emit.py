@@ -384,7 +384,7 @@ def test_the_opset_is_the_one_asked_for() -> None:
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
 
 
-def test_an_operator_that_is_too_new_is_refused_at_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operator_that_is_too_new_is_rejected_at_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReLU, "onnx", lambda self, x, y, g: g.node("Mish", g.input))
     net = network("conv(4, 3); relu")
     weights = arrays(random_weights(net))

@@ -198,7 +198,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, net: Any, place: str) ->
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
-def test_the_checker_refuses_a_broken_model(tmp_path: Path, net: Any) -> None:
+def test_the_checker_rejects_a_broken_model(tmp_path: Path, net: Any) -> None:
     model = emit(net, arrays(random_weights(net)))
     model.graph.node[0].input[0] = "nowhere"
     onnx.save_model(model, str(tmp_path / "m.onnx"))

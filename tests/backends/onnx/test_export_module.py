@@ -54,7 +54,7 @@ def test_the_options_reach_the_file(tmp_path: Path) -> None:
     assert ops(onnx.load(str(path))) == ["Sub", "Div", "Conv", "Relu", "Flatten", "Gemm"]
 
 
-def test_a_module_that_no_longer_fits_its_graph_is_refused(tmp_path: Path) -> None:
+def test_a_module_that_no_longer_fits_its_graph_is_rejected(tmp_path: Path) -> None:
     module = network("a: conv(4, 3, padding=1); relu").build(seed=0)
     module.register_forward_hook(lambda *_: torch.zeros(1, 4, 8, 8).expand(_[2].shape) + 1)
     with pytest.raises(SpecError) as raised:
@@ -63,7 +63,7 @@ def test_a_module_that_no_longer_fits_its_graph_is_refused(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_module_from_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_module_from_elsewhere_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as raised:
         archdsl.export_onnx(nn.Linear(3, 4), tmp_path / "m.onnx")
     assert [one.code for one in raised.value.diagnostics] == ["E711"]

@@ -60,7 +60,7 @@ def _require_rejected(drawn: Program) -> None:
         archdsl.load(drawn.text, **drawn.settings)
     except SpecError:
         return
-    raise AssertionError(f"accepted, but PyTorch says: {drawn.refused}")
+    raise AssertionError(f"accepted, but PyTorch says: {drawn.rejected}")
 
 
 def _compare_state(network: Network, module: nn.Module, state: State) -> None:

@@ -1,7 +1,7 @@
 """What PyTorch does with a spec, without archdsl: random specs as plain data, run by torch.nn directly.
 
 `program()` draws layer by layer. Every layer is run by PyTorch as soon as it is drawn, so that later draws
-know the tensor they meet; the first refusal ends the spec. Names of kinds and arguments are written out
+know the tensor they meet; the first error ends the spec. Names of kinds and arguments are written out
 here by hand: this file is the independent side of the comparison.
 """
 
@@ -41,8 +41,8 @@ class Contiguous(nn.Module):
         return x.contiguous()
 
 
-class Refusal(Exception):
-    """PyTorch refuses what was drawn."""
+class Rejection(Exception):
+    """PyTorch rejects what was drawn."""
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Program:
     imports: bool = False
     x: Tensor | None = None
     output: Tensor | None = None
-    refused: str | None = None
+    rejected: str | None = None
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -145,7 +145,7 @@ def _nd(name: str, x: Tensor) -> type[nn.Module]:
     """`Conv` and an image: nn.Conv2d."""
     rank = _rank(x)
     if rank not in (1, 2, 3) or not hasattr(nn, f"{name}{rank}d"):
-        raise Refusal(f"no {name}{rank}d")
+        raise Rejection(f"no {name}{rank}d")
     cls: type[nn.Module] = getattr(nn, f"{name}{rank}d")
     return cls
 
@@ -154,7 +154,7 @@ def _wrong_length(x: Tensor, *values: Any) -> None:
     """PyTorch broadcasts a tuple of one number over the axes; the language asks for a plain number then."""
     for value in values:
         if isinstance(value, tuple) and len(value) != _rank(x):
-            raise Refusal("one number for each axis")
+            raise Rejection("one number for each axis")
 
 
 @dataclass
@@ -227,7 +227,7 @@ def _pool(name: str) -> Callable[[Args, Tensor], nn.Module]:
     def make(args: Args, x: Tensor) -> nn.Module:
         _wrong_length(x, *args.values())
         if name == "AvgPool" and "divisor_override" in args and _rank(x) == 1:
-            raise Refusal("AvgPool1d has no divisor_override")
+            raise Rejection("AvgPool1d has no divisor_override")
         if name == "LPPool" and _rank(x) == 1:
             # LPPool1d fails on a tuple of one number, which its documentation allows.
             args = {key: value[0] if isinstance(value, tuple) else value for key, value in args.items()}
@@ -317,7 +317,7 @@ def _(draw: Draw, x: Tensor) -> Args:
 
 
 def _instancenorm(args: Args, x: Tensor) -> nn.Module:
-    """A spec is for training too, where PyTorch also refuses a single cell with running figures."""
+    """A spec is for training too, where PyTorch also rejects a single cell with running figures."""
     make = _nd("InstanceNorm", x)
     make(x.shape[1], **args).train()(x)
     return make(x.shape[1], **args)
@@ -412,7 +412,7 @@ def _keeps_batch(make: Callable[[Args, Tensor], Any], *names: str) -> Callable[[
 
     def checked(args: Args, x: Tensor) -> Any:
         if any(args.get(name) is not None and args[name] % (x.dim() + (make is _unsqueeze)) == 0 for name in names):
-            raise Refusal("the batch axis")
+            raise Rejection("the batch axis")
         return make(args, x)
 
     return checked
@@ -436,7 +436,7 @@ def _(draw: Draw, x: Tensor) -> Args:
 
 def _permute(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     if len(args["dims"]) != x.dim() or args["dims"][0] != 0:
-        raise Refusal("a permutation of all axes that keeps the batch axis")
+        raise Rejection("a permutation of all axes that keeps the batch axis")
     return lambda tensor: tensor.permute(args["dims"])
 
 
@@ -482,7 +482,7 @@ def _pad(args: Args, x: Tensor) -> nn.Module:
     name = names.get(args.get("mode", "zeros"), "Constant")
     padding = args["padding"]
     if isinstance(padding, tuple) and len(padding) != 2 * _rank(x):
-        raise Refusal("two numbers for each axis")
+        raise Rejection("two numbers for each axis")
     if name == "Constant":
         return _nd("ConstantPad", x)(padding, args.get("value", 0.0))
     return _nd(f"{name}Pad", x)(padding)
@@ -508,7 +508,7 @@ def _crop(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
         or len(sizes) != _rank(x)
         or any(n > m for n, m in zip(sizes, x.shape[2:], strict=True))
     ):
-        raise Refusal("does not fit")
+        raise Rejection("does not fit")
     starts = [(m - n) // 2 for n, m in zip(sizes, x.shape[2:], strict=True)]
     index: Any = (Ellipsis, *[slice(a, a + n) for a, n in zip(starts, sizes, strict=True)])
     return lambda tensor: tensor[index]
@@ -524,9 +524,9 @@ def _pad_channels(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
     before = args.get("before", more // 2)
     step = args.get("stride", 1)
     if more < 0 or before > more:
-        raise Refusal("fewer channels")
+        raise Rejection("fewer channels")
     if _rank(x) > 3 or (step > 1 and _rank(x) < 1):
-        raise Refusal("no spatial axis")
+        raise Rejection("no spatial axis")
     index = (slice(None), slice(None), *(slice(None, None, step),) * _rank(x))
     pads = (0, 0) * _rank(x) + (before, more - before)
     return lambda tensor: F.pad(tensor[index], pads)
@@ -545,7 +545,7 @@ def _(draw: Draw, x: Tensor) -> Args:
 def _images(make: Callable[[Args, Tensor], Any], *ranks: int) -> Callable[[Args, Tensor], Any]:
     def checked(args: Args, x: Tensor) -> Any:
         if _rank(x) not in ranks:
-            raise Refusal("another number of axes")
+            raise Rejection("another number of axes")
         return make(args, x)
 
     return checked
@@ -655,21 +655,21 @@ class Machine:
         return bool(self.draw(st.integers(1, one_in)) == 1)
 
     def run(self, operation: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        """What PyTorch makes of it; its refusal ends the spec."""
+        """What PyTorch makes of it; its error ends the spec."""
         try:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 result = operation(*tensors)
         except Exception as error:
-            raise Refusal(f"{type(error).__name__}: {error}") from error
+            raise Rejection(f"{type(error).__name__}: {error}") from error
         if result.numel() == 0:
-            raise Refusal("an empty tensor")
+            raise Rejection("an empty tensor")
         if result.dim() < 2 or result.shape[0] != 2:
-            raise Refusal("the batch axis is gone")
+            raise Rejection("the batch axis is gone")
         return result
 
     def layer(self, x: Tensor, depth: int, label: str) -> Step:
-        """A layer. Most of those that PyTorch refuses are drawn again, so that specs grow long enough."""
+        """A layer. Most of those that PyTorch rejects are drawn again, so that specs grow long enough."""
         for attempt in range(4):
             name, args = self.choose(x)
             extra: dict[str, str] = {}
@@ -677,7 +677,7 @@ class Machine:
                 module = self.make(name, args, x)
                 y = self.run(module, x)
                 self.add(name, args, x, module, extra, label)
-            except Refusal:
+            except Rejection:
                 if attempt < 3 and self.draw(st.integers(0, 3)):
                     continue
                 self.write(name, args, extra, depth, label)
@@ -744,7 +744,7 @@ class Machine:
         if before is not None and before.state_dict():
             assert isinstance(made, nn.Module)
             if type(made) is not type(before) or _sizes_of(made) != _sizes_of(before):
-                raise Refusal("other weights")
+                raise Rejection("other weights")
             made = before
         return self.run(made, x)
 
@@ -761,10 +761,10 @@ class Machine:
     def make(self, name: str, args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
         try:
             made = KINDS[name].make(args, x)
-        except Refusal:
+        except Rejection:
             raise
         except Exception as error:
-            raise Refusal(f"{type(error).__name__}: {error}") from error
+            raise Rejection(f"{type(error).__name__}: {error}") from error
         return made.eval() if isinstance(made, nn.Module) else made
 
     def write(self, name: str, args: Args, extra: dict[str, str], depth: int, label: str) -> None:
@@ -855,7 +855,7 @@ class Machine:
     def join(self, operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
         """Tensors meet; with other numbers of axes only by an accident of the batch size."""
         if a.dim() != b.dim():
-            raise Refusal("other numbers of axes")
+            raise Rejection("other numbers of axes")
         return self.run(operation, a, b)
 
     def parts(self, inputs: list[Tensor], depth: int) -> tuple[list[Tensor], list[Op]]:
@@ -864,7 +864,7 @@ class Machine:
 
     def concatenate(self, tensors: list[Tensor]) -> Tensor:
         if len({tensor.dim() for tensor in tensors}) > 1:
-            raise Refusal("other numbers of axes")
+            raise Rejection("other numbers of axes")
         return self.run(lambda *parts: torch.cat(parts, 1), *tensors)
 
     def inception(self, x: Tensor, depth: int, label: str) -> Step:
@@ -905,13 +905,13 @@ class Machine:
         if x.shape[1] % parts:
             self.program.lines += ["{ }"] * parts
             self.emit(depth, "}")
-            raise Refusal("not divisible")
+            raise Rejection("not divisible")
         ends, operations = self.parts(list(torch.chunk(x, parts, 1)), depth)
         self.emit(depth, "}")
 
         def again(x: Tensor) -> Tensor:
             if x.shape[1] % parts:
-                raise Refusal("not divisible")
+                raise Rejection("not divisible")
             pairs = zip(operations, torch.chunk(x, parts, 1), strict=True)
             return self.concatenate([operation(part) for operation, part in pairs])
 
@@ -1027,7 +1027,7 @@ class Machine:
         before = dict(self.taps)
         try:
             y = labels[name](x)
-        except Refusal:
+        except Rejection:
             self.taps = before
             if self.draw(st.integers(0, 3)):
                 return self.layer(x, depth, "")
@@ -1091,7 +1091,7 @@ def specs(draw: Any, budget: int = 8) -> Program:
 
 
 def program(random: Random, budget: int = 8) -> Program:
-    """A random spec with what PyTorch makes of it: an output, or a refusal."""
+    """A random spec with what PyTorch makes of it: an output, or an error."""
 
     def draw(strategy: st.SearchStrategy[Any]) -> Any:
         return strategy(random)
@@ -1107,8 +1107,8 @@ def program(random: Random, budget: int = 8) -> Program:
         try:
             made.output, _ = machine.body(made.x, 0, 6)
             machine.outputs()
-        except Refusal as refusal:
-            made.refused = str(refusal)
+        except Rejection as error:
+            made.rejected = str(error)
             depth = "\n".join(made.lines).count("{") - "\n".join(made.lines).count("}")
             made.lines += ["}"] * depth
     assert math.prod(shape) > 0

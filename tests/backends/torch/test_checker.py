@@ -21,7 +21,7 @@ def cases(count: int) -> settings:
 
 def compare(program: Program) -> None:
     note(f"{program.text}\n{program.settings}")
-    note(f"PyTorch: {program.refused or tuple(program.output.shape)}")  # type: ignore[union-attr]
+    note(f"PyTorch: {program.rejected or tuple(program.output.shape)}")  # type: ignore[union-attr]
     fuzz.compare(program)
 
 

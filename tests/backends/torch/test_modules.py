@@ -55,7 +55,7 @@ def test_stochastic_depth_draws_as_torchvision_does(p: float, mode: str) -> None
     assert ours.eval()(x) is x
 
 
-def test_stochastic_depth_refuses_other_modes() -> None:
+def test_stochastic_depth_rejects_other_modes() -> None:
     with pytest.raises(ValueError, match="column"):
         modules.StochasticDepth(0.1, "column")  # type: ignore[arg-type]
 

@@ -10,14 +10,14 @@ from archdsl.elaborate.names import RESERVED_LABELS
 
 
 @pytest.mark.parametrize("body", ["linear(2)", "residual { linear(4) }"])
-def test_every_attribute_of_a_built_module_is_refused_as_a_label(body: str) -> None:
+def test_every_attribute_of_a_built_module_is_rejected_as_a_label(body: str) -> None:
     module = build(archdsl.load(f"model m {{ input(4); {body} }}"))
     names = {*dir(module), *vars(module)} - set(module._modules)
     assert {name for name in names if not name.startswith("__")} <= RESERVED_LABELS
 
 
 @pytest.mark.parametrize("name", ["forward", "training", "_modules", "append", "__deepcopy__", "__definition__"])
-def test_they_are_refused(name: str) -> None:
+def test_they_are_rejected(name: str) -> None:
     with pytest.raises(archdsl.SpecError, match="E209"):
         archdsl.load(f"model m {{ input(4); {name}: linear(2) }}")
 
