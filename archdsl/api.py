@@ -11,7 +11,7 @@ from archdsl.cards import index
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.files import NotFound
 from archdsl.elaborate import elaborate, load_module
-from archdsl.elaborate.files import Module, read
+from archdsl.elaborate.modules import Module, read
 from archdsl.graph import network
 from archdsl.text.source import Source
 from archdsl.text.suggest import suggestion

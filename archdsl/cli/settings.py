@@ -14,7 +14,7 @@ from archdsl.diagnostics.codes.settings import RecipeUnused, UnknownSetting
 
 if TYPE_CHECKING:
     from archdsl.arguments.values import Entry
-    from archdsl.elaborate.files import Module
+    from archdsl.elaborate.modules import Module
 
 MODEL, RECIPE = "model", "train"
 

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from archdsl.api import Network
     from archdsl.arguments.values import Entry
-    from archdsl.elaborate.files import Module
+    from archdsl.elaborate.modules import Module
     from archdsl.runs.folder import RunInfo
     from archdsl.text.source import Source
 

@@ -16,7 +16,10 @@ from archdsl.diagnostics import Diagnostic
 from archdsl.diagnostics.codes.limits import TooDeep
 from archdsl.diagnostics.codes.names import DuplicateName, NoModelToTrain, UnknownName
 from archdsl.elaborate.binding import Given, assign, assign_fields, check_argument
-from archdsl.elaborate.calls import (
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
+from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.expressions import FIGURES, require_distinct, unknown_function, unknown_name
+from archdsl.elaborate.forms import (
     STATEMENTS,
     callee,
     misplaced_input,
@@ -29,15 +32,12 @@ from archdsl.elaborate.calls import (
     require_place,
     reused_label,
 )
-from archdsl.elaborate.elaborator import ANY_LABEL
-from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
-from archdsl.elaborate.errors import Located, Stop, Unknown
-from archdsl.elaborate.expressions import FIGURES, require_distinct, unknown_function, unknown_name
-from archdsl.elaborate.files import Module, keyword_of
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
+from archdsl.elaborate.modules import Module, keyword_of
 from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.settings import layer_of_defaults, pairs_of, require_argument, require_setting
+from archdsl.elaborate.walk import ANY_LABEL
 from archdsl.layers import kind_named
 from archdsl.layers.base import Layer
 from archdsl.syntax import tree

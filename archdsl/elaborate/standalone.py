@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from archdsl.elaborate.environment import BlockValue
-from archdsl.elaborate.files import Module, read
+from archdsl.elaborate.modules import Module, read
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
 from archdsl.text.record import Record

@@ -9,7 +9,7 @@ import pytest
 import archdsl
 from archdsl.diagnostics import SpecError
 from archdsl.elaborate import elaborate, load_module, models_in
-from archdsl.elaborate.files import read
+from archdsl.elaborate.modules import read
 from archdsl.graph import layer_nodes
 from archdsl.layers.norm import BatchNorm
 from archdsl.text.source import Source

@@ -18,10 +18,10 @@ from archdsl.diagnostics.codes.files import (
 )
 from archdsl.diagnostics.codes.names import DuplicateName, ReservedName, UnknownName
 from archdsl.diagnostics.codes.recipe import RepeatedRecipe
-from archdsl.elaborate.calls import STATEMENTS
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Located, Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
+from archdsl.elaborate.forms import STATEMENTS
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
 from archdsl.text.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
@@ -228,6 +228,19 @@ class Loader:
                 meant = suggestion(wanted.name, [*exported, *other.models])
                 helps = (Help(f"did you mean `{meant}`?", wanted.span, meant),) if meant else ()
                 raise Located(UnknownName(wanted.name), wanted.span, label=f"not in {other.source.path}", helps=helps)
+
+
+def load_module(source: Source, path: Path | None = None) -> Module:
+    """A source with all it imports; imports are looked for beside `path`.
+
+    Raises:
+        SpecError: with all errors of syntax, imports and definitions.
+    """
+    loader = Loader()
+    module = loader.load(source, (path or Path(source.path)).absolute())
+    if loader.diagnostics:
+        raise SpecError(loader.diagnostics)
+    return module
 
 
 def _duplicate(what: str, name: str, span: Span, first: Span) -> Located:

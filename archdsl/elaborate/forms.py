@@ -1,0 +1,149 @@
+"""What a call in a body means as far as its names tell: the layer type or block, and which argument is which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from archdsl.diagnostics import Help
+from archdsl.diagnostics.codes.limits import Recursive
+from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
+from archdsl.elaborate.binding import Given
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
+from archdsl.elaborate.errors import Located, Unknown
+from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.outside import named
+from archdsl.layers import all_kinds, kind_named
+from archdsl.layers.base import Layer
+from archdsl.syntax import tree
+from archdsl.text.source import Span
+from archdsl.text.suggest import suggestion
+
+#: Statements that are written like a layer.
+STATEMENTS = ("input", "use", "output", "reuse")
+
+
+def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
+    """The block or layer type that a call means, by its name or by that of a parameter that holds one.
+
+    Raises:
+        Located: there is none of that name, or the name stands for something else.
+        Unknown: the name's value was wrong, or is not known yet.
+    """
+    try:
+        value = env.find(form.name)
+    except KeyError:
+        value = KindValue(form.name)
+    if value is UNKNOWN:
+        raise Unknown
+    if isinstance(value, str):
+        value = named(value, [env]) or value
+    if isinstance(value, BlockValue):
+        return value
+    if not isinstance(value, KindValue):
+        raise _not_a_layer(form, value)
+    cls = kind_named(value.kind)
+    if cls is None:
+        raise _unknown_layer(form, env)
+    return cls
+
+
+def _not_a_layer(form: tree.LayerCall, value: object) -> Located:
+    meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
+    helps: tuple[Help, ...] = ()
+    if meant:
+        helps = (Help(f"did you mean `{meant}`?"),)
+    elif kind_named(form.name) is not None:
+        helps = (Help(f"it hides the layer `{form.name}`: give the value another name"),)
+    return Located(NotALayer(form.name, describe(value)), form.name_span, helps=helps)
+
+
+def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
+    def helps() -> tuple[Help, ...]:
+        blocks = {name for name in env.names() if isinstance(env.find(name), BlockValue)}
+        meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
+        if meant:
+            return (Help(f"did you mean `{meant}`?", form.name_span, meant),)
+        return (Help("`archdsl layers` lists the layers"),)
+
+    return Located(UnknownLayer(form.name), form.name_span, helps=helps)
+
+
+def recursive(block: tree.BlockDef, way: Sequence[tree.BlockDef]) -> Recursive:
+    """The problem of a block that is called again inside the blocks on a `way` of calls, of which it is one."""
+    between = ", ".join(f"`{one.name.name}`" for one in way[way.index(block) + 1 :])
+    return Recursive(block.name.name, f" through {between}" if between else "")
+
+
+def no_tensor(span: Span) -> Located:
+    """The error of a layer before the model's input."""
+    helps = (Help("a model begins with its input, for example `input(3x224x224)`"),)
+    return Located(Misplaced("there is no tensor yet"), span, helps=helps)
+
+
+def no_input(span: Span) -> Located:
+    """The error of a model without an input, whose body stands at the place."""
+    return Located(Misplaced("a model begins with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),))
+
+
+def misplaced_input(form: tree.LayerCall) -> Located:
+    """The error of an `input` that is not the first statement of a model's own body."""
+    return Located(Misplaced("`input` is the first statement of a model, once"), form.span)
+
+
+def reject_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
+    """`batchnorm(64)` means PyTorch's BatchNorm2d(64), whose 64 is inferred here, and not eps=64."""
+    for name, one in zip(cls.model_fields, (one for one in given if one.name is None), strict=False):
+        if name == "eps" and isinstance(one.value, int) and one.value > 1:
+            expected = "comes first here, since the number of channels is inferred"
+            raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
+
+
+def require_combinator(form: tree.CombinatorForm, *, aux: bool) -> None:
+    """Reject arguments of a combinator that takes none, and an `aux` that stands in another.
+
+    Raises:
+        Located: at the argument or the keyword.
+    """
+    if form.kind != "split" and form.arguments:
+        raise Located(Misplaced(f"`{form.kind}` takes no arguments"), form.arguments[0].span)
+    if form.kind == "aux" and aux:
+        raise Located(Misplaced("`aux` inside `aux`"), form.kind_span)
+
+
+def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bool) -> None:
+    """Reject a statement whose place in the text is wrong: with a label, or an `output` outside the model's own body.
+
+    Raises:
+        Located: at the label, the tap or the statement.
+    """
+    if item.label is not None:
+        raise Located(Misplaced(f"`{form.name}` makes no module and takes no label"), item.label.span)
+    if form.name == "output":
+        if item.tap is not None:
+            raise Located(Misplaced("`output` makes no tensor that could be kept"), item.tap.span)
+        if block or aux:
+            raise Located(Misplaced("`output` stands in a model, not in a block or `aux`"), form.span)
+        if not form.arguments:
+            raise Located(Misplaced("`output` names the taps that the model returns too"), form.span)
+
+
+def reused_label(form: tree.LayerCall) -> str:
+    """The label that a `reuse(label)` names.
+
+    Raises:
+        Located: it has another form.
+    """
+    values = [one.value for one in form.arguments]
+    if len(values) == 1 and isinstance(values[0], tree.Name):
+        return values[0].name
+    if len(values) == 1 and isinstance(values[0], tree.Literal):
+        return str(values[0].value)
+    raise Located(Misplaced("`reuse(label)` takes the label of an earlier part of the same scope"), form.span)
+
+
+def no_such_part(form: tree.LayerCall, made: Iterable[str]) -> Located:
+    """The error of a `reuse` whose label no earlier part of the scope has; `made` has those there are."""
+    name, span = reused_label(form), form.arguments[0].value.span
+    meant = suggestion(name, made)
+    helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
+    return Located(UnknownName(name), span, label="no earlier part of this scope", helps=helps)

@@ -1,0 +1,195 @@
+"""One model of a file, expanded and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from archdsl.arguments.values import Construct, Entry, RecipeEntries
+from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics.codes.files import NoModel, UnknownModel
+from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, UnknownName
+from archdsl.elaborate.binding import Given
+from archdsl.elaborate.elaborator import Elaborator
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
+from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.modules import Module
+from archdsl.elaborate.names import Scope
+from archdsl.elaborate.outside import Outside, blocks_in, plain
+from archdsl.elaborate.variants import assign_to_model, chain_of, default_model, lookup, open_params, params_of
+from archdsl.elaborate.walk import Place
+from archdsl.graph.network import Network
+from archdsl.syntax import tree
+from archdsl.text.suggest import suggestion
+
+
+def elaborate(
+    module: Module,
+    name: str | None = None,
+    *,
+    input: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Network:
+    """A model of a file, expanded and checked.
+
+    Raises:
+        SpecError: there is no such model, a setting it does not have, or anything wrong in it.
+    """
+    chosen = name or default_model(module, settings or ())
+    if chosen is None:
+        params = {model: open_params(value, module) for model, value in module.models.items()}
+        more = "".join(f"; `{model}` needs {', '.join(names)}" for model, names in params.items())
+        raise SpecError([Diagnostic(NoModel(module.source.path, more), path=module.source.path)])
+    model = lookup(module, chosen)
+    if model is None:
+        known = [*module.models, *module.imported_models]
+        meant = suggestion(chosen, known)
+        helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
+        listed = ", ".join(f"`{one}`" for one in known) or "none"
+        problem = UnknownModel(module.source.path, chosen, listed)
+        raise SpecError([Diagnostic(problem, path=module.source.path, helps=helps)])
+    return Run(module, model, input, settings or {}).network()
+
+
+class Run:
+    """One model on its way through the elaborator."""
+
+    def __init__(
+        self, module: Module, model: ModelValue, input: Sequence[int] | None, settings: Mapping[str, Any]
+    ) -> None:
+        self.module = module
+        self.model = model
+        self.settings = dict(settings)
+        self.used: dict[str, Any] = {}
+        self.elaborator = Elaborator()
+        self.elaborator.given_input = tuple(input) if input is not None else None
+
+    def network(self) -> Network:
+        elaborator = self.elaborator
+        try:
+            definition, env = self._bind()
+        except Located as error:
+            elaborator.report(error, Place(Scope(), Environment()))
+            raise SpecError(elaborator.diagnostics) from None
+        # The recipe is this file's, whatever file the model's body is from, and the body may bind its parameters again.
+        params = Environment(self.module.globals, dict(env.values))
+        root = elaborator.model(definition.body, env, self.model.name)
+        recipe = self._recipe(params)
+        if elaborator.diagnostics:
+            raise SpecError(sorted(elaborator.diagnostics, key=position))
+        spec, names = _text_of(self.module, self.model.name, blocks_in(self.used))
+        return Network(
+            name=self.model.name,
+            settings={name: plain(value, names) for name, value in self.used.items()},
+            root=root,
+            outputs=tuple(elaborator.outputs),
+            spec=spec,
+            path=self.module.source.path,
+            recipe=recipe,
+        )
+
+    def _bind(self) -> tuple[tree.ModelDef, Environment]:
+        """The model with the body and the values of its parameters: settings first, then what the variants give."""
+        chain = chain_of(self.model, self.module)
+        self._reject_unknown_settings(chain)
+        given: list[Given] = []
+        params = params_of(chain)
+        for i, model in enumerate(chain):
+            definition = model.definition
+            names = [param.name for param in definition.params]
+            what = f"model `{model.name}`"
+            bound = assign_to_model(given, chain[i:], params[i:])
+            own = {name: one for name, one in bound.items() if name in names}
+            own |= {
+                name: Given(name, Outside(self.settings[name], self.module.globals), definition.name.span)
+                for name in names
+                if name in self.settings
+            }
+            env = self.elaborator.bind(what, definition.params, list(_named(own)), model.home, definition.name.span)
+            self.used |= {name: env.values[name] for name in names}
+            if isinstance(definition, tree.ModelDef):
+                return definition, env
+            given = self._arguments(definition.base, chain[i + 1].definition.params, env)
+            given += [one for name, one in bound.items() if name not in names]
+        raise AssertionError("a chain of variants ends in a model")
+
+    def _arguments(self, base: tree.Call, params: Sequence[tree.Param], env: Environment) -> list[Given]:
+        """What a variant gives to its base; what a setting replaces is not evaluated."""
+        given, names = [], iter(params)
+        for one in base.arguments:
+            param = next(names, None) if one.name is None else None
+            name = param.name if param else one.name
+            if name in self.settings:
+                given.append(Given(one.name, UNKNOWN, one.value.span if one.name is None else one.span))
+            else:
+                given += self.elaborator.arguments([one], Place(Scope(), env))
+        return given
+
+    def _reject_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
+        known = [param.name for model in chain for param in model.definition.params]
+        for name in self.settings:
+            if name not in known:
+                meant = suggestion(name, known)
+                listed = ", ".join(f"`{one}`" for one in known) or "none"
+                hint = f"did you mean `{meant}`?" if meant else f"its parameters are {listed}"
+                problem = UnknownArgument(f"model `{self.model.name}`", name)
+                diagnostic = Diagnostic(problem, path=self.module.source.path, helps=(Help(hint),))
+                raise SpecError([diagnostic])
+
+    def _recipe(self, env: Environment) -> RecipeEntries | None:
+        """The entries of the `train` block for this model; one that names the model goes before one for all."""
+        blocks = [block for block in self.module.trains if self._is_for(block)]
+        if not blocks:
+            return None
+        block = max(blocks, key=lambda one: bool(one.models))
+        entries: RecipeEntries = {}
+        self.elaborator.evaluator.has_tensor = False  # `features` is a label here, and no figure
+        for setting in block.entries:
+            try:
+                if setting.name in entries:
+                    raise Located(DuplicateName("the entry", setting.name), setting.name_span)
+                value = self.elaborator.evaluator.evaluate(setting.value, env, constructs=True)
+                entries[setting.name] = Entry(_constructs(value), setting.span)
+            except (Unknown, Stop):
+                continue
+            except Located as error:
+                self.elaborator.report(error, Place(Scope(), env))
+        return entries
+
+    def _is_for(self, block: tree.TrainDef) -> bool:
+        for name in block.models:
+            if lookup(self.module, name.name) is None:
+                error = Located(UnknownName(name.name), name.span, label="no model of that name")
+                self.elaborator.report(error, Place(Scope(), Environment()))
+        return not block.models or self.model.name in [name.name for name in block.models]
+
+
+def _text_of(module: Module, model: str, blocks: Sequence[BlockValue]) -> tuple[str, Mapping[BlockValue, str]]:
+    """A text from which `model` can be made again, and what the `blocks` are called in it.
+
+    It is the file's own, or where that imports others, the model with its parts and the blocks.
+    """
+    if not any(isinstance(item, tree.Import) for item in module.file.items):
+        return module.source.text, {}
+    from archdsl.elaborate.standalone import standalone
+
+    return standalone(module, model, model, blocks)
+
+
+def _named(bound: Mapping[str, Given]) -> Iterator[Given]:
+    return (Given(name, one.value, one.span) for name, one in bound.items())
+
+
+def _constructs(value: Any) -> Any:
+    """A recipe's value; a name that happens to be a block's is only a name here."""
+    if isinstance(value, BlockValue):
+        return Construct(value.name, span=value.definition.name.span)
+    if isinstance(value, list):
+        return [_constructs(item) for item in value]
+    return list(value) if isinstance(value, range) else value
+
+
+def position(diagnostic: Diagnostic) -> tuple[str, int]:
+    """The sort key of a diagnostic: its file, then its offset there."""
+    span = diagnostic.span
+    return ("", -1) if span is None else (span.source.path, span.start)
