@@ -231,7 +231,9 @@ def test_the_printed_source_is_the_same_network(name: str) -> None:
 def _gradients(module: nn.Module, x: Tensor) -> list[Tensor | None]:
     output = module(x)
     parts = output.values() if isinstance(output, dict) else [output]
-    torch.autograd.backward(torch.stack([part.square().sum() for part in parts]).sum())
+    total = torch.stack([part.square().sum() for part in parts]).sum()
+    if total.requires_grad:  # an auxiliary head alone may have weights, and it does not run in eval mode
+        torch.autograd.backward(total)
     return [parameter.grad for parameter in module.parameters()]
 
 
