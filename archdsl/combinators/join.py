@@ -1,4 +1,4 @@
-"""Joins: how the results of several branches become one tensor. A join knows its shape rule and how each back end writes it."""
+"""Joins: how the results of several branches become one tensor, with their shape rule and the form each back end writes."""
 
 from __future__ import annotations
 
