@@ -1,4 +1,4 @@
-"""Joins: how the results of several branches become one tensor, with their shape rule and the form each back end writes."""
+"""Joins: how the results of several branches become one tensor, with their shape rule and each back end's form."""
 
 from __future__ import annotations
 
