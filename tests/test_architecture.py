@@ -40,8 +40,8 @@ ONLY = {
     "onnx": {"backends"},
     "onnxruntime": {"backends"},
     "lark": {"syntax"},
-    "pydantic": {"layers", "elaborate", "recipe", "cards", "runs"},
-    "pydantic_core": {"recipe"},
+    "pydantic": {"arguments", "layers", "recipe", "cards", "runs"},
+    "pydantic_core": {"arguments", "recipe"},
     "typer": {"cli"},
     "rich": {"view", "runs"},
 }

@@ -9,9 +9,8 @@ from typing import Any
 import typer
 
 from archdsl.arguments.values import Construct, Entry, Typed
-from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics import Diagnostic, Located, SpecError
 from archdsl.elaborate.environment import Environment
-from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.syntax import parse_expression
 from archdsl.text.source import Source

@@ -2,9 +2,22 @@
 
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.diagnostics.error import SpecError
+from archdsl.diagnostics.located import Located, did_you_mean
 from archdsl.diagnostics.problem import CODES, Problem, Rejected
 
-__all__ = ["CODES", "Diagnostic", "Frame", "Help", "Note", "Problem", "Rejected", "SpecError", "load_all"]
+__all__ = [
+    "CODES",
+    "Diagnostic",
+    "Frame",
+    "Help",
+    "Located",
+    "Note",
+    "Problem",
+    "Rejected",
+    "SpecError",
+    "did_you_mean",
+    "load_all",
+]
 
 
 def load_all() -> None:

@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from archdsl.arguments.bind import Given, assign, make
+from archdsl.arguments.describe import describe
 from archdsl.arguments.values import Construct
-from archdsl.diagnostics import Frame, Help, Note, Rejected
+from archdsl.diagnostics import Frame, Help, Located, Note, Rejected
 from archdsl.diagnostics.codes.names import BadArgument, DuplicateName, Misplaced, UnknownArgument, WrongReuse
 from archdsl.diagnostics.codes.values import WrongType
-from archdsl.elaborate.binding import Given, assign, make
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, TapValue
-from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed
-from archdsl.elaborate.expressions import describe
 from archdsl.elaborate.forms import (
     callee,
     misplaced_input,
@@ -83,7 +83,7 @@ class Calls(Statements):
         if wrong or not sizes:
             found = describe(wrong[0]) if wrong else "nothing"
             helps = (Help("channels first: `input(3x224x224)`, or `input(784)` for a vector"),)
-            problem = BadArgument("`input`", "size", "must be whole numbers of at least 1", found)
+            problem = BadArgument("`input`", "size", "must be integers of at least 1", found)
             raise Located(problem, form.span, helps=helps)
         shape = Shape(self.given_input or sizes)
         if len(shape) > 4:

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.diagnostics import Diagnostic, Note, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Located, Note, Problem, SpecError
 from archdsl.diagnostics.codes.files import NothingDefined
 from archdsl.diagnostics.codes.limits import TooManyModels
-from archdsl.elaborate.errors import Located
 from archdsl.elaborate.modules import Module, load_module
 from archdsl.elaborate.run import Run, position
 from archdsl.elaborate.variants import models_in, require_base

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from archdsl.diagnostics import Help, Note, Problem
+from archdsl.arguments.bind import assign
+from archdsl.arguments.describe import describe
+from archdsl.diagnostics import Help, Located, Note, Problem
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced
 from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer
-from archdsl.elaborate.binding import assign
 from archdsl.elaborate.calls import Calls
-from archdsl.elaborate.errors import Located, Unknown
-from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.forms import require_combinator
 from archdsl.elaborate.walk import Place
 from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, Residual, Scale, Split, Sum, walk
@@ -200,7 +200,7 @@ class Combinators(Calls):
         bound = assign("`split`", ["parts"], ["parts"], given, form.kind_span)
         parts = bound["parts"].value
         if isinstance(parts, bool) or not isinstance(parts, int) or not 1 <= parts <= MAX_LENGTH:
-            problem: Problem = BadArgument("`split`", "parts", "must be a whole number of at least 1", describe(parts))
+            problem: Problem = BadArgument("`split`", "parts", "must be an integer of at least 1", describe(parts))
             raise Located(problem, bound["parts"].span)
         if x.channels % parts:
             raise Located(NotDivisible("channels", x.channels, "parts", parts), bound["parts"].span)

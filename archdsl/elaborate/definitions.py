@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
-from archdsl.diagnostics import Diagnostic
+from archdsl.arguments.bind import Given, assign, assign_fields, check_argument
+from archdsl.diagnostics import Diagnostic, Located
 from archdsl.diagnostics.codes.limits import TooDeep
 from archdsl.diagnostics.codes.names import DuplicateName, NoModelToTrain, UnknownName
-from archdsl.elaborate.binding import Given, assign, assign_fields, check_argument
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
-from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expressions import FIGURES, require_distinct, unknown_function, unknown_name
 from archdsl.elaborate.forms import (
     STATEMENTS,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from archdsl.arguments.bind import Given
 from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Frame
-from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue
 from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, LayerNode, N, rebuilt

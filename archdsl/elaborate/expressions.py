@@ -1,53 +1,30 @@
-"""The value of an expression: arithmetic with types, ranges and bounds, and nothing that could not end."""
+"""Evaluates expressions within bounds: every evaluation ends, and its steps bound the memory too."""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeGuard, assert_never
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
 
+from archdsl.arguments.bind import Given
+from archdsl.arguments.describe import describe, is_number
 from archdsl.arguments.values import Construct
-from archdsl.diagnostics import Help, Note
-from archdsl.diagnostics.codes.limits import TooDeep, TooLarge, TooLong, TooManySteps
+from archdsl.diagnostics import Help, Located, Note, did_you_mean
+from archdsl.diagnostics.codes.limits import TooDeep, TooManySteps
 from archdsl.diagnostics.codes.names import DuplicateName, RepeatedArgument, UnknownName
-from archdsl.diagnostics.codes.values import (
-    ArithmeticFault,
-    NoSuchAxis,
-    NotAFunction,
-    OutOfRange,
-    WrongType,
-    WrongUnpacking,
-)
-from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, TapValue
-from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.diagnostics.codes.values import NoSuchAxis, NotAFunction, WrongType, WrongUnpacking
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
+from archdsl.elaborate.errors import Stop, Unknown
+from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.operators import binary, bounded, index, integer, sliced, unary, wrong_type
 from archdsl.elaborate.sizes import elements, iterated
 from archdsl.layers import kind_named
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
-from archdsl.text.limits import MAX_EXPRESSION_DEPTH, MAX_INTEGER, MAX_LENGTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
+from archdsl.text.limits import MAX_EXPRESSION_DEPTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
 from archdsl.text.source import Span
 from archdsl.text.stack import deep
 from archdsl.text.suggest import suggestion
 
-Number = (int, float)
-
-ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": lambda a, b: math.floor(a // b),
-    "%": operator.mod,
-    "**": operator.pow,
-}
-ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 #: The figures of the current tensor: the axis they read, the numbers of spatial axes that
 #: have it (none for any), what they need.
 FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
@@ -60,52 +37,7 @@ FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
 }
 
 
-def describe(value: object) -> str:
-    """A value as an error message shows it: its type in the language's words, and itself where it is short."""
-    from archdsl.arguments.values import spec_text
-
-    match value:
-        case str():
-            text = spec_text(value[:60])
-        case None | bool() | int() | float():
-            text = spec_text(value)
-        case range():
-            return f"the range {value.start}..{value.stop - 1}"
-        case list() | tuple() | dict():
-            text = spec_text(value) if _is_short(value) else ""
-            name = {list: "the list", tuple: "the tuple", dict: "the dictionary"}[type(value)]
-            return f"{name} {text}" if text and len(text) <= 40 else f"{name} of {len(value)}"
-        case Construct():
-            return f"`{value.name}`"
-        case _:
-            return f"the {value}"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _is_short(value: object) -> bool:
-    """Whether a value is worth writing out: few values inside, and short ones."""
-    left, waiting = 40, [value]
-    while waiting and left > 0:
-        one = waiting.pop()
-        left -= len(one) if isinstance(one, list | tuple | dict | str) else 1
-        if left > 0 and isinstance(one, list | tuple | dict):
-            waiting += one.values() if isinstance(one, dict) else one
-    return left > 0
-
-
-def is_number(value: object) -> bool:
-    """Whether arithmetic takes the value; `true` is no number here."""
-    return isinstance(value, Number) and not isinstance(value, bool)
-
-
-def is_dictionary(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether the value is a dictionary with texts as keys, and no family of taps."""
-    return isinstance(value, dict) and not any(
-        isinstance(item, TapValue) or not isinstance(key, str) for key, item in value.items()
-    )
-
-
-#: What goes through both of its operands.
+#: Operators that compare all elements of both operands.
 COMPARISONS = frozenset({"==", "!=", "in", "not in"})
 #: Elements of a list that count as one step where they are not evaluated one by one.
 ELEMENTS_A_STEP = 8
@@ -113,21 +45,20 @@ ELEMENTS_A_STEP = 8
 LEVELS = 50
 #: Words for values.
 WORDS = ("true", "false", "none")
-#: Texts that arguments take, often written without their quotes.
-TEXTS = frozenset({"same", "valid", "zeros", "reflect", "replicate", "circular", "constant", "nearest", "bilinear"})
+#: Strings that arguments take, often written without their quotes.
+STRINGS = frozenset({"same", "valid", "zeros", "reflect", "replicate", "circular", "constant", "nearest", "bilinear"})
 
 
 def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -> Located:
-    """The error of a name that stands for nothing here, with what it may have been meant for."""
+    """The error of a name that is not defined here, with what it may have been meant for."""
     name = expression.name
 
     def helps() -> tuple[Help, ...]:
-        meant = suggestion(name, [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"])
-        if meant:
-            return (Help(f"did you mean `{meant}`?", expression.span, meant),)
-        if name in TEXTS:
-            return (Help("a text stands in quotes", expression.span, f'"{name}"'),)
-        return (Help(f"a value gets its name with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
+        known = [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"]
+        if name in STRINGS and suggestion(name, known) is None:
+            return (Help("a string is written in quotes", expression.span, f'"{name}"'),)
+        define = f"define a value with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"
+        return did_you_mean(name, known, expression.span, define)
 
     return Located(UnknownName(name), expression.span, helps=helps)
 
@@ -148,8 +79,6 @@ def require_distinct(expression: tree.DictDisplay) -> None:
 
 def unknown_function(expression: tree.Call, env: Environment) -> Located:
     """The error of a call in an expression that names no function."""
-    from archdsl.elaborate.functions import FUNCTIONS
-
     name, span = expression.name, expression.name_span
     try:
         found = env.find(name)
@@ -159,13 +88,11 @@ def unknown_function(expression: tree.Call, env: Environment) -> Located:
         raise Unknown
     if isinstance(found, KindValue | BlockValue):
         what = "a block" if isinstance(found, BlockValue) else "a layer"
-        helps: tuple[Help, ...] = (Help(f"write a block that runs `{name}(...)`, and pass that by its name"),)
-        return Located(NotAFunction(name, what), span, helps=helps)
+        help = Help(f"write a block that runs `{name}(...)`, and pass that by its name")
+        return Located(NotAFunction(name, what), span, helps=(help,))
     if found is not None:
         return Located(NotAFunction(name, describe(found)), span)
-    meant = suggestion(name, FUNCTIONS)
-    helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
-    return Located(UnknownName(name), span, helps=helps)
+    return Located(UnknownName(name), span, helps=did_you_mean(name, FUNCTIONS, span))
 
 
 class Evaluator:
@@ -223,13 +150,13 @@ class Evaluator:
             value = evaluate(expression, env, constructs)
         finally:
             self.depth = max(self.depth - 1, 0)
-        return self._bounded(value, expression.span)
+        return bounded(value, expression.span)
 
     def boolean(self, expression: tree.Expr, env: Environment, what: str) -> bool:
         """The value of a condition, which is `true` or `false` and nothing else."""
         value = self.evaluate(expression, env)
         if not isinstance(value, bool):
-            raise _wrong_type(expression.span, what, "must be `true` or `false`", value)
+            raise wrong_type(expression.span, what, "must be `true` or `false`", value)
         return value
 
     def values(self, expression: tree.Expr, env: Environment) -> list[Any] | tuple[Any, ...] | range:
@@ -261,7 +188,7 @@ class Evaluator:
             case tree.Comprehension():
                 return self._comprehension(expression, env, constructs)
             case tree.Unary():
-                return self._unary(expression, value_of(expression.operand))
+                return unary(expression, value_of(expression.operand))
             case tree.Binary(op="and" | "or"):
                 return self._logic(expression, env)
             case tree.Binary():
@@ -272,7 +199,7 @@ class Evaluator:
             case tree.RangeDisplay():
                 return self._inclusive(expression, env)
             case tree.Index():
-                return self._index(expression, value_of(expression.value), value_of(expression.index))
+                return index(expression, value_of(expression.value), value_of(expression.index))
             case tree.Slice():
                 return self._slice(expression, env)
             case tree.Call():
@@ -320,15 +247,6 @@ class Evaluator:
             raise Located(NoSuchAxis(expression.name, needs, str(self.current)), expression.span)
         return self.current[axis]
 
-    def _unary(self, expression: tree.Unary, value: Any) -> Any:
-        if expression.op == "not":
-            if not isinstance(value, bool):
-                raise _wrong_type(expression.operand.span, "`not`", "takes `true` or `false`", value)
-            return not value
-        if not is_number(value):
-            raise _wrong_type(expression.operand.span, f"`{expression.op}`", "takes a number", value)
-        return -value if expression.op == "-" else value
-
     def _logic(self, expression: tree.Binary, env: Environment) -> bool:
         left = self.boolean(expression.left, env, f"the left side of `{expression.op}`")
         if left == (expression.op == "or"):
@@ -336,94 +254,31 @@ class Evaluator:
         return self.boolean(expression.right, env, f"the right side of `{expression.op}`")
 
     def _binary(self, expression: tree.Binary, left: Any, right: Any) -> Any:
-        op = expression.op
-        if op in COMPARISONS:
+        if expression.op in COMPARISONS:
             self.weigh(left, expression.span)
             self.weigh(right, expression.span)
-        if op == "==":
-            return bool(left == right)
-        if op == "!=":
-            return bool(left != right)
-        if op in {"in", "not in"}:
-            if not isinstance(right, list | tuple | range | dict | str) or (
-                isinstance(right, str) and not isinstance(left, str)
-            ):
-                raise _wrong_type(expression.right.span, "the right side of `in`", "must be a list", right)
-            if isinstance(right, dict):
-                return _is_key(left, right) == (op == "in")
-            if isinstance(right, range) and not isinstance(left, int):
+            if expression.op.endswith("in") and isinstance(right, range) and not isinstance(left, int):
                 self.count(len(right), expression.span)
-            return (left in right) == (op == "in")
-        if op in ORDER:
-            if (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
-                return ORDER[op](left, right)
-            wrong = expression.left if not is_number(left) else expression.right
-            raise _wrong_type(wrong.span, f"`{op}`", "compares numbers", left if wrong is expression.left else right)
-        return self._arithmetic(expression, left, right)
-
-    def _arithmetic(self, expression: tree.Binary, left: Any, right: Any) -> Any:
-        op = expression.op
-        if is_number(left) and is_number(right):
-            if op == "**" and isinstance(left, int) and isinstance(right, int) and abs(left) > 1 and right > 63:
-                raise Located(TooLarge("the power"), expression.span)
-            try:
-                return ARITHMETIC[op](left, right)
-            except ZeroDivisionError:
-                raise Located(ArithmeticFault("division by zero"), expression.right.span, label="this is 0") from None
-            except OverflowError:
-                raise Located(TooLarge("the result"), expression.span) from None
-        if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
-            self._require_length(len(left) + len(right), left, expression.span)
-            return self.made(left + right, expression.span)
-        if op == "*" and isinstance(left, list | tuple) and isinstance(right, int) and not isinstance(right, bool):
-            self._require_length(len(left) * max(right, 0), left, expression.span)
-            return self.made(left * right, expression.span)
-        wrong, value = (expression.right, right) if is_number(left) else (expression.left, left)
-        raise _wrong_type(wrong.span, f"`{op}`", "takes numbers", value)
+        return self.made(binary(expression, left, right), expression.span)
 
     def _inclusive(self, expression: tree.RangeDisplay, env: Environment) -> range:
-        ends = []
-        for end in (expression.first, expression.last):
-            value = self.evaluate(end, env)
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise _wrong_type(end.span, "an end of a range", "must be a whole number", value)
-            ends.append(value)
+        ends = [
+            integer(self.evaluate(end, env), end.span, "an end of a range")
+            for end in (expression.first, expression.last)
+        ]
         return range(ends[0], ends[1] + 1)
-
-    def _index(self, expression: tree.Index, value: Any, index: Any) -> Any:
-        if isinstance(value, dict):
-            if not _is_key(index, value):
-                raise Located(UnknownName(expression.span.text), expression.span, label=f"there are {_some_of(value)}")
-            return value[index]
-        if not isinstance(value, list | tuple | range | str):
-            raise _wrong_type(expression.value.span, "`[...]`", "takes an element of a list", value)
-        if not isinstance(index, int) or isinstance(index, bool):
-            raise _wrong_type(expression.index.span, "an index", "must be a whole number", index)
-        try:
-            return value[index]
-        except IndexError:
-            problem = OutOfRange(str(index), describe(value), len(value), "elements")
-            raise Located(problem, expression.index.span) from None
 
     def _slice(self, expression: tree.Slice, env: Environment) -> Any:
         value = self.evaluate(expression.value, env)
         if not isinstance(value, list | tuple | range | str):
-            raise _wrong_type(expression.value.span, "`[:]`", "takes a part of a list", value)
-        bounds = []
-        for part in (expression.start, expression.stop, expression.step):
-            bound = None if part is None else self.evaluate(part, env)
-            if part is not None and (not isinstance(bound, int) or isinstance(bound, bool)):
-                raise _wrong_type(part.span, "a bound of a slice", "must be a whole number", bound)
-            bounds.append(bound)
-        if bounds[2] == 0:
-            raise Located(ArithmeticFault("the step of a slice is 0"), expression.span)
-        return self.made(value[slice(*bounds)], expression.span)
+            raise wrong_type(expression.value.span, "`[:]`", "takes a part of a list", value)
+        bounds = [
+            None if bound is None else integer(self.evaluate(bound, env), bound.span, "a bound of a slice")
+            for bound in (expression.start, expression.stop, expression.step)
+        ]
+        return self.made(sliced(expression, value, bounds), expression.span)
 
     def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
-        # They take their arguments as blocks and layers do, whose errors describe values.
-        from archdsl.elaborate.binding import Given
-        from archdsl.elaborate.functions import FUNCTIONS
-
         function = FUNCTIONS.get(expression.name)
         if function is None:
             if constructs:
@@ -452,54 +307,6 @@ class Evaluator:
                 places[argument.name] = argument.span
                 kwargs[argument.name] = value
         return Construct(expression.name, tuple(args), kwargs, expression.span, places)
-
-    def _bounded(self, value: Any, span: Span) -> Any:
-        if isinstance(value, int):
-            if abs(value) > MAX_INTEGER:
-                raise Located(TooLarge("the number"), span)
-        elif isinstance(value, tuple) and any(isinstance(item, int) and abs(item) > MAX_INTEGER for item in value):
-            raise Located(TooLarge("the size"), span)
-        elif isinstance(value, range | list | str):
-            self._require_length(len(value) if not isinstance(value, range) else _length(value), value, span)
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise Located(TooLarge("the number"), span)
-        elif isinstance(value, complex):
-            raise Located(ArithmeticFault("the root of a negative number"), span)
-        return value
-
-    def _require_length(self, length: int, value: Any, span: Span) -> None:
-        if length > MAX_LENGTH:
-            units = "characters" if isinstance(value, str) else "elements"
-            name = "range" if isinstance(value, range) else "text" if isinstance(value, str) else "list"
-            raise Located(TooLong(f"the {name}", length, units, MAX_LENGTH), span)
-
-
-def _is_key(value: Any, dictionary: Mapping[Any, Any]) -> bool:
-    """Whether the dictionary has the key. Lists are no keys."""
-    try:
-        return value in dictionary
-    except TypeError:
-        return False
-
-
-def _some_of(dictionary: Mapping[Any, Any]) -> str:
-    """The first keys of a dictionary."""
-    shown = [str(key) for key in islice(dictionary, 20)]
-    return ", ".join(shown + ["..."] * (len(dictionary) > len(shown))) or "none"
-
-
-def _length(value: range) -> int:
-    """The length of a range of any size (len() fails past 2^63)."""
-    return max(0, (value.stop - value.start + value.step - (1 if value.step > 0 else -1)) // value.step)
-
-
-def _wrong_type(span: Span, what: str, expected: str, value: object) -> Located:
-    helps: tuple[Help, ...] = ()
-    if isinstance(value, float) and "whole number" in expected and "/" in span.text:
-        helps = (Help("`//` divides to a whole number"),)
-    elif is_number(value) and "`true` or `false`" in expected:
-        helps = (Help("compare it", span, f"{span.text} != 0"),)
-    return Located(WrongType(what, expected, describe(value)), span, helps=helps)
 
 
 def unpack(targets: Sequence[tree.Target], value: Any, span: Span) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from archdsl.diagnostics import Help
+from archdsl.arguments.bind import Given
+from archdsl.arguments.describe import describe
+from archdsl.diagnostics import Help, Located
 from archdsl.diagnostics.codes.limits import Recursive
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
-from archdsl.elaborate.binding import Given
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
-from archdsl.elaborate.errors import Located, Unknown
-from archdsl.elaborate.expressions import describe
+from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.outside import named
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer

@@ -1,4 +1,4 @@
-"""The functions of expressions: what each takes, which is checked in one place, and what it gives."""
+"""The functions of expressions: their parameters, which are checked in one place, and their results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from archdsl.arguments.bind import Given, assign
+from archdsl.arguments.describe import describe, is_number, is_whole
+from archdsl.diagnostics import Located
 from archdsl.diagnostics.codes.limits import TooLarge
 from archdsl.diagnostics.codes.names import TooManyArguments
 from archdsl.diagnostics.codes.values import ArithmeticFault, WrongType
-from archdsl.elaborate.binding import Given, assign
-from archdsl.elaborate.errors import Located
-from archdsl.elaborate.expressions import describe, is_number
 from archdsl.text.limits import MAX_LENGTH
 from archdsl.text.source import Span
 
@@ -21,7 +21,7 @@ MAX_DIGITS = 20
 
 
 class Takes(NamedTuple):
-    """What a parameter takes: in words behind "takes" or "must be", and as a test."""
+    """What a parameter takes: in words that follow "takes" or "must be", and as a test."""
 
     words: str
     test: Callable[[Any], bool]
@@ -35,23 +35,19 @@ class Param(NamedTuple):
     default: Any = ...
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple | range)
 
 
 NUMBER = Takes("a number", is_number)
 NUMBER_OR_NONE = Takes("a number or `none`", lambda value: value is None or is_number(value))
-WHOLE = Takes("a whole number", _is_whole)
-POSITIVE = Takes("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1)
+WHOLE = Takes("an integer", is_whole)
+POSITIVE = Takes("an integer of at least 1", lambda value: is_whole(value) and value >= 1)
 DIGITS = Takes(
-    f"a whole number from -{MAX_DIGITS} to {MAX_DIGITS}", lambda value: _is_whole(value) and abs(value) <= MAX_DIGITS
+    f"an integer from -{MAX_DIGITS} to {MAX_DIGITS}", lambda value: is_whole(value) and abs(value) <= MAX_DIGITS
 )
 LIST = Takes("a list", _is_list)
-LIST_OR_TEXT = Takes("a list or a string", lambda value: _is_list(value) or isinstance(value, str))
+LIST_OR_STRING = Takes("a list or a string", lambda value: _is_list(value) or isinstance(value, str))
 NUMBERS = Takes("a list of numbers", lambda value: _is_list(value) and all(map(is_number, value)))
 NUMBERS_ALONE = Takes("a list of numbers, or at least two numbers", NUMBERS.test)
 
@@ -60,8 +56,8 @@ NUMBERS_ALONE = Takes("a list of numbers, or at least two numbers", NUMBERS.test
 class Function:
     """A function of expressions.
 
-    With `most` it takes from one to that many arguments like its only parameter, by position; `alone` is what a
-    single one has to be.
+    With `most` it takes one to `most` arguments by position, all checked like its only parameter; `alone` is what a
+    single one must be.
     """
 
     name: str
@@ -71,7 +67,7 @@ class Function:
     alone: Takes | None = None
 
     def assign(self, given: Sequence[Given], span: Span) -> dict[str, Given]:
-        """The arguments of a call by the names of their parameters; of those that are alike, the first.
+        """The arguments of a call by parameter; of several for the only one, the first.
 
         Raises:
             Located: one is unknown, missing, surplus or given twice.
@@ -162,17 +158,13 @@ def _zip(*lists: Any) -> list[tuple[Any, ...]]:
     return list(zip(*lists, strict=True))
 
 
-def _enumerate(values: Any, first: int) -> list[tuple[int, Any]]:
-    return list(enumerate(values, first))
-
-
 FUNCTIONS: Mapping[str, Function] = {
     one.name: one
     for one in (
         Function("min", [Param("x", NUMBER)], _extreme(min), MAX_LENGTH, alone=NUMBERS_ALONE),
         Function("max", [Param("x", NUMBER)], _extreme(max), MAX_LENGTH, alone=NUMBERS_ALONE),
         Function("sum", [Param("list", NUMBERS)], sum),
-        Function("len", [Param("list", LIST_OR_TEXT)], len),
+        Function("len", [Param("list", LIST_OR_STRING)], len),
         Function("range", [Param("n", WHOLE)], _range, 3),
         Function("ceil", [Param("x", NUMBER)], math.ceil),
         Function("floor", [Param("x", NUMBER)], math.floor),
@@ -185,6 +177,10 @@ FUNCTIONS: Mapping[str, Function] = {
             divisible,
         ),
         Function("zip", [Param("list", LIST)], _zip, MAX_LENGTH),
-        Function("enumerate", [Param("list", LIST), Param("first", WHOLE, 0)], _enumerate),
+        Function(
+            "enumerate",
+            [Param("list", LIST), Param("first", WHOLE, 0)],
+            lambda values, first: list(enumerate(values, first)),
+        ),
     )
 }

@@ -1,26 +1,25 @@
-"""`init = ...` and `trainable`: which initializer each weight gets, and which weights are not trained."""
+"""`init = ...` and `trainable`: the initializer of each weight, and the weights that are frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
+from archdsl.arguments.bind import Given, given_of, make
+from archdsl.arguments.describe import describe
 from archdsl.arguments.values import Construct
-from archdsl.diagnostics import Help, Note, Rejected
+from archdsl.diagnostics import Help, Located, Note, Rejected, did_you_mean
 from archdsl.diagnostics.codes.names import BadArgument, UnknownName
-from archdsl.elaborate.binding import Given, make
-from archdsl.elaborate.errors import Located
-from archdsl.elaborate.expressions import describe, is_dictionary
+from archdsl.elaborate.environment import TapValue
 from archdsl.layers import all_kinds
 from archdsl.layers.base import Layer
 from archdsl.shapes import Shape, Tensor
 from archdsl.text.source import Span
-from archdsl.text.suggest import suggestion
 
 if TYPE_CHECKING:
     from archdsl.layers.initializers import Initializer
 
-#: The names of parameters that a setting can address for layers of every kind.
+#: The names of parameters that a setting can address for layers of every type.
 PARAMETERS = ("weight", "bias")
 
 
@@ -31,10 +30,17 @@ class Chosen(NamedTuple):
     span: Span
 
 
-#: One `init = ...`: initializers by kind and parameter; the kind "*" stands for all, "" for those with a matrix.
+#: One `init = ...`: initializers by layer type and parameter; "*" stands for all types, "" for those with a matrix.
 Rules = Mapping[tuple[str, str], Chosen]
 #: The settings in force, the innermost last.
 Initialisation = tuple[Rules, ...]
+
+
+def is_dictionary(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether the value is a dictionary with strings as keys, and not a family of taps."""
+    return isinstance(value, dict) and not any(
+        isinstance(item, TapValue) or not isinstance(key, str) for key, item in value.items()
+    )
 
 
 def initializer(value: Any, span: Span) -> Chosen:
@@ -42,10 +48,7 @@ def initializer(value: Any, span: Span) -> Chosen:
     if not isinstance(value, Construct):
         raise Located(BadArgument("`init`", "init", "must be an initializer", describe(value)), span)
     place = value.span or span
-    cls = initializer_named(value.name, place)
-    positional = [Given(None, one, value.places.get(i, place)) for i, one in enumerate(value.args)]
-    named = [Given(name, one, value.places.get(name, place)) for name, one in value.kwargs.items()]
-    made = make(f"`{value.name}`", cls, [*positional, *named], place)
+    made = make(f"`{value.name}`", initializer_named(value.name, place), given_of(value, place), place)
     try:
         made.require_sound()
     except Rejected as rejected:
@@ -63,8 +66,7 @@ def initializer_named(name: str, span: Span) -> type[Initializer]:
 
     cls = INITIALIZERS.get(name)
     if cls is None:
-        meant = suggestion(name, INITIALIZERS)
-        helps = (Help(f"did you mean `{meant}`?"),) if meant else (Help("known: " + ", ".join(INITIALIZERS)),)
+        helps = did_you_mean(name, INITIALIZERS, span, "known: " + ", ".join(INITIALIZERS))
         raise Located(UnknownName(name), span, label="not an initializer of torch.nn.init", helps=helps)
     return cls
 
@@ -73,8 +75,8 @@ def rules(value: Any, span: Span) -> Rules:
     """The rules of `init = ...` in a body.
 
     A lone initializer is for the weight of every layer that has a matrix or kernel (not for norms).
-    A dictionary addresses kinds (`conv: ...`), parameters of all kinds (`bias: ...`), or parameters of a
-    kind (`linear: {weight: ..., bias: ...}`).
+    A dictionary addresses layer types (`conv: ...`), parameters of all types (`bias: ...`), or parameters of one
+    type (`linear: {weight: ..., bias: ...}`).
     """
     if not is_dictionary(value):
         return {("", "weight"): initializer(value, span)}
@@ -100,9 +102,8 @@ def require_key(key: str, span: Span) -> None:
         Located: at the place of the setting.
     """
     if key not in PARAMETERS and key not in all_kinds():
-        meant = suggestion(key, [*all_kinds(), *PARAMETERS])
-        helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
-        raise Located(UnknownName(key), span, label="neither a kind of layer nor a parameter", helps=helps)
+        helps = did_you_mean(key, [*all_kinds(), *PARAMETERS])
+        raise Located(UnknownName(key), span, label="neither a layer type nor a parameter", helps=helps)
 
 
 def require_parameter(kind: str, name: str, span: Span) -> None:
@@ -112,11 +113,10 @@ def require_parameter(kind: str, name: str, span: Span) -> None:
         Located: at the place of the setting.
     """
     cls = all_kinds()[kind]
-    is_told = bool(cls.parameters) or cls.weights is Layer.weights  # a type of another project may not tell
-    if is_told and name not in cls.parameters:
-        meant = suggestion(name, cls.parameters)
+    is_known = bool(cls.parameters) or cls.weights is Layer.weights  # a type of another project may not list them
+    if is_known and name not in cls.parameters:
         listed = ", ".join(f"`{one}`" for one in cls.parameters) or "none"
-        helps = (Help(f"did you mean `{meant}`?" if meant else f"its parameters: {listed}"),)
+        helps = did_you_mean(name, cls.parameters, otherwise=f"its parameters: {listed}")
         raise Located(UnknownName(name), span, label=f"no parameter of `{kind}`", helps=helps)
 
 
@@ -132,13 +132,13 @@ def _rules_for(kind: str, name: str, sizes: int, settings: Iterable[Rules]) -> C
 def for_layer(
     kind: str, weights: Mapping[str, Tensor], settings: Initialisation, own: Given | None, span: Span
 ) -> dict[str, Initializer]:
-    """The initializer of each weight of the layer at `span`; those that PyTorch's default is for are left out.
+    """The initializer of each weight of the layer at `span`; weights with PyTorch's default are left out.
 
     `own` is the layer's argument `init`: an initializer for its `weight` (or its only parameter, whatever that
     is called), or a dictionary by parameter.
 
     Raises:
-        Located: an initializer that torch.nn.init has not, or that cannot fill the weight it is for.
+        Located: an initializer that is not in torch.nn.init, or that cannot fill its weight.
     """
     its_own = _own(kind, weights, own)
     chosen = dict(its_own)
@@ -153,13 +153,14 @@ def for_layer(
         except Rejected as rejected:
             found = f"`{name}` of this `{kind}` is {sizes}"
             label, notes = (found, ()) if one.span.is_inside(span) else ("", (Note(found, span),))
-            helps = (_fitting(sizes) if name in its_own else _addressing(one.span.text),)
+            address = Help(f"address the layers it is for: `init = {{conv: {one.span.text}}}`")
+            helps = (_fitting(sizes) if name in its_own else address,)
             raise Located(rejected.problem, one.span, label=label, notes=notes, helps=helps) from None
     return {name: one.initializer for name, one in chosen.items()}
 
 
 def _own(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> dict[str, Chosen]:
-    """What the layer's own argument `init` says."""
+    """The initializers that the layer's own argument `init` names."""
     chosen: dict[str, Chosen] = {}
     if own is not None and own.value is not None:
         main = next(iter(weights)) if len(weights) == 1 else "weight"
@@ -170,12 +171,8 @@ def _own(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> dict[st
     return chosen
 
 
-def _addressing(initializer: str) -> Help:
-    return Help(f"address the layers it is for: `init = {{conv: {initializer}}}`")
-
-
 def _fitting(sizes: Shape) -> Help:
-    """The initializers for a weight of these sizes that need no arguments."""
+    """Names the initializers for a weight of these sizes that need no arguments."""
     from archdsl.layers.initializers import INITIALIZERS
 
     fitting = [
@@ -190,7 +187,7 @@ def _fitting(sizes: Shape) -> Help:
 
 
 def frozen_weights(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> frozenset[str]:
-    """The weights of a layer that its argument `trainable` freezes: all with `false`, else by their names."""
+    """The weights of a layer that its argument `trainable` freezes: all with `false`, else by name."""
     if own is None:
         return frozenset()
     by_name = trainable_by_name(kind, own)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, Help, Note, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Located, Note, Problem, SpecError
 from archdsl.diagnostics.codes.files import (
     FileTooLarge,
     ImportCycle,
@@ -19,7 +19,7 @@ from archdsl.diagnostics.codes.files import (
 from archdsl.diagnostics.codes.names import DuplicateName, ReservedName, UnknownName
 from archdsl.diagnostics.codes.recipe import RepeatedRecipe
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
-from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.forms import STATEMENTS
 from archdsl.syntax import tree

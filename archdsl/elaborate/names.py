@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from archdsl.diagnostics import Help, Note
+from archdsl.diagnostics import Help, Located, Note
 from archdsl.diagnostics.codes.names import BadLabel, DuplicateName
-from archdsl.elaborate.errors import Located
 from archdsl.text.limits import MAX_LABEL
 from archdsl.text.source import Span
 

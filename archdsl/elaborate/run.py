@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from archdsl.arguments.bind import Given
 from archdsl.arguments.values import Construct, Entry, RecipeEntries
-from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Located, SpecError
 from archdsl.diagnostics.codes.files import NoModel, UnknownModel
 from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, UnknownName
-from archdsl.elaborate.binding import Given
 from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
-from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.outside import Outside, blocks_in, plain

@@ -8,24 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archdsl.diagnostics import Help
+from archdsl.arguments.bind import Given, check_argument
+from archdsl.arguments.describe import describe
+from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.names import Misplaced, UnknownArgument, UnknownName, UnknownSetting
 from archdsl.diagnostics.codes.values import WrongType
-from archdsl.elaborate.binding import Given, check_argument
-from archdsl.elaborate.errors import Located
-from archdsl.elaborate.expressions import describe, is_dictionary
-from archdsl.elaborate.initialisation import Initialisation, rules, trainable_by_name
+from archdsl.elaborate.initialisation import Initialisation, is_dictionary, rules, trainable_by_name
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
 from archdsl.syntax import tree
 from archdsl.text.record import Record, replace
 from archdsl.text.source import Span
-from archdsl.text.suggest import suggestion
 
 #: The names that can be set in a body.
 SETTINGS = ("init", "defaults")
 
-#: Arguments by kind of layer and name, each with its place in the text.
+#: Arguments by layer type and name, each with its place in the file.
 Defaults = Mapping[str, Mapping[str, Given]]
 NO_DEFAULTS: Defaults = {}
 
@@ -37,10 +35,10 @@ class Settings(Record):
     defaults: Defaults = NO_DEFAULTS
 
     def changed(self, statement: tree.Setting, value: Any) -> Settings:
-        """These with one more, whose value has been worked out.
+        """These settings with one more, whose value is known.
 
         Raises:
-            Located: a kind, argument, parameter or initializer that there is not, or a value it does not take.
+            Located: an unknown layer type, argument, parameter or initializer, or a value it does not take.
         """
         if statement.name == "init":
             return replace(self, init=(*self.init, rules(value, statement.value.span)))
@@ -60,40 +58,40 @@ class Settings(Record):
 
 
 def require_setting(statement: tree.Setting) -> None:
-    """Reject what the text alone shows: an unknown setting, or `init` among the defaults.
+    """Reject an unknown setting, and `init` among the defaults, before any value is known.
 
     Raises:
         Located: at the name.
     """
     if statement.name not in SETTINGS:
-        meant = suggestion(statement.name, SETTINGS)
-        value = Help(f"to name a value: `let {statement.span.text}`")
-        mend = Help(f"did you mean `{meant}`?", statement.name_span, meant) if meant else value
-        raise Located(UnknownSetting(statement.name), statement.name_span, helps=(mend,))
+        helps = did_you_mean(
+            statement.name, SETTINGS, statement.name_span, f"to name a value: `let {statement.span.text}`"
+        )
+        raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
     for kind in pairs_of(statement.value) if statement.name == "defaults" else ():
         for argument in pairs_of(kind.value):
             if argument.key == "init":
                 problem = Misplaced("`init` is a setting by itself, not one of the `defaults`")
-                mend = Help(f"`init = {{{kind.key}: ...}}` on a line of its own")
-                raise Located(problem, argument.key_span, helps=(mend,))
+                help = Help(f"`init = {{{kind.key}: ...}}` on a line of its own")
+                raise Located(problem, argument.key_span, helps=(help,))
 
 
 def pairs_of(expression: tree.Expr) -> Sequence[tree.Pair]:
-    """The entries of a dictionary that is written out; none of any other expression."""
+    """The entries of a dictionary display; none for any other expression."""
     return expression.pairs if isinstance(expression, tree.DictDisplay) else ()
 
 
 def _defaults(value: Any, expression: tree.Expr) -> Defaults:
     if not is_dictionary(value):
         example = Help("for example `defaults = {batchnorm: {eps: 0.001}}`")
-        problem = WrongType("`defaults`", "is a dictionary by kinds of layers", describe(value))
+        problem = WrongType("`defaults`", "must be a dictionary by layer type", describe(value))
         raise Located(problem, expression.span, helps=(example,))
     found = {}
     for kind, arguments in value.items():
         place, inner = _entry(expression, kind)
         cls = layer_of_defaults(kind, place)
         if not is_dictionary(arguments):
-            problem = WrongType(f"`{kind}` of `defaults`", "is a dictionary of arguments", describe(arguments))
+            problem = WrongType(f"`{kind}` of `defaults`", "must be a dictionary of arguments", describe(arguments))
             raise Located(problem, inner.span)
         found[kind] = {one.name or "": one for one in _arguments(cls, arguments, inner)}
     return found
@@ -107,7 +105,8 @@ def layer_of_defaults(name: str, place: Span) -> type[Layer]:
     """
     cls = kind_named(name)
     if cls is None:
-        raise Located(UnknownName(name), place, label="not a kind of layer", helps=_helps(name, all_kinds(), place))
+        helps = did_you_mean(name, all_kinds(), place)
+        raise Located(UnknownName(name), place, label="not a layer type", helps=helps)
     return cls
 
 
@@ -117,13 +116,14 @@ def require_argument(cls: type[Layer], name: str, place: Span) -> None:
     Raises:
         Located: at the name's place.
     """
-    if name not in cls.model_fields and name != "trainable":
-        helps = _helps(name, [*cls.model_fields, "trainable"], place)
+    known = [*cls.model_fields, "trainable"]
+    if name not in known:
+        helps = did_you_mean(name, known, place, "known: " + ", ".join(known))
         raise Located(UnknownArgument(f"`{cls.kind}`", name), place, helps=helps)
 
 
 def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.Expr) -> Iterator[Given]:
-    """The arguments for one kind, each of them checked by itself."""
+    """The arguments for one layer type, each checked by itself."""
     what = f"`{cls.kind}`"
     for name, value in arguments.items():
         place, inner = _entry(expression, name)
@@ -137,17 +137,8 @@ def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.
 
 
 def _entry(expression: tree.Expr, key: str) -> tuple[Span, tree.Expr]:
-    """Where a key of a dictionary stands and what it has; the whole where no dictionary is written out."""
+    """The place of a key of a dictionary display, and its value; of any other expression, all of it."""
     for pair in reversed(pairs_of(expression)):
         if pair.key == key:
             return pair.key_span, pair.value
     return expression.span, expression
-
-
-def _helps(name: str, known: Sequence[str] | Mapping[str, Any], place: Span) -> tuple[Help, ...]:
-    """What a name was probably meant for; an edit where the name itself stands at the place."""
-    meant = suggestion(name, known)
-    if meant is None:
-        return (Help("known: " + ", ".join(known)),) if len(known) < 20 else ()
-    edit = (place, meant) if place.text == name else ()
-    return (Help(f"did you mean `{meant}`?", *edit),)

@@ -1,12 +1,12 @@
-"""How large a value is: what comparing, copying or describing it costs, however often its parts are shared."""
+"""The size of a value: the cost of comparing, copying or describing it, however often its parts are shared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from archdsl.arguments.values import Construct
+from archdsl.diagnostics import Located
 from archdsl.diagnostics.codes.limits import TooDeep, TooManyElements
-from archdsl.elaborate.errors import Located
 from archdsl.text.limits import MAX_BRACKETS, MAX_ELEMENTS
 from archdsl.text.source import Span
 
@@ -18,7 +18,7 @@ def elements(value: object, span: Span) -> int:
     """The number of values inside a value, a shared one each time it occurs; 0 for a number.
 
     Raises:
-        Located: there are too many, or they are too deep inside each other.
+        Located: there are too many, or they are nested too deep.
     """
     count, level, depth = 0, [value], 0
     while level:
@@ -49,5 +49,5 @@ def _parts(value: object) -> list[object] | tuple[object, ...]:
 
 
 def iterated(values: Iterable[object], span: Span) -> int:
-    """The same for what a function goes through: a range counts with its length."""
+    """The same for the arguments of a function that iterates: a range counts with its length."""
     return sum(len(one) if isinstance(one, range) else elements(one, span) for one in values)

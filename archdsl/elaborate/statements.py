@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, assert_never
 
+from archdsl.arguments.describe import describe
+from archdsl.diagnostics import Located
 from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.environment import UNKNOWN, TapValue
-from archdsl.elaborate.errors import Located, Unknown
+from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.expansions import key_of_setting
-from archdsl.elaborate.expressions import describe, unpack
+from archdsl.elaborate.expressions import unpack
 from archdsl.elaborate.names import check_label
 from archdsl.elaborate.settings import SETTINGS, require_setting
 from archdsl.elaborate.walk import ANY_LABEL, Place, Walk
@@ -174,7 +176,7 @@ class Statements(Walk):
         for part in label.parts:
             value = part if isinstance(part, str) else self.evaluator.evaluate(part, place.env)
             if isinstance(value, bool) or not isinstance(value, str | int):
-                raise Located(WrongType("a label", "is made of texts and whole numbers", describe(value)), label.span)
+                raise Located(WrongType("a label", "is made of strings and integers", describe(value)), label.span)
             texts.append(str(value))
         name = "".join(texts)
         check_label(name, label.span)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from archdsl.diagnostics import Help
+from archdsl.arguments.bind import Given, assign
+from archdsl.diagnostics import Help, Located
 from archdsl.diagnostics.codes.limits import Recursive, TooDeep
 from archdsl.diagnostics.codes.names import UnknownArgument, UnknownName
-from archdsl.elaborate.binding import Given, assign
 from archdsl.elaborate.environment import ModelValue
-from archdsl.elaborate.errors import Located
 from archdsl.elaborate.modules import Module
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_VARIANTS

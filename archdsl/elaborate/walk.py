@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from archdsl.diagnostics import Diagnostic, Frame
+from archdsl.diagnostics import Diagnostic, Frame, Located
 from archdsl.diagnostics.codes.limits import TensorTooLarge, TooDeep, TooManyLayers
 from archdsl.elaborate.environment import Environment
-from archdsl.elaborate.errors import Located, Stop, Unknown
+from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expansions import Expansion
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.elaborate.names import Scope

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from archdsl.diagnostics import Located
 from archdsl.elaborate.environment import Environment
-from archdsl.elaborate.errors import Located
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.shapes import Shape
 from archdsl.syntax import parse_expression

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archdsl.elaborate.errors import Located
+from archdsl.diagnostics import Located
 from archdsl.elaborate.names import check_label
 from archdsl.layers import all_kinds
 from archdsl.text.source import Source, Span

@@ -1,0 +1,58 @@
+"""A problem on its way to whoever reports it, with its place and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from archdsl.diagnostics.diagnostic import Help, Note
+from archdsl.diagnostics.problem import Problem
+from archdsl.text.source import Span
+from archdsl.text.suggest import suggestion
+
+
+class Located(Exception):
+    """A problem with its place; whoever catches it knows the chain of calls and reports it.
+
+    `helps` may be a function that finds them: the same problem may be raised many times, and is reported once.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        span: Span,
+        *,
+        label: str = "",
+        notes: tuple[Note, ...] = (),
+        helps: tuple[Help, ...] | Callable[[], tuple[Help, ...]] = (),
+    ) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.span = span
+        self.label = label
+        self.notes = notes
+        self._helps = helps
+
+    @property
+    def helps(self) -> tuple[Help, ...]:
+        """What to do about it."""
+        if callable(self._helps):
+            self._helps = self._helps()
+        return self._helps
+
+    @helps.setter
+    def helps(self, helps: tuple[Help, ...]) -> None:
+        self._helps = helps
+
+
+def did_you_mean(name: str, known: Iterable[str], span: Span | None = None, otherwise: str = "") -> tuple[Help, ...]:
+    """Suggests the known name that was most likely meant, as an edit where `span` starts with the wrong one.
+
+    Where no name is near, `otherwise` is the help, if it is given.
+    """
+    meant = suggestion(name, known)
+    if meant is None:
+        return (Help(otherwise),) if otherwise else ()
+    if span is None or not span.text.startswith(name):
+        return (Help(f"did you mean `{meant}`?"),)
+    place = Span(span.source, span.start, span.start + len(name))
+    return (Help(f"did you mean `{meant}`?", place, meant),)
