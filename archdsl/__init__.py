@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archdsl.backends.torch.export import export_onnx, verify_onnx
     from archdsl.diagnostics import SpecError
     from archdsl.graph.network import LayerInfo
-    from archdsl.train.predict import predict
+    from archdsl.inference.predict import predict
 
 __all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load", "predict", "verify_onnx"]
 
@@ -30,7 +30,7 @@ _HOMES = {
     "LayerInfo": "archdsl.graph.network",
     "Network": "archdsl.api",
     "export_onnx": "archdsl.backends.torch.export",
-    "predict": "archdsl.train.predict",
+    "predict": "archdsl.inference.predict",
     "verify_onnx": "archdsl.backends.torch.export",
 }
 

@@ -22,20 +22,20 @@ PACKAGE = Path(archdsl.__file__).parent
 #: counts, also those inside functions and those for type checkers.
 FLOORS = [
     *("version", "text", "diagnostics", "files", "shapes", "arguments", "combinators", "layers", "recipe", "cards"),
-    *("syntax", "graph", "elaborate", "backends", "datasets", "runs", "train", "view", "api", "zoo", "report", "cli"),
-    *("__main__", "__init__"),
+    *("syntax", "graph", "elaborate", "backends", "datasets", "runs", "train", "inference"),
+    *("view", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 
 #: The only parts that may import a package, at any level.
 ONLY = {
-    "torch": {"backends", "datasets", "train", "runs", "report", "files", "api", "zoo", "cli"},
+    "torch": {"backends", "datasets", "train", "inference", "runs", "report", "files", "api", "zoo", "cli"},
     "torchvision": {"backends", "datasets"},
     "accelerate": {"train"},
     "safetensors": {"backends", "files", "runs"},
     "sklearn": {"datasets"},
     "matplotlib": {"runs", "report"},
     "jinja2": {"report"},
-    "PIL": {"datasets", "train"},
+    "PIL": {"datasets", "inference"},
     "numpy": {"backends", "datasets"},
     "onnx": {"backends"},
     "onnxruntime": {"backends"},

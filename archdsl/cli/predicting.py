@@ -16,7 +16,7 @@ from archdsl.cli.spec import network_of
 from archdsl.cli.streams import print_json
 
 if TYPE_CHECKING:
-    from archdsl.train.predict import Prediction
+    from archdsl.inference.predict import Prediction
 
 Found = Sequence[Sequence["Prediction"]]
 
@@ -45,8 +45,8 @@ def predict(
     names = None if classes is None else _class_names(Path(classes))
     network = network_of(spec, model, settings, input, run=weights)
     from archdsl.backends.torch import load_weights
-    from archdsl.train.predict import check_pictures
-    from archdsl.train.predict import predict as classify
+    from archdsl.inference.predict import check_pictures
+    from archdsl.inference.predict import predict as classify
 
     check_pictures([Path(image) for image in images])  # before weights are downloaded
     module = network.build()

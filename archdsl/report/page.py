@@ -40,10 +40,14 @@ ALL = 2**62
 
 
 def write_report(
-    folder: RunFolder, network: Network, module: nn.Module, setup: Setup, history: Sequence[EpochMetrics]
+    folder: RunFolder,
+    network: Network,
+    module: nn.Module,
+    setup: Setup,
+    history: Sequence[EpochMetrics],
+    found: Evaluation,
 ) -> None:
-    """Write `report.html` into the folder of a run; `module` holds the weights that are reported on."""
-    found = setup.evaluate(module, test=True)
+    """Write `report.html` into the folder of a run; `found` is how the `module` did on the test split."""
     text = page(
         title=f"{network.name} on {setup.data.name}",
         network=network,
@@ -66,7 +70,8 @@ def report_of_run(path: Path) -> Path:
     folder = RunFolder(path)
     network = network_of_run(folder)
     module, setup = trained(network, None, path)
-    write_report(folder, network, module, setup, folder.read_metrics(ALL))
+    found = setup.evaluate(module, test=True)
+    write_report(folder, network, module, setup, folder.read_metrics(ALL), found)
     return folder.report
 
 

@@ -1,7 +1,7 @@
-"""The state of a run in one safetensors file: tensors, and the position in the run as its metadata.
+"""The state of a run in one safetensors file: tensors, with the position in the run as metadata.
 
-Random numbers are functions of seed, epoch and step (seeds.py), so that the position stands for them. A
-checksum tells a file that was damaged on the disk; the one before it is used then.
+Random numbers are functions of seed, epoch and step (datasets/seeds.py), so no generator is saved. A checksum detects
+damaged files; the checkpoint before is used then.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,10 +20,8 @@ from torch import Tensor
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.recipe import DamagedRun
-from archdsl.files.write import cannot_write
 from archdsl.files.tensors import write_tensors
-from archdsl.train.schedule import Reductions
-from archdsl.train.step import Stepper
+from archdsl.files.write import cannot_write
 
 VERSION = 2
 METADATA = "archdsl"
@@ -31,10 +29,10 @@ METADATA = "archdsl"
 
 @dataclass
 class Position:
-    """How far a run is, and the sums of the epoch it is in.
+    """How far a run is, and the sums over its current epoch.
 
-    epoch       epochs that are complete
-    step        optimizer steps done in the epoch after them
+    epoch       complete epochs
+    step        optimizer steps done in the current epoch
     best        best value so far of the monitored figure
     best_epoch  the epoch (from 1) that had it
     """
@@ -49,16 +47,25 @@ class Position:
     best_epoch: int = 0
 
     def next_epoch(self) -> None:
-        """The start of the next epoch, its sums empty."""
+        """Move to the start of the next epoch."""
         self.__init__(epoch=self.epoch + 1, best=self.best, best_epoch=self.best_epoch)  # type: ignore[misc]
 
 
+class Checkpoint(NamedTuple):
+    """What a checkpoint holds: tensors, and all else as JSON's types. `notes` name the damaged ones after it."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+    notes: list[str]
+
+
 class Damaged(Exception):
-    """A checkpoint that was not written in full, or has changed since."""
+    """A checkpoint that was not written completely, or has changed since."""
 
 
 def checkpoint_path(folder: Path, steps: int) -> Path:
-    """The file of the state after so many steps: names sort as numbers do."""
+    """The file of the state after `steps` steps; names sort as numbers do."""
     return folder / f"step-{steps:09}.safetensors"
 
 
@@ -67,52 +74,25 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def save_checkpoint(folder: Path, steps: int, keep: int, stepper: Stepper, position: Position) -> None:
-    """Write everything that is needed to go on from here, then drop all but the `keep` newest checkpoints.
+def write_checkpoint(folder: Path, steps: int, keep: int, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write a state to the folder, then remove all but the `keep` newest checkpoints.
 
-    Raises SpecError (E708) where the file cannot be written; the older ones are untouched then.
+    Raises SpecError (E708) where it cannot be written; the older ones are then untouched.
     """
-    tensors, facts = _state(stepper, position)
-    stepper.processes.from_main(lambda: _write(folder, steps, keep, tensors, facts))
-
-
-def _write(folder: Path, steps: int, keep: int, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(facts)
-    metadata = {METADATA: text, "checksum": _checksum(tensors, text)}
-    path = checkpoint_path(folder, steps)
+    text = json.dumps({"version": VERSION, **facts})
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    write_tensors(path, tensors, metadata)
+    write_tensors(checkpoint_path(folder, steps), tensors, {METADATA: text, "checksum": _checksum(tensors, text)})
     for old in checkpoints(folder)[keep:]:
         with contextlib.suppress(OSError):
             old.unlink()
 
 
-def _state(stepper: Stepper, position: Position) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Everything that changes while a run goes on, as tensors and as JSON's types."""
-    processes = stepper.processes
-    tensors: dict[str, Tensor] = {f"model/{name}": t for name, t in processes.state(stepper.module).items()}
-    facts: dict[str, Any] = {"version": VERSION, "position": asdict(position), "plain": {}}
-    for number, state in processes.optimizer_state(stepper.optimizer).items():
-        for name, value in state.items():
-            key = f"optimizer/{number}/{name}"
-            if isinstance(value, Tensor):
-                tensors[key] = value
-            else:
-                facts["plain"][key] = value
-    if stepper.average is not None:
-        tensors |= {f"average/{name}": t for name, t in stepper.average.state_dict().items()}
-    if stepper.scaler is not None:
-        facts["scaler"] = stepper.scaler.state_dict()
-    facts["reductions"] = asdict(stepper.reductions)
-    return tensors, facts
-
-
 def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
-    """A digest of all that a checkpoint holds."""
+    """A digest of everything in a checkpoint."""
     digest = blake2b(facts.encode(), digest_size=16)
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -120,32 +100,23 @@ def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     return digest.hexdigest()
 
 
-def load_newest(folder: Path, stepper: Stepper) -> tuple[Position, list[str]]:
-    """Put the newest state that is sound into the stepper; returns the position and what is worth saying.
+def read_newest(folder: Path) -> Checkpoint:
+    """The newest checkpoint that is intact; damaged ones are renamed, which the notes say.
 
-    Damaged files are set aside. Raises SpecError (E633) where none is sound, and for the state of another
-    network or of a later version. Of several processes the main one reads, so that the others need no such folder.
+    Raises SpecError (E633) where none is intact, and for one that a later version wrote.
     """
-    path, tensors, facts, notes = stepper.processes.from_main(lambda: _newest(folder))
-    return _restore(path, stepper, tensors, facts), notes
-
-
-def _newest(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any], list[str]]:
-    """The newest state that is sound, with its file and what is worth saying."""
     notes: list[str] = []
     found = checkpoints(folder)
     for path in found:
         try:
-            tensors, facts = _read(path)
+            return Checkpoint(path, *_read(path), notes)
         except Damaged as damage:
             if path == found[-1]:
-                raise _unusable(path, f"it is damaged ({damage})") from damage
+                raise unusable(path, f"it is damaged ({damage})") from damage
             notes.append(f"{path.name} is damaged ({damage}): the checkpoint before it is used")
             with contextlib.suppress(OSError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
-            continue
-        return path, tensors, facts, notes
-    raise _unusable(folder, "it holds no checkpoint")
+    raise unusable(folder, "it holds no checkpoint")
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -159,32 +130,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if metadata.get("checksum") != _checksum(tensors, metadata[METADATA]):
         raise Damaged("its checksum differs")
     if facts["version"] > VERSION:
-        raise _unusable(path, f"a later version of archdsl wrote it (format {facts['version']})")
+        raise unusable(path, f"a later version of archdsl wrote it (format {facts['version']})")
     return tensors, facts
 
 
-def _restore(path: Path, stepper: Stepper, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Position:
-    def part(kind: str) -> dict[str, Tensor]:
-        return {key.removeprefix(kind): tensor for key, tensor in tensors.items() if key.startswith(kind)}
-
-    state: dict[int, dict[str, Any]] = {}
-    plain = {key.removeprefix("optimizer/"): value for key, value in facts["plain"].items()}
-    for key, value in (part("optimizer/") | plain).items():
-        number, _, name = key.partition("/")
-        state.setdefault(int(number), {})[name] = value
-    try:
-        stepper.processes.load(stepper.module, part("model/"))
-        stepper.processes.load_optimizer(stepper.optimizer, state)
-        if stepper.average is not None:
-            stepper.average.load_state_dict(part("average/"))
-        if stepper.scaler is not None:
-            stepper.scaler.load_state_dict(facts["scaler"])
-        stepper.reductions = Reductions(**facts["reductions"])
-        return Position(**facts["position"])
-    except (RuntimeError, ValueError, TypeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
-        raise _unusable(path, f"it is of another network: {reason}") from error
-
-
-def _unusable(path: Path, reason: str) -> SpecError:
+def unusable(path: Path, reason: str) -> SpecError:
+    """The error for a checkpoint that a run cannot go on with."""
     return SpecError([Diagnostic(DamagedRun(path.name, reason), path=str(path))])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
 from importlib import metadata
@@ -19,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from archdsl.arguments.values import restored, stored_settings
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.codes.recipe import DamagedRun, NothingToResume, RunFolderInUse
-from archdsl.files.write import cannot_write, write_text
+from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
 
 T = TypeVar("T")
@@ -179,10 +178,6 @@ class RunFolder:
                 raise self._damaged(self.metrics, str(error)) from error
         return history
 
-    def write_metrics(self, history: Sequence[EpochMetrics]) -> None:
-        """All lines anew: none is ever half there."""
-        write_text(self.metrics, "".join(json.dumps(asdict(line)) + "\n" for line in history))
-
     def _text(self, path: Path) -> str:
         try:
             return path.read_text(encoding="utf-8")
@@ -231,9 +226,9 @@ def run_of(weights: str | Path) -> RunFolder | None:
     return folder if path.exists() and folder.info.is_file() else None
 
 
-def create_run_folder(out: Path | None, model: str) -> RunFolder:
+def create_run_folder(out: str | Path | None, model: str) -> RunFolder:
     """A new folder: `out`, or runs/<model>-<date>-<time>. Raises SpecError for one that is not empty (E631)."""
-    path = out if out is not None else _unused(Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}")
+    path = Path(out) if out is not None else _unused(Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):

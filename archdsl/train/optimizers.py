@@ -1,4 +1,4 @@
-"""Which weights are trained, and how: frozen layers, rates by label, weight decay, the optimizer of torch."""
+"""The optimizer of a recipe: frozen layers, learning rates by label, weight decay."""
 
 from __future__ import annotations
 
@@ -7,50 +7,33 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.recipe import NothingToTrain
-from archdsl.recipe import (
-    Adadelta,
-    Adafactor,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    AnyOptimizer,
-    Asgd,
-    NAdam,
-    RAdam,
-    Recipe,
-    RmsProp,
-    Rprop,
-    Sgd,
-)
+from archdsl.recipe import AnyOptimizer, Recipe, optimizers
 from archdsl.recipe.fit import under
+from archdsl.train.norms import NORMS
 
 OPTIMIZERS: dict[type[AnyOptimizer], type[torch.optim.Optimizer]] = {
-    Sgd: torch.optim.SGD,
-    Adam: torch.optim.Adam,
-    AdamW: torch.optim.AdamW,
-    RmsProp: torch.optim.RMSprop,
-    Adadelta: torch.optim.Adadelta,
-    Adafactor: torch.optim.Adafactor,
-    Adagrad: torch.optim.Adagrad,
-    Adamax: torch.optim.Adamax,
-    Asgd: torch.optim.ASGD,
-    NAdam: torch.optim.NAdam,
-    RAdam: torch.optim.RAdam,
-    Rprop: torch.optim.Rprop,
+    optimizers.Sgd: torch.optim.SGD,
+    optimizers.Adam: torch.optim.Adam,
+    optimizers.AdamW: torch.optim.AdamW,
+    optimizers.RmsProp: torch.optim.RMSprop,
+    optimizers.Adadelta: torch.optim.Adadelta,
+    optimizers.Adafactor: torch.optim.Adafactor,
+    optimizers.Adagrad: torch.optim.Adagrad,
+    optimizers.Adamax: torch.optim.Adamax,
+    optimizers.Asgd: torch.optim.ASGD,
+    optimizers.NAdam: torch.optim.NAdam,
+    optimizers.RAdam: torch.optim.RAdam,
+    optimizers.Rprop: torch.optim.Rprop,
 }
-#: Those that torch has one kernel for, for all weights together and on every device.
-FUSED = (Sgd, Adam, AdamW)
-#: The layers whose weights a norm multiplies with: decay only fights with the scale that follows.
-NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+#: The optimizers that PyTorch has a fused kernel for on every device.
+FUSED = (optimizers.Sgd, optimizers.Adam, optimizers.AdamW)
 
 
 def freeze(module: nn.Module, labels: Iterable[str]) -> list[nn.Module]:
-    """Exempt everything under the labels from training; returns the modules that stay in eval mode then."""
+    """Freeze the weights under the labels; returns the modules to keep in eval mode."""
     chosen = list(labels)
     for name, weight in module.named_parameters():
         if under(chosen, name):
@@ -59,9 +42,9 @@ def freeze(module: nn.Module, labels: Iterable[str]) -> list[nn.Module]:
 
 
 def make_optimizer(recipe: Recipe, module: nn.Module, path: str = "", *, fused: bool = True) -> torch.optim.Optimizer:
-    """The recipe's optimizer over the weights that are trained. Raises SpecError (E637) where there are none.
+    """The recipe's optimizer over the trainable weights. Raises SpecError (E637) where there are none.
 
-    Without `fused` there is no one kernel for all weights, which those in pieces do not have.
+    FSDP's sharded weights need `fused=False`.
     """
     groups = parameter_groups(recipe, module)
     if not groups:
@@ -74,7 +57,7 @@ def make_optimizer(recipe: Recipe, module: nn.Module, path: str = "", *, fused: 
 
 
 def parameter_groups(recipe: Recipe, module: nn.Module) -> list[dict[str, Any]]:
-    """The weights by learning rate and decay, as an optimizer takes them; `base_lr` is what the schedule scales."""
+    """The optimizer's parameter groups, by learning rate and decay; the schedule scales `base_lr`."""
     exempt = _without_decay(module) if recipe.decay == "weights" else set()
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, weight in module.named_parameters():
@@ -88,14 +71,10 @@ def parameter_groups(recipe: Recipe, module: nn.Module) -> list[dict[str, Any]]:
 
 
 def _without_decay(module: nn.Module) -> set[str]:
-    """The names of the norms' weights, of every bias, and of all other weights with a single axis."""
-    norms = tuple(name for name, part in module.named_modules() if _is_norm(part))
+    """The names of normalization weights, biases, and all other one-dimensional weights."""
+    norms = {name for name, part in module.named_modules() if isinstance(part, NORMS)}
     return {
         name
         for name, weight in module.named_parameters()
         if weight.ndim <= 1 or name.endswith("bias") or name.rpartition(".")[0] in norms
     }
-
-
-def _is_norm(part: nn.Module) -> bool:
-    return isinstance(part, NORMS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,10 +14,8 @@ from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.prepare import Preparation
 from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Rejected, SpecError
-from archdsl.diagnostics.codes.recipe import (
-    NoDevice,
-)
-from archdsl.recipe import Recipe
+from archdsl.diagnostics.codes.recipe import NoDevice
+from archdsl.recipe import Recipe, fit
 from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes
 from archdsl.runs.folder import RunInfo
 from archdsl.shapes import Shape
@@ -30,8 +28,8 @@ from archdsl.train.step import autocast
 EVALUATION_NUMEL, EVALUATION_BATCH = 2**20, 1024
 
 
-class Trainable(Protocol):
-    """What training needs of a checked network (archdsl.graph.network.Network)."""
+class Trainable(fit.Network, Protocol):
+    """What training needs of a checked network (archdsl.api.Network)."""
 
     @property
     def name(self) -> str: ...
@@ -42,15 +40,7 @@ class Trainable(Protocol):
     @property
     def path(self) -> str: ...
     @property
-    def input_shape(self) -> Shape: ...
-    @property
-    def output_shape(self) -> Shape: ...
-    @property
     def aux(self) -> Sequence[Any]: ...
-    @property
-    def labels(self) -> Collection[str]: ...
-    @property
-    def trained(self) -> Collection[str]: ...
     def build(self, *, seed: int | None = None) -> nn.Module: ...
 
 

@@ -16,10 +16,11 @@ from archdsl.diagnostics import SpecError
 from archdsl.files.tensors import write_tensors
 from archdsl.files.write import write_text
 from archdsl.recipe import Adam, Recipe
-from archdsl.runs.checkpoint import Position, checkpoint_path, checkpoints, load_newest, save_checkpoint
+from archdsl.runs.checkpoint import Position, checkpoint_path, checkpoints
 from archdsl.runs.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.runs.folder import EpochMetrics
 from archdsl.train.schedule import Reductions
+from archdsl.train.state import load_newest, save_checkpoint
 from archdsl.train.step import Stepper
 
 LINE = EpochMetrics(2, 10, 0.5, 0.875, 0.25, 0.9, 0.01, 12345.6, 83.0)

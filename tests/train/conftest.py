@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from archdsl.train import loop
+from archdsl.train import writer
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -25,4 +25,4 @@ def with_curves() -> None:
 def without_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing them takes three times as long as all else in these short runs."""
     if "with_curves" not in request.fixturenames:
-        monkeypatch.setattr(loop, "draw_curves", lambda *_: None)
+        monkeypatch.setattr(writer, "draw_curves", lambda *_: None)

@@ -22,7 +22,7 @@ from archdsl.diagnostics import SpecError
 from archdsl.files import tensors as files
 from archdsl.recipe import Recipe
 from archdsl.runs.progress import PlainProgress
-from archdsl.train.loop import train
+from archdsl.train.run import run_training
 from archdsl.train.step import Stepper
 from tests.train.stub import Stub, cnn
 
@@ -75,8 +75,9 @@ def main(folder: Path, when: str, recipe: Recipe, make: Callable[[], nn.Module] 
         case "full":
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(number), int(number)))
     there = any((folder / "checkpoints").glob("step-*"))
+    where: dict[str, Any] = {"resume" if there else "out": folder}
     try:
-        result = train(Stub(make), recipe, None if there else folder, folder if there else None, PlainProgress())
+        result = run_training(Stub(make), recipe, **where, progress=PlainProgress())
     except SpecError as error:
         print(error)
         return 1

@@ -28,7 +28,7 @@ from archdsl.files import write as files
 from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
 from archdsl.runs.progress import PlainProgress
-from archdsl.train import loop
+from archdsl.train import run
 from archdsl.train.step import Stepper
 from tests.train.stub import Stub, cnn, layouts
 
@@ -84,7 +84,7 @@ def happening(what: str, rank: int) -> Iterator[None]:
         "term": lambda: in_step(int(numbers[1]), lambda: os.kill(os.getpid(), signal.SIGTERM)),
         "full": lambda: patch.object(files, "write_atomically", full_disk),
         "nan": lambda: no_number(int(numbers[1])),
-        "reject": lambda: patch.object(loop, "set_up", failing),
+        "reject": lambda: patch.object(run, "set_up", failing),
     }
     with patches[kind]():
         yield
@@ -92,11 +92,11 @@ def happening(what: str, rank: int) -> Iterator[None]:
 
 def do(module: str, recipe: str, folder: str, resume: bool, what: str) -> tuple[int, str]:
     """One job: the exit code, and what this process has to say."""
-    out, old = (None, Path(folder)) if resume else (Path(folder), None)
+    where: dict[str, Any] = {"resume" if resume else "out": folder}
     given = Recipe.from_json(recipe) if recipe else None
     try:
         with happening(what, int(os.environ.get("RANK", "0"))):
-            result = loop.train(Stub(MODULES[module]), given, out, old, PlainProgress())
+            result = run.run_training(Stub(MODULES[module]), given, **where, progress=PlainProgress())
     except SpecError as error:
         return 1, "" if error.here is False else str(error)
     return 128 + result.signal if result.interrupted else 0, ""

@@ -13,7 +13,7 @@ from archdsl.recipe import Recipe
 from archdsl.runs.progress import Progress
 from archdsl.shapes import Shape
 from archdsl.train import Result
-from archdsl.train.loop import train
+from archdsl.train.run import run_training
 
 INPUT, OUTPUT = Shape((1, 8, 8)), Shape((10,))
 
@@ -101,8 +101,7 @@ class Recorder(Progress):
 
 
 def run(network: Stub, recipe: Recipe | None, out: Path | None, **options: Any) -> Result:
-    progress = options.pop("progress", None) or Recorder()
-    return train(network, recipe, out, options.pop("resume", None), progress, options.pop("at_end", None))
+    return run_training(network, recipe, out=out, **{"progress": Recorder(), **options})
 
 
 def save_picture(path: Path, cells: Tensor) -> None:

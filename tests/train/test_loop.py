@@ -21,11 +21,12 @@ from archdsl.datasets.seeds import epoch_order
 from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.recipe import Adam, Cosine, HFlip, Mse, RandomCrop, Recipe, RmsProp, Sgd
-from archdsl.runs.checkpoint import checkpoints, save_checkpoint
+from archdsl.runs.checkpoint import checkpoints
 from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
 from archdsl.text.source import Source, Span
-from archdsl.train import evaluation, loop, recipe_of_run, run_evaluation, run_training, setup
+from archdsl.train import evaluation, loop, recipe_of_run, run_evaluation, run_training, setup, writer
+from archdsl.train.state import save_checkpoint
 from tests.train.stub import Recorder, Stub, cnn, mlp, run
 
 QUICK = Recipe(epochs=2, batch=128, device="cpu", optimizer=Sgd(lr=0.1, momentum=0.9))
@@ -394,7 +395,7 @@ def test_a_run_killed_between_two_files_goes_on_bit_for_bit(tmp_path: Path, monk
             raise SystemExit("killed")
         real(*arguments)
 
-    monkeypatch.setattr(loop, "save_checkpoint", killed)
+    monkeypatch.setattr(writer, "save_checkpoint", killed)
     with pytest.raises(SystemExit):
         run(Stub(cnn), EXACT, tmp_path / "cut")
     assert len(without_times(tmp_path / "cut")) == 2

@@ -16,7 +16,7 @@ from archdsl.recipe import FAMILIES, Adam, AdamW, Cosine, Recipe, Sgd
 from archdsl.recipe.fit import unknown_labels
 from archdsl.runs.folder import RunFolder
 from archdsl.train.optimizers import OPTIMIZERS, freeze, make_optimizer
-from archdsl.train.processes.start import start_from
+from archdsl.train.start import start_from
 from archdsl.train.step import Stepper
 from tests.train.stub import Recorder, Stub, cnn, mlp, run
 

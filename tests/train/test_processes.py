@@ -22,7 +22,7 @@ from archdsl.diagnostics import SpecError
 from archdsl.recipe import Adam, CrossEntropy, PairwiseDistance, Plateau, RandomCrop, Recipe, Sgd
 from archdsl.runs.checkpoint import checkpoints
 from archdsl.runs.folder import RunFolder
-from archdsl.train.processes.processes import are_several
+from archdsl.train.processes.launch import are_several
 from tests.train.several import plain
 from tests.train.stub import Stub, cnn, run
 from tests.train.test_nothing_lost import assert_same_run, lines
@@ -436,13 +436,11 @@ def test_synchronised_norms_are_those_of_one_process_where_there_is_one(tmp_path
 
 def test_synchronised_norms_keep_keys_and_outputs(tmp_path: Path) -> None:
     """PyTorch computes them on GPUs only, but in evaluation everywhere."""
-    from archdsl.train.processes.many import Many
-
     (tmp_path / "net.arch").write_text(SPEC, encoding="utf-8")
     module = load(tmp_path / "net.arch").build(seed=0).eval()
     pictures = torch.rand(4, 1, 8, 8)
     before, keys = module(pictures), list(module.state_dict())
-    synchronised = Many.convert(object.__new__(Many), module, PLAIN.model_copy(update={"sync_batchnorm": True})).eval()
+    synchronised = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module).eval()  # type: ignore[no-untyped-call]
     assert any(isinstance(part, torch.nn.SyncBatchNorm) for part in synchronised.modules())
     assert list(synchronised.state_dict()) == keys
     torch.testing.assert_close(synchronised(pictures), before)

@@ -16,7 +16,7 @@ from archdsl.recipe import Bce, CrossEntropy, Huber, MixUp, Mse, Nll, PairwiseDi
 from archdsl.recipe.fit import check_output
 from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
-from archdsl.train import loop, setup
+from archdsl.train import setup
 from archdsl.train.setup import set_up
 from tests.train.stub import INPUT, Recorder, Stub, mlp, run
 
@@ -142,7 +142,3 @@ def test_targets_may_be_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert result.metrics[-1].val_loss < 0.01 * result.metrics[0].val_loss + 1e-4
     assert result.metrics[-1].val_accuracy is None
     assert RunFolder(tmp_path).best.is_file()
-
-
-def test_the_loop_gives_out_what_training_is_set_up_with() -> None:
-    assert loop.set_up is set_up

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import torch
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
-from torch.distributed import distributed_c10d
 from torch.distributed.rendezvous import rendezvous
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -25,6 +24,7 @@ from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
 from archdsl.diagnostics.codes.recipe import NoDevice, NotTogether, ProcessLost
 from archdsl.recipe import Recipe
 from archdsl.train.losses import Loss
+from archdsl.train.norms import has_batch_norm
 from archdsl.train.processes.processes import NOTHING, Processes, Wish, told
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Many(Processes):
     def __init__(self) -> None:
         store, self.rank, self.world = next(rendezvous("env://"))
         # A second run in the same processes must not read what the first has left there.
-        self.store = distributed_c10d.PrefixStore(f"archdsl/{next(NUMBERS)}", store)
+        self.store = distributed.PrefixStore(f"archdsl/{next(NUMBERS)}", store)  # type: ignore[attr-defined]
         self.owns_group = not distributed.is_initialized()
         if self.owns_group:
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -194,14 +194,9 @@ class Many(Processes):
 
     # The module
 
-    def convert(self, module: nn.Module, recipe: Recipe) -> nn.Module:
-        if recipe.sync_batchnorm:
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-        return module
-
     def wrap(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
         # A lone sample could not be normalised.
-        self.least = 2 if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()) else 1
+        self.least = 2 if has_batch_norm(module) else 1
         wrapped: nn.Module
         if not self.are_sharding:
             wrapped = self.accelerator.prepare_model(module)

@@ -1,13 +1,9 @@
-"""The processes of a run: a single one, unless `torchrun` or `accelerate launch` has started several.
-
-A single process never imports what several need (archdsl.train.processes.many), nor computes anything for it.
-"""
+"""What the training loop asks of the processes of a run, and the answers of a single process."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingPackage
+from archdsl.diagnostics import SpecError
 from archdsl.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -27,7 +22,7 @@ NOTHING = nullcontext()
 
 
 class Wish(IntEnum):
-    """What all processes have to do at the same step, although each has a clock and a terminal of its own."""
+    """A request that all processes act on at the same step, although each has its own clock and signals."""
 
     STOP = 0
     LOOK = 1
@@ -35,66 +30,63 @@ class Wish(IntEnum):
 
 
 class Processes:
-    """The only process of a run: every sample is its own, and it agrees with itself.
-
-    What it does with a tensor is to hand it back.
-    """
+    """A single process: it trains on every sample, writes every file, and returns tensors unchanged."""
 
     rank = 0
     world = 1
-    #: Where to compute; None leaves it to the recipe.
+    #: The device of this process; None takes the recipe's.
     device: torch.device | None = None
-    #: What the seeds of a step have besides the step, so that no two processes draw the same.
+    #: Added to the seeds of a step, so that no two processes draw the same random numbers.
     keys: tuple[int, ...] = ()
-    #: Whether each process holds pieces of the weights only (FSDP).
+    #: Whether each process holds only shards of the weights (FSDP).
     are_sharding = False
-    #: The command that goes on with the run, for the message where a process is lost.
+    #: The command that resumes the run, shown where a process is lost.
     resume_command = ""
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def choose(self, recipe: Recipe) -> None:
-        """Take a device. Rejects (E636, E646) what does not work with these processes."""
+        """Take a device. Raises Rejected (E636, E646) for what does not work in these processes."""
 
     def from_main(self, action: Callable[[], T]) -> T:
-        """What the main process gets from `action`, for all; its SpecError too."""
+        """The result of `action` in the main process, or its SpecError, in all processes."""
         return action()
 
     def everywhere(self, action: Callable[[], T]) -> T:
-        """The result of `action`, once it has succeeded in all processes; a SpecError in one ends all."""
+        """The result of `action` in this process; a SpecError in one process is raised in all."""
         return action()
 
     # Data and losses
 
     def share(self, rows: Tensor) -> Tensor:
-        """The process's own rows of a batch; all of them where there are too few to share."""
+        """The process's own rows of a batch; all rows where there are too few to share."""
         return rows
 
     def smallest_share(self, samples: int) -> int:
-        """The fewest rows that any process has of a batch."""
+        """The smallest number of rows that a process has of a batch."""
         return samples
 
     def counts(self, samples: int) -> bool:
-        """Whether what this process finds in its share of a batch is not found by another too."""
+        """Whether this process's results on a batch count: False where each process computes the whole batch."""
         return True
 
     def loss(self, loss: Loss) -> Loss:
-        """The loss of a share."""
+        """The loss function for a share of a batch."""
         return loss
 
     def total_weight(self, weight: Tensor | int) -> Tensor | int:
-        """The weight of a batch, from that of the share."""
+        """The weight of the whole batch, from that of this process's share."""
         return weight
 
     def scaled(self, loss: Tensor) -> Tensor:
-        """The loss whose gradient is to be taken, from the share's part of the batch's mean."""
+        """The loss to call `backward` on, from the share's part of the batch's mean."""
         return loss
 
     def sum(self, numbers: Tensor) -> Tensor:
-        """The sum over all processes; `numbers` lie on the CPU."""
+        """The sum over all processes of a tensor on the CPU."""
         return numbers
 
     def gather(self, items: list[T]) -> list[T]:
@@ -104,24 +96,20 @@ class Processes:
     # Agreement
 
     def start_step(self) -> None:
-        """Tell the others the wishes of the step before."""
+        """Send the requests of the previous step to the other processes."""
 
     def agreed(self, wish: Wish, value: int) -> int:
-        """The value wished for: the largest of all, as of the last `start_step`."""
+        """The largest value of all processes, as of the last `start_step`."""
         return value
 
     def settled(self, wish: Wish, value: int) -> int:
-        """The largest value now; all processes wait for each other."""
+        """The largest value of all processes now; they wait for each other."""
         return value
 
     # The module
 
-    def convert(self, module: nn.Module, recipe: Recipe) -> nn.Module:
-        """The module as these processes need it, before there is an optimizer."""
-        return module
-
     def wrap(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
-        """What to call in training in place of the module, so that gradients are those of the whole batch."""
+        """The module to call in training, whose gradients are those of the whole batch."""
         return module
 
     def gradients(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[Any]:
@@ -129,27 +117,27 @@ class Processes:
         return NOTHING
 
     def clip_norm(self, weights: list[Tensor], bound: float) -> None:
-        """Bound the gradients' common norm."""
+        """Clip the gradients' total norm."""
         clip_grad_norm_(weights, bound)
 
     def same_buffers(self, module: nn.Module) -> None:
-        """Take over the main process's running statistics, which are those that are saved."""
+        """Copy the main process's running statistics, which are the ones saved, to all processes."""
 
     def state(self, module: nn.Module) -> dict[str, Tensor]:
-        """The whole state_dict; needed in the main process only."""
+        """The unsharded state_dict; complete in the main process only."""
         return module.state_dict()
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
-        """The whole state of each weight by its number; needed in the main process only."""
+        """The unsharded optimizer state by the parameter's number; complete in the main process only."""
         found: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
         return found
 
     def load(self, module: nn.Module, state: dict[str, Tensor]) -> None:
-        """Put a whole state_dict into the module."""
+        """Load an unsharded state_dict."""
         module.load_state_dict(state)
 
     def load_optimizer(self, optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
-        """Put the whole state of the weights into the optimizer."""
+        """Load unsharded optimizer state."""
         groups = optimizer.param_groups
         weights = [weight for group in groups for weight in group["params"]]
         placed = {
@@ -159,16 +147,13 @@ class Processes:
         optimizer.load_state_dict({"state": placed, "param_groups": optimizer.state_dict()["param_groups"]})
 
     def placed_as(self, weight: Tensor, value: Any) -> Any:
-        """A value of an optimizer's state as the optimizer itself would have made it for the weight.
-
-        Its elements have to be in the weight's order in memory: fused kernels pair the two by their addresses.
-        """
+        """An optimizer's state tensor in the memory layout of its weight, which fused kernels rely on."""
         if not isinstance(value, Tensor) or value.shape != weight.shape:
             return value
         return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
     def whole(self, module: nn.Module, build: Callable[[], nn.Module]) -> nn.Module | None:
-        """The module for the main process to work with alone, None elsewhere; `build` makes another one."""
+        """The unsharded module in the main process, None elsewhere; `build` makes a fresh one to load."""
         return module
 
 
@@ -176,33 +161,6 @@ ALONE = Processes()
 
 
 def told(error: SpecError, *, here: bool | None) -> SpecError:
-    """The error, marked whether this process of several is the one that prints it."""
+    """The error, marked whether this process is the one that prints it."""
     error.here = here
     return error
-
-
-def are_several() -> bool:
-    """Whether a launcher has started this process as one of several, or for FSDP."""
-    world = os.environ.get("WORLD_SIZE", "1")
-    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
-    return "RANK" in os.environ and ((world.isdecimal() and int(world) > 1) or sharded)
-
-
-@contextmanager
-def processes_of_run() -> Iterator[Processes]:
-    """The processes that run together until the end of the context.
-
-    Raises SpecError (E701) where the package for several is missing, (E645) where one of them is lost.
-    """
-    if not are_several():
-        yield ALONE
-        return
-    try:
-        import accelerate  # noqa: F401
-    except ImportError as error:
-        problem = MissingPackage("training in several processes", "accelerate", "distributed")
-        raise SpecError([Diagnostic(problem)]) from error
-    from archdsl.train.processes.many import joined
-
-    with joined() as many:
-        yield many

@@ -1,0 +1,1 @@
+"""Predictions of trained networks for image files."""
