@@ -1,4 +1,4 @@
-"""The command line: thin commands over the library. Whatever can go wrong in all of them is handled in `main`."""
+"""The command line: thin commands over the library. `main` handles the errors that every command can raise."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from archdsl.cli.streams import give_up_on_lost_streams, prepare_streams
 
 __all__ = ["main", "run"]
 
-#: Exit codes: what was given is wrong; the command line itself is wrong (Typer's own); Ctrl-C.
+#: Exit codes: a wrong spec, file or run; a wrong command line (Typer's own); Ctrl-C.
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`sys.argv` unless `arguments` are given); returns its exit code."""
-    # Pydantic would read the metadata of every installed package to look for plugins, for 10 ms.
+    # Pydantic would look for plugins in the metadata of every installed package, which takes 10 ms.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     prepare_streams()
     try:
         code = _run(arguments)
-    except BrokenPipeError:  # the reader has gone (`| head`)
+    except BrokenPipeError:  # The reader has closed the pipe (`| head`).
         code = WRONG
     give_up_on_lost_streams()
     return code
 
 
 def run() -> NoReturn:
-    """The console script: `main`, and then the end of the process."""
-    # A short command makes many objects and hardly any garbage; by default a tenth of its time would go to
-    # looking for some. The process is the command's own here, which `main` may be called in another's.
+    """The console script: run `main` and end the process."""
+    # A short command makes many objects and hardly any garbage; by default collecting it would take a tenth of its
+    # time. This is done here because `main` may run in another program's process.
     gc.set_threshold(100_000, 20, 20)
     code = main()
     if "torch" in sys.modules:
-        # Its libraries have threads and temporary files to put away.
+        # Its libraries have threads and temporary files to clean up.
         sys.exit(code)
-    # Everything is written. Taking the interpreter apart would be a tenth of a short command's time.
+    # Everything is written. Finalizing the interpreter would take a tenth of a short command's time.
     os._exit(code)
 
 
@@ -52,9 +52,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.flush()
         return code
     except SpecError as error:
-        from archdsl.cli.report import print_errors
+        from archdsl.cli.printing import print_errors
 
-        # Of the processes that a launcher starts on a machine one speaks, unless they have agreed on another.
+        # Of the processes that a launcher starts on a machine, the first prints, unless they have agreed on another.
         if os.environ.get("LOCAL_RANK", "0") == "0" if error.here is None else error.here:
             print_errors(error.diagnostics)
     except KeyboardInterrupt:
@@ -62,7 +62,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ModuleNotFoundError as error:
         if (extra := _extra(error)) is None:
             raise
-        from archdsl.cli.report import print_errors
+        from archdsl.cli.printing import print_errors
         from archdsl.diagnostics import Diagnostic
         from archdsl.diagnostics.codes.runtime import MissingPackage
 
@@ -76,7 +76,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _command(arguments: Sequence[str] | None) -> int:
-    """Hand over to Typer, which ends every command with SystemExit."""
+    """Run Typer, which ends every command with SystemExit."""
     from archdsl.cli.app import application
 
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -90,7 +90,7 @@ def _command(arguments: Sequence[str] | None) -> int:
 
 
 def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any, **more: Any) -> None:
-    """One of our own as a plain note, any other as usual."""
+    """Print warnings about weights as notes, others as usual."""
     from archdsl.diagnostics.codes.weights import WeightsWarning
 
     if isinstance(message, WeightsWarning):
@@ -100,7 +100,7 @@ def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any
 
 
 def _extra(error: ModuleNotFoundError) -> str | None:
-    """The extra of this package that brings a missing module."""
+    """The extra of this package that installs a missing module."""
     extras = {"onnx": "onnx", "onnxruntime": "onnx"}
     torch = ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL")
     extras |= dict.fromkeys(torch, "torch")

@@ -1,72 +1,33 @@
-"""The Typer application: every command by its name, in the order of a first session."""
+"""The Typer application: every file in `commands/` is a command."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Annotated, Any
 
 import typer
 
-#: Each command with the module of its function, and examples for its help.
-COMMANDS = {
-    "summary": (
-        "inspecting",
-        "archdsl summary specs/alexnet.arch",
-        "archdsl summary specs/vgg.arch --model vgg16 --set classes=10 --input 3x64x64 --depth 2",
-        "archdsl summary alexnet --format json",
-    ),
-    "check": ("checking", "archdsl check specs/", "archdsl check my.arch --format json"),
-    "fmt": ("checking", "archdsl fmt my.arch", "archdsl fmt --check specs/"),
-    "train": (
-        "running",
-        "archdsl train specs/lenet.arch --epochs 5 --out runs/lenet",
-        "archdsl train specs/lenet.arch --dataset fashion_mnist --set optimizer.lr=0.05",
-        "archdsl train --resume runs/lenet",
-        "archdsl train runs/lenet",
-    ),
-    "eval": ("running", "archdsl eval specs/lenet.arch --weights runs/lenet"),
-    "predict": (
-        "predicting",
-        "archdsl predict resnet50 cat.jpg --weights torchvision:IMAGENET1K_V2",
-        "archdsl predict specs/lenet.arch three.png --weights runs/lenet --top 3",
-    ),
-    "export": (
-        "running",
-        "archdsl export specs/lenet.arch --weights runs/lenet -o lenet.onnx",
-        'archdsl export resnet18 -o resnet18.onnx --normalize "0.485,0.456,0.406;0.229,0.224,0.225"',
-    ),
-    "verify": (
-        "running",
-        "archdsl verify lenet.onnx specs/lenet.arch --weights runs/lenet",
-        "archdsl verify elsewhere.onnx resnet50 --weights torchvision:DEFAULT --tolerance 1e-3",
-    ),
-    "zoo": (
-        "browsing",
-        "archdsl zoo",
-        "archdsl zoo mobile --max-params 5M",
-        "archdsl zoo resnet18",
-        "archdsl zoo resnet18 --show",
-    ),
-    "new": ("browsing", "archdsl new mynet", "archdsl new mynet --from resnet18"),
-    "layers": ("inspecting", "archdsl layers", "archdsl layers conv"),
-    "show": (
-        "inspecting",
-        "archdsl show specs/resnet.arch --model resnet18 --stage graph",
-        "archdsl show lenet --stage torch",
-        "archdsl show network resnet18 -o resnet18.svg",
-        "archdsl show filters specs/lenet.arch --weights runs/lenet -o filters.png",
-    ),
-    "report": ("reporting", "archdsl report runs/lenet"),
-    "compare": ("reporting", "archdsl compare runs/a runs/b", "archdsl compare runs/a runs/b -o compare.png"),
-    "explain": ("inspecting", "archdsl explain E402"),
-}
+from archdsl.cli import commands
+
+#: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
+ORDER = (
+    *("summary", "check", "fmt", "train", "eval", "predict", "export", "verify", "zoo", "new", "layers", "show"),
+    *("report", "compare", "explain"),
+)
+
+
+def command_names() -> list[str]:
+    """The names of all commands in the order of the help."""
+    found = {module.name for module in iter_modules(commands.__path__)}
+    return [*(name for name in ORDER if name in found), *sorted(found.difference(ORDER))]
 
 
 def application(arguments: Sequence[str]) -> Callable[..., Any]:
     """The command line as a callable that ends with SystemExit.
 
-    Only the command that the first argument names is made, all of them where it names none: each costs a
+    Only the command that the first argument names is imported, all of them where it names none: each costs a
     few milliseconds. Rich stays out of help and errors for the same reason.
     """
     app = typer.Typer(
@@ -74,18 +35,18 @@ def application(arguments: Sequence[str]) -> Callable[..., Any]:
         pretty_exceptions_enable=False,
         add_completion=False,
         no_args_is_help=True,
-        epilog="Start with `archdsl summary alexnet`; every command explains itself with --help.",
+        epilog="Start with `archdsl summary alexnet`. `archdsl COMMAND --help` describes a command.",
     )
     app.callback()(root)
-    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
-        module, *examples = COMMANDS[name]
-        function = getattr(import_module(f"archdsl.cli.{module}"), name)
-        app.command(name, epilog=_examples(examples))(function)
+    names = command_names()
+    for name in arguments[:1] if arguments and arguments[0] in names else names:
+        module = import_module(f"{commands.__name__}.{name}")
+        app.command(name, epilog=_examples(module.EXAMPLES))(getattr(module, name))
     return typer.main.get_command(app)
 
 
 def _examples(lines: Sequence[str]) -> str:
-    """An epilog that keeps its lines (the backspace tells the formatter so)."""
+    """An epilog that keeps its line ends, which is what the backspace tells the formatter."""
     return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
 
 
@@ -102,4 +63,4 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Convolutional networks as short texts: checked, summarised, trained and exported."""
+    """Define convolutional networks in .arch files; check, train and export them."""

@@ -1,27 +1,40 @@
-"""Arguments that several commands share, and how their texts become values."""
+"""Arguments and options that several commands share, and the values they parse to."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="An .arch file, or a name from `archdsl zoo`.")]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Which model of the file.")]
+Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or folders to search for .arch files.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model in the file.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="A parameter of the model or an entry of the recipe, as a spec writes it; repeatable.",
+        help="A model parameter or a recipe entry, written as in a spec; repeatable.",
     ),
 ]
-Input = Annotated[str | None, typer.Option("--input", metavar="3x64x64", help="Another input size than the spec's.")]
-WEIGHTS = typer.Option("--weights", metavar="W", help="A file, the folder of a run, or torchvision:NAME.")
+Input = Annotated[str | None, typer.Option("--input", metavar="3x64x64", help="Input size, instead of the spec's.")]
+WEIGHTS = typer.Option("--weights", metavar="W", help="A weights file, a run folder, or torchvision:NAME.")
 Weights = Annotated[str | None, WEIGHTS]
-GivenWeights = Annotated[str, WEIGHTS]
+RequiredWeights = Annotated[str, WEIGHTS]
+TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format", help="Output format.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+
+Dataset = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Data set, instead of the recipe's.")]
+Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="Folder with the data set's files.")]
+Batch = Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="Batch size.")]
+#: What `--set model.KEY=VALUE` is, from when `--set` meant the recipe alone in `train` and `eval`.
+Parameters = Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", hidden=True)]
+
+#: The file types of figures.
+FIGURES = (".png", ".svg", ".pdf")
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -30,12 +43,31 @@ def sizes(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{text!r} is not a size such as 3x224x224", param_hint="--input")
     found = tuple(map(int, text.split("x")))
     if 0 in found:
-        raise typer.BadParameter(f"{text!r} has an axis without cells: every size is at least 1", param_hint="--input")
+        raise typer.BadParameter(f"{text!r} is empty: every size must be at least 1", param_hint="--input")
     return found
 
 
+def arch_files(paths: Sequence[str]) -> Iterator[str]:
+    """The files themselves, and the .arch files in folders at any depth, each once."""
+    seen = set()
+    for path in paths:
+        inside = sorted(map(str, Path(path).rglob("*.arch"))) if Path(path).is_dir() else [path]
+        if not inside:
+            raise typer.BadParameter(f"there is no .arch file in {path}", param_hint="PATH")
+        for file in inside:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def require_figure(path: str) -> None:
+    """Reject an output file that is not a PNG, SVG or PDF by its extension."""
+    if Path(path).suffix.lower() not in FIGURES:
+        raise typer.BadParameter(f"{path!r}: the extension must be one of {', '.join(FIGURES)}", param_hint="-o")
+
+
 def reject_unused(where: str, **options: object) -> None:
-    """Reject options that were given, but have no effect where they were."""
+    """Reject options that were given but have no effect."""
     for name, value in options.items():
         if value not in (None, [], False):
-            raise typer.BadParameter(f"it has no effect on {where}", param_hint=f"--{name.replace('_', '-')}")
+            raise typer.BadParameter(f"this option has no effect on {where}", param_hint=f"--{name.replace('_', '-')}")

@@ -1,57 +1,97 @@
-"""What `--set KEY=VALUE` sets, in every command: a parameter of the model, or else an entry of the recipe.
+"""`--set KEY=VALUE` in every command: a parameter of the model or an entry of the recipe.
 
-`model.KEY` and `train.KEY` say which of the two is meant. A key with another dot reaches into an entry.
+`model.KEY` and `train.KEY` say which of the two is meant. A key with another dot reaches into an entry. A value is an
+expression of the language, in which a bare word may be a string.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archdsl.cli.values import model_settings, recipe_overrides
-from archdsl.diagnostics import Diagnostic, Help, SpecError
+import typer
+
+from archdsl.arguments.values import Construct, Entry, Typed
+from archdsl.diagnostics import Diagnostic, Help, Located, SpecError
 from archdsl.diagnostics.codes.settings import RecipeUnused, UnknownSetting
+from archdsl.elaborate.environment import Environment
+from archdsl.elaborate.expressions import Evaluator
+from archdsl.syntax import parse_expression
+from archdsl.text.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.arguments.values import Entry
     from archdsl.elaborate.modules import Module
 
 MODEL, RECIPE = "model", "train"
 
 
 def read_settings(texts: Sequence[str], module: Module, model: str | None) -> tuple[dict[str, Any], dict[str, Entry]]:
-    """The parameters of a model (None: the file's own choice) and the entries of the recipe that the texts give.
+    """The model parameters and the recipe entries in `texts`; `model` None is the file's default model.
 
-    Raises SpecError: a key that is neither (E716), or a value that is no expression.
+    Raises SpecError for a key that is neither (E716) or a value that is not an expression.
     """
     from archdsl.elaborate import default_model, parameters
 
-    keys = [_key(text) for text in texts]
+    keys = [text.partition("=")[0].strip() for text in texts]
     name = model or default_model(module, keys)
     known = None if name is None else parameters(module, name)
-    if known is None:  # there is no such model, which is said when it is made
+    if known is None:  # There is no such model; loading it reports that.
         return {}, {}
-    where = [_owner(key, known) for key in keys]
-    unknown = [key for key, owner in zip(keys, where, strict=True) if owner is None]
-    if unknown:
+    owners = [_owner(key, known) for key in keys]
+    if unknown := [key for key, owner in zip(keys, owners, strict=True) if owner is None]:
         raise SpecError([_unknown(key, str(name), known, module.source.path) for key in unknown])
-    pairs = list(zip(texts, where, strict=True))
-    own = [_unqualified(text, MODEL) for text, owner in pairs if owner == MODEL]
-    others = [_unqualified(text, RECIPE) for text, owner in pairs if owner == RECIPE]
-    return model_settings(own, "--set", module.globals), recipe_overrides(others, {})
+    pairs = list(zip(texts, owners, strict=True))
+    own = [text.strip().removeprefix(f"{MODEL}.") for text, owner in pairs if owner == MODEL]
+    others = [text.strip().removeprefix(f"{RECIPE}.") for text, owner in pairs if owner == RECIPE]
+    return model_settings(own, module.globals), _recipe_entries(others)
+
+
+def model_settings(texts: Sequence[str], names: Environment) -> dict[str, Any]:
+    """Model parameters by name; the last of two counts.
+
+    A bare word is what it means in the file (`unit=bottleneck`), a layer (`activation=relu`) or a string.
+    """
+    pairs = [_split(text, r"[^\W\d]\w*") for text in texts]
+    return {key: Typed(_value(key, value, names).value) for key, value in pairs}
 
 
 def unused(entries: Iterable[str]) -> SpecError:
-    """What to raise for entries of the recipe that a command does not use."""
+    """The error for recipe entries that a command does not use."""
     return SpecError([Diagnostic(RecipeUnused(name)) for name in entries])
 
 
-def _key(text: str) -> str:
-    return text.partition("=")[0].strip()
+def _recipe_entries(texts: Sequence[str]) -> dict[str, Entry]:
+    """Recipe entries by key, which may have dots. A bare word is a string."""
+    pairs = [_split(text, r"[^\W\d][\w.]*") for text in texts]
+    entries = {key: _value(key, value, Environment()) for key, value in pairs}
+    return {key: Entry(_bare_word(entry.value), entry.span) for key, entry in entries.items()}
+
+
+def _bare_word(value: Any) -> Any:
+    return value.name if isinstance(value, Construct) and not value.args and not value.kwargs else value
+
+
+def _split(text: str, pattern: str) -> tuple[str, str]:
+    key, _, value = map(str.strip, text.partition("="))
+    if not value or not re.fullmatch(pattern, key):
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+    return key, value
+
+
+def _value(key: str, text: str, names: Environment) -> Entry:
+    """Evaluate an expression; raises SpecError with the place in the text."""
+    expression = parse_expression(Source(f"--set {key}", text))
+    try:
+        value = Evaluator().evaluate(expression, names, constructs=True)
+    except Located as error:
+        placed = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps)
+        raise SpecError([placed]) from None
+    return Entry(value, expression.span)
 
 
 def _owner(key: str, parameters: Collection[str]) -> str | None:
-    """Whose a key is; what is no key at all is left to whoever reads it."""
+    """Whether a key belongs to the model or the recipe; one that is malformed is rejected later."""
     first, dot, _ = key.partition(".")
     if dot and first in (MODEL, RECIPE):
         return first
@@ -64,10 +104,6 @@ def _entries() -> Collection[str]:
     from archdsl.recipe import Recipe
 
     return Recipe.model_fields
-
-
-def _unqualified(text: str, owner: str) -> str:
-    return text.strip().removeprefix(f"{owner}.")
 
 
 def _unknown(key: str, model: str, parameters: Sequence[str], path: str) -> Diagnostic:

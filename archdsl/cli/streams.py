@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
-import re
 import sys
 from unicodedata import normalize
 
@@ -64,11 +62,3 @@ def _plain_character(character: str) -> str:
     if not similar.isascii():
         similar = normalize("NFKD", character).encode("ascii", "ignore").decode()
     return similar or character.encode("ascii", "backslashreplace").decode()
-
-
-def print_json(text: str) -> None:
-    """Print JSON as it is, or with escapes where the stream would change a character of a string."""
-    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
-    if encoding != "utf-8":
-        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-    print(text)

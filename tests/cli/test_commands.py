@@ -7,13 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import archdsl
-from archdsl.cli import main
-from archdsl.cli.app import COMMANDS, application
+from archdsl.cli import commands, main
+from archdsl.cli.app import application, command_names
 from archdsl.diagnostics import CODES, load_all
 
 RIGHT = "model right {\n  input(3x8x8)\n  conv(4, 3)\n}\n"
@@ -44,14 +45,16 @@ def example_words(example: str) -> list[str]:
     return rest
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", command_names())
 def test_help_has_an_example(command: str, capsys: Capture) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert re.search(rf"^  Examples?:\n    archdsl {command}\b", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("example", [line for _, *lines in COMMANDS.values() for line in lines])
+@pytest.mark.parametrize(
+    "example", [line for name in command_names() for line in import_module(f"archdsl.cli.commands.{name}").EXAMPLES]
+)
 def test_examples_parse(example: str) -> None:
     """Every example names options that exist, with values of their types."""
     words = example_words(example)
@@ -62,8 +65,19 @@ def test_examples_parse(example: str) -> None:
 def test_help_lists_every_command(capsys: Capture) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in COMMANDS)
+    assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in command_names())
     assert "..." not in text.partition("Commands:")[2]  # no summary is cut
+
+
+def test_a_new_command_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    (tmp_path / "hello.py").write_text(
+        'EXAMPLES = ("archdsl hello you",)\n\ndef hello(name: str) -> None:\n    "Greet."\n    print("hello", name)\n'
+    )
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    assert main(["hello", "you"]) == 0
+    assert capsys.readouterr().out == "hello you\n"
+    assert main(["--help"]) == 0
+    assert re.search(r"^  hello +Greet", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_version(capsys: Capture) -> None:
@@ -280,7 +294,7 @@ def test_fmt(tmp_path: Path, capsys: Capture) -> None:
     assert "# kept" in after
     capsys.readouterr()
     assert main(["fmt", "--check", str(path)]) == 0
-    assert capsys.readouterr().out == "1 file in form already\n"
+    assert capsys.readouterr().out == "1 file already formatted\n"
 
 
 def test_fmt_leaves_a_broken_file_alone(tmp_path: Path, capsys: Capture) -> None:

@@ -132,7 +132,7 @@ def test_an_existing_file_is_never_replaced(capsys: Capture) -> None:
     Path("mine.arch").write_text("mine", encoding="utf-8")
     for arguments in (["mine"], ["mine.arch"], ["mine", "--from", "resnet18"]):
         assert main(["new", *arguments]) == 1
-        assert "error[E708]: cannot write mine.arch: it is there already" in capsys.readouterr().err
+        assert "error[E708]: cannot write mine.arch: the file exists" in capsys.readouterr().err
     assert Path("mine.arch").read_text("utf-8") == "mine"
 
 
@@ -148,12 +148,12 @@ def test_a_path_is_a_name_too() -> None:
         (["mine", "--from", "no_such_network"], 1, "error[E001]"),
         (["mine", "--from", "rsnet18"], 1, "did you mean `resnet18`?"),
         (["nowhere/mine"], 1, "error[E708]"),
-        (["my-net"], 2, "cannot name a model"),
-        (["9nets"], 2, "cannot name a model"),
-        ([""], 2, "cannot name a model"),
-        (["a { input(1) } model b"], 2, "cannot name a model"),
-        (["resnet", "--from", "resnet18"], 2, "has a definition called 'resnet' already"),
-        (["basic", "--from", "resnet18"], 2, "has a definition called 'basic' already"),
+        (["my-net"], 2, "is not a valid model name"),
+        (["9nets"], 2, "is not a valid model name"),
+        ([""], 2, "is not a valid model name"),
+        (["a { input(1) } model b"], 2, "is not a valid model name"),
+        (["resnet", "--from", "resnet18"], 2, "already defines 'resnet'"),
+        (["basic", "--from", "resnet18"], 2, "already defines 'basic'"),
     ],
 )
 def test_what_cannot_be(arguments: list[str], code: int, said: str, capsys: Capture) -> None:

@@ -49,10 +49,10 @@ def test_filters_and_the_network_are_written(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "filter", "lenet"], "'filter' is no picture; there are network, filters"),
-        (["show", "filters", "lenet"], "needs its weights"),
-        (["show", "network", "lenet", "-o", "x.png"], "x.png': the picture of a network ends in .svg"),
-        (["show", "filters", "lenet", "--weights", "w", "-o", "x.jpg"], "a picture ends in .png, .svg, .pdf"),
+        (["show", "filter", "lenet"], "there is no picture 'filter'; expected network, filters"),
+        (["show", "filters", "lenet"], "needs the network's weights"),
+        (["show", "network", "lenet", "-o", "x.png"], "x.png': the extension must be .svg"),
+        (["show", "filters", "lenet", "--weights", "w", "-o", "x.jpg"], "the extension must be one of .png, .svg"),
         (["report", "no_such_run"], "E632"),
         (["compare", "no_such_run"], "E632"),
     ],
@@ -67,7 +67,7 @@ def test_two_runs_side_by_side(folder: Path, capsys: Capture) -> None:
     assert main(["compare", *runs]) == 0
     text = capsys.readouterr().out
     assert "best val accuracy" in text
-    assert "seed" in text.partition("what differs")[2]
+    assert "seed" in text.partition("differences")[2]
     assert main(["compare", *runs, "--format", "json", "-o", str(folder / "both.png")]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["differences"]["seed"] == {"a": "0", "b": "1"}

@@ -8,8 +8,8 @@ import onnx
 import pytest
 
 from archdsl.cli import main
-from archdsl.cli.evaluation import draw_evaluation, largest_mistakes
-from archdsl.cli.running import mean_and_std
+from archdsl.cli.commands.eval import _draw, largest_mistakes
+from archdsl.cli.onnx import mean_and_std
 from archdsl.train import Evaluation
 
 SPEC = """
@@ -83,7 +83,7 @@ def test_verify_compares_a_file_with_a_run(folder: Path, capsys: Capture) -> Non
     assert main(["verify", str(target), *arguments]) == 0
     assert "agrees with small with the weights of" in capsys.readouterr().out
     assert main(["verify", str(target), *arguments[:3]]) == 0
-    assert "its own weights were not compared" in capsys.readouterr().out
+    assert "the file's own weights were not compared" in capsys.readouterr().out
     model = onnx.load(target)
     tensor = model.graph.initializer[0]
     values = onnx.numpy_helper.to_array(tensor).copy()
@@ -134,7 +134,7 @@ def test_many_classes_show_the_largest_mistakes(capsys: Capture, monkeypatch: py
     confusion[7, 3], confusion[5, 90] = 4, 6
     rows = tuple(map(tuple, confusion.tolist()))
     classes = tuple(f"class{i}" for i in range(100))
-    draw_evaluation(Evaluation(0.1, 1000 / 1010, classes, rows))
+    _draw(Evaluation(0.1, 1000 / 1010, classes, rows))
     text = capsys.readouterr().out
     assert "confusion matrix" not in text
     assert max(map(len, text.splitlines())) <= 80

@@ -12,8 +12,9 @@ from syrupy.assertion import SnapshotAssertion
 
 from archdsl import zoo
 from archdsl.cards.cards import cards
-from archdsl.cli import gallery, main
-from archdsl.cli.browsing import _number, _years
+from archdsl.cli import card as cards_shown
+from archdsl.cli import main
+from archdsl.cli.commands.zoo import _number, _years
 
 Capture = pytest.CaptureFixture[str]
 
@@ -157,9 +158,9 @@ def test_the_card_as_json(capsys: Capture) -> None:
 def test_every_card_can_be_drawn(capsys: Capture) -> None:
     """One network of each family; their counts are compared elsewhere."""
     for card in cards().values():
-        entry = gallery.find(next(iter(card.models)))
+        entry = cards_shown.find(next(iter(card.models)))
         assert entry is not None
-        text = gallery.card_text(entry)
+        text = cards_shown.card_text(entry)
         assert f"{entry.model.params:,}" in text
         lines = [line for line in text.splitlines() if not line.startswith("archdsl ") and "http" not in line]
         assert max(map(len, lines)) <= 80

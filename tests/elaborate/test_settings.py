@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import archdsl
 from archdsl.arguments.values import Construct, restored, spec_text, stored, stored_settings
-from archdsl.cli.values import model_settings
+from archdsl.cli.settings import model_settings
 from archdsl.diagnostics import SpecError
 from archdsl.elaborate import elaborate, load_module
 from archdsl.graph.network import Network
@@ -97,7 +97,7 @@ def again(network: Network) -> Network:
 def typed(text: str, *options: str, model: str = "m") -> Network:
     """What `--set` makes of the options."""
     module = load_module(Source("m.arch", text))
-    return elaborate(module, model, settings=model_settings(options, "--set", module.globals))
+    return elaborate(module, model, settings=model_settings(options, module.globals))
 
 
 @pytest.mark.parametrize(("text", "json_value"), VALUES)
@@ -217,7 +217,7 @@ def test_blocks_of_other_files_keep_their_meaning(tmp_path: Path) -> None:
         (["u=other"], [6, 5]),
         (["us=[unit, other]"], [5, 7, 6]),
     ]:
-        network = elaborate(module, "m", settings=model_settings(options, "--set", module.globals))
+        network = elaborate(module, "m", settings=model_settings(options, module.globals))
         assert [one.output.channels for one in network.layers if one.kind == "conv"] == channels
         assert same(again(network), network)
 

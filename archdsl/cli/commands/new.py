@@ -1,29 +1,26 @@
-"""What `archdsl new` writes: a file with one model, made from a network of the zoo or a plain one to begin with."""
+"""`archdsl new`: a new file with one model, copied from a network or from a small starter."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.codes.runtime import CannotWrite
-from archdsl.files.write import cannot_write, write_text
-from archdsl.syntax import format_text, parse, tree
-from archdsl.text.source import Source
+EXAMPLES = ("archdsl new mynet", "archdsl new mynet --from resnet18")
 
 STARTER = """\
-# {name}: a small convolutional network for the digits that come along.
+# {name}: a small convolutional network for the digits data set, which needs no download.
 #
 #   archdsl summary {name}.arch      layers, shapes, parameters
-#   archdsl train {name}.arch        by the recipe below
-#   archdsl layers                   what else there is
+#   archdsl train {name}.arch        train with the recipe below
+#   archdsl layers                   all layer types
 
 block unit(width, stride = 1) {{
   conv(width, 3x3, stride=stride, padding=1, bias=false); batchnorm; relu
 }}
 
-# Parameters are given with --set classes=2; input channels follow from what comes before.
+# Set parameters with --set classes=2. Input channels are inferred.
 model {name}(classes = 10, widths = [16, 32, 64]) {{
   input(1x8x8)
   for i, width in enumerate(widths, 1) {{ stage{{i}}: unit(width, stride = 1 if i == 1 else 2) }}
@@ -42,50 +39,66 @@ train {{
 """
 
 
-def new_file(name: str, base: str | None) -> Path:
-    """Write NAME.arch with a model of that name; NAME may be a path. An existing file is never replaced.
-
-    Raises:
-        SpecError: there is no such base, or the file cannot be written (E708).
-    """
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the model; the file is NAME.arch.")],
+    base: Annotated[
+        str | None, typer.Option("--from", metavar="SPEC", help="The network to copy: a zoo name or a file.")
+    ] = None,
+) -> None:
+    """Create a spec: a small network, or a copy of one in the zoo."""
     path = Path(name if name.endswith(".arch") else f"{name}.arch")
     _check_name(path.stem)
     text = STARTER.format(name=path.stem) if base is None else _text_from(base, path.stem)
+    _write_new(path, text)
+    print(f"wrote {path}: see `archdsl summary {path}`")
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist. Raises SpecError (E708)."""
+    from archdsl.diagnostics import Diagnostic, Help, SpecError
+    from archdsl.diagnostics.codes.runtime import CannotWrite
+    from archdsl.files.write import cannot_write, write_text
+
     try:
-        path.open("x").close()  # the name is ours from here on
+        path.open("x").close()  # Reserves the name.
     except FileExistsError:
-        helps = (Help("choose another name, or move that file away first"),)
-        raise SpecError([Diagnostic(CannotWrite(str(path), "it is there already"), helps=helps)]) from None
+        helps = (Help("choose another name, or move the existing file away"),)
+        raise SpecError([Diagnostic(CannotWrite(str(path), "the file exists"), helps=helps)]) from None
     except OSError as error:
         raise cannot_write(path, error) from None
     write_text(path, text)
-    return path
 
 
 def _check_name(name: str) -> None:
     """Reject what cannot be the name of a model."""
+    from archdsl.diagnostics import SpecError
+    from archdsl.syntax import parse, tree
+    from archdsl.text.source import Source
+
     try:
         [model] = parse(Source(name, f"model {name} {{ input(1) }}")).items
         sound = isinstance(model, tree.ModelDef) and model.name.name == name
     except (SpecError, ValueError):
         sound = False
     if not sound:
-        message = f"{name!r} cannot name a model: letters, digits and _ can, and no word of the language"
+        message = f"{name!r} is not a valid model name: expected letters, digits and _, and no keyword"
         raise typer.BadParameter(message, param_hint="NAME")
 
 
 def _text_from(base: str, name: str) -> str:
-    """A text of its own with the model that `base` stands for, called `name`, and all that it needs."""
+    """A spec with the model `base`, renamed to `name`, and all definitions it needs."""
     from archdsl.api import find
     from archdsl.elaborate import elaborate, load_module
     from archdsl.elaborate.standalone import standalone
+    from archdsl.syntax import format_text
+    from archdsl.text.source import Source
 
     module, named = find(base)
     network = elaborate(module, named)
     try:
         text, _ = standalone(module, network.name, name)
     except KeyError:
-        message = f"{base} has a definition called {name!r} already, which {network.name} is made of"
+        message = f"{base} already defines {name!r}, which {network.name} uses"
         raise typer.BadParameter(f"{message}; choose another name", param_hint="NAME") from None
     origin = f"# {name}: started from {base}{' of the zoo' if named else ''}.\n"
     text = format_text(origin + text, name)

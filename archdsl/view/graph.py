@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archdsl.api import Network
 from archdsl.arguments.values import spec_text
 from archdsl.graph import AnyNode, Aux, Group, LayerNode, Node, Residual, Use, children
+from archdsl.graph.network import Network
 from archdsl.layers.base import Layer
 from archdsl.view.summary import kind
 

@@ -1,4 +1,4 @@
-"""From what a user typed to a spec: a path first, then a name of the zoo."""
+"""The network that a command line asks for: by path or zoo name, with the options that all commands share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from archdsl.api import Network
     from archdsl.arguments.values import Entry
     from archdsl.elaborate.modules import Module
     from archdsl.runs.folder import RunInfo
-    from archdsl.text.source import Source
 
 
 class Chosen(NamedTuple):
-    """The network that a command line asks for, the file it is in, and what `--set` says of its recipe."""
+    """A network, its file, and the recipe entries among the settings."""
 
     network: Network
     file: Module
@@ -27,29 +28,34 @@ class Chosen(NamedTuple):
 def network_of(
     spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
 ) -> Network:
-    """The checked network for a command that uses no recipe; arguments as those of `chosen`."""
-    return network_and_file(spec, model, settings, input, run=run)[0]
+    """The checked network for a command without a recipe; arguments as those of `chosen`.
+
+    Raises SpecError (E717) for a setting of the recipe.
+    """
+    return without_recipe(chosen(spec, model, settings, input, run=run)).network
 
 
-def network_and_file(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
-) -> tuple[Network, Module]:
-    """The network and the file it is in. Raises SpecError (E717) for a setting of the recipe."""
-    found = chosen(spec, model, settings, input, run=run)
+def without_recipe(found: Chosen) -> Chosen:
+    """Reject (E717) settings of the recipe."""
     if found.entries:
         from archdsl.cli.settings import unused
 
         raise unused(found.entries)
-    return found.network, found.file
+    return found
 
 
 def chosen(
     spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
 ) -> Chosen:
-    """What the options that all commands share ask for.
+    """Find and check a network.
 
-    `run` is what was given as weights. Where it is the folder of a run or a file in it, or weights that torchvision
-    publishes, the model, settings and input of their training hold unless something else is asked for.
+    Args:
+        spec: a path or a zoo name.
+        model: the value of `--model`.
+        settings: the values of `--set`.
+        input: the value of `--input`.
+        run: the value of `--weights`. For a run folder, a file in one, or `torchvision:NAME`, the model, settings and
+            input of that training are the defaults.
     """
     from archdsl.api import find
     from archdsl.api import network_of as checked
@@ -58,7 +64,8 @@ def chosen(
     shape = None if input is None else sizes(input)
     module, named = find(spec)
     model = model or named
-    known = None if run is None or run.startswith("torchvision:") else _info(run, model, module)
+    published = run is not None and run.startswith("torchvision:")
+    known = None if run is None or published else _run_info(run, model, module)
     if known is not None:
         model, shape = known.model, shape or known.input
     values: dict[str, Any] = {}
@@ -71,18 +78,15 @@ def chosen(
     def made(size: Sequence[int] | None, settings: Mapping[str, Any]) -> Network:
         return checked(module, model, input=size, settings=settings)
 
-    if run is not None and run.startswith("torchvision:"):
+    if run is not None and published:
         from archdsl.backends.torch.published import fitted
 
         return Chosen(fitted(run, made, shape, values)[0], module, entries)
     return Chosen(made(shape, (known.settings if known else {}) | values), module, entries)
 
 
-def _info(weights: str, model: str | None, module: Module) -> RunInfo | None:
-    """What is known of the run that weights belong to; None where they are no run's.
-
-    A single file of a run may be meant for another model.
-    """
+def _run_info(weights: str, model: str | None, module: Module) -> RunInfo | None:
+    """The run that weights belong to, if any. A single file of a run may be meant for another model."""
     from archdsl.runs.folder import run_of
 
     run = run_of(weights)
@@ -93,22 +97,25 @@ def _info(weights: str, model: str | None, module: Module) -> RunInfo | None:
         return info
     if not Path(weights).is_dir():
         return None
-    message = f"the weights in {weights} are those of the model {info.model}, not of {model}"
+    message = f"the weights in {weights} belong to the model {info.model}, not to {model}"
     raise typer.BadParameter(message, param_hint="--model")
 
 
+def built(network: Network, weights: str | None) -> nn.Module:
+    """The torch module in evaluation mode, with the weights if there are any."""
+    module = network.build()
+    if weights is not None:
+        from archdsl.backends.torch import load_weights
+
+        load_weights(module, weights)
+    return module.eval()
+
+
 def spec_path(spec: str) -> str:
-    """The path of a spec that is a file, or of the file with the network of that name; else what was given."""
+    """The path of the file with the zoo network of that name; otherwise the argument unchanged."""
     if Path(spec).exists():
         return spec
     from archdsl.cards import index as zoo
 
     entry = zoo.find(spec)
     return spec if entry is None else str(entry.path)
-
-
-def source_of(spec: str) -> Source:
-    """The text of a spec; raises SpecError where it cannot be read."""
-    from archdsl.elaborate import read
-
-    return read(Path(spec_path(spec)))

@@ -1,0 +1,1 @@
+"""The commands: each file is the command of its name, with a function of that name and its EXAMPLES."""

@@ -1,0 +1,53 @@
+"""`archdsl compare`: runs side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archdsl.cli.options import TableOrJson, require_figure
+from archdsl.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from archdsl.report.compare import Comparison
+
+EXAMPLES = ("archdsl compare runs/a runs/b", "archdsl compare runs/a runs/b -o compare.png")
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more run folders.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Also plot their curves: .png, .svg or .pdf.")
+    ] = None,
+    format: TableOrJson = "table",
+) -> None:
+    """Compare the results, recipes and settings of runs."""
+    if output is not None:
+        require_figure(output)
+    from archdsl.report.compare import compare_runs, comparison_figure
+
+    found = compare_runs([Path(run) for run in runs])
+    if format == "json":
+        print_json(found.to_dict())
+    else:
+        _draw(found)
+    if output is not None:
+        from archdsl.report.figures import save
+
+        save(comparison_figure(found), Path(output))
+        print(f"wrote {output}", file=sys.stderr)
+
+
+def _draw(found: Comparison) -> None:
+    """Print two tables: the results, and the entries in which the runs differ."""
+    from archdsl.view.tables import Column, draw, terminal_width
+
+    columns = [Column("", fold=12), *(Column(run.name, right=True, fold=16) for run in found.runs)]
+    draw(columns, [[name, *values] for name, values in found.results()], file=sys.stdout, width=terminal_width())
+    rows = found.differences()
+    print("\ndifferences\n" if rows else "\nthe recipes, models and settings are the same")
+    if rows:
+        draw(columns, [[name, *values] for name, values in rows], file=sys.stdout, width=terminal_width())

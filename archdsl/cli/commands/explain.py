@@ -1,0 +1,56 @@
+"""`archdsl explain`: what an error code means."""
+
+from __future__ import annotations
+
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from archdsl.diagnostics import Problem
+
+EXAMPLES = ("archdsl explain E402",)
+
+
+def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="An error code, such as E402.")]) -> None:
+    """Explain an error code with examples."""
+    problem = _problem(code)
+    title = (problem.__doc__ or problem.text).strip().partition("\n")[0]
+    parts = [f"{problem.code}: {title}", problem.explanation]
+    if problem.wrong:
+        report = _report(problem.wrong)
+        parts += ["Erroneous example:", indent(problem.wrong.strip(), "    "), indent(report, "    ")]
+    if problem.right:
+        parts += ["Corrected example:", indent(problem.right.strip(), "    ")]
+    print("\n\n".join(part.strip("\n") for part in parts if part))
+
+
+def _problem(code: str) -> type[Problem]:
+    from archdsl.diagnostics import CODES, load_all
+    from archdsl.text.suggest import suggestion
+
+    load_all()
+    if (found := CODES.get(code.upper())) is not None:
+        return found
+    meant = suggestion(code.upper(), CODES)
+    help = f"; did you mean {meant}?" if meant else f"; codes range from {min(CODES)} to {max(CODES)}"
+    raise typer.BadParameter(f"there is no error code {code!r}{help}", param_hint="CODE")
+
+
+def _report(text: str) -> str:
+    """What the checker really reports for a spec."""
+    from archdsl.diagnostics import SpecError
+    from archdsl.diagnostics.render import render_text
+    from archdsl.elaborate import check_source, elaborate, load_module
+    from archdsl.text.source import Source
+    from archdsl.view.tables import terminal_width
+
+    source = Source("example.arch", text)
+    found = check_source(source).errors
+    if not found:  # The file is valid, but not for a command that needs a model.
+        try:
+            elaborate(load_module(source))
+        except SpecError as error:
+            found = list(error.diagnostics)
+    return render_text(found, width=terminal_width() - 4).rpartition("\n\n")[0] if found else ""

@@ -1,0 +1,51 @@
+"""`archdsl export`: a network as an ONNX file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archdsl.cli.network import built, network_of
+from archdsl.cli.onnx import Tolerance, mean_and_std, print_comparison
+from archdsl.cli.options import Input, Model, Settings, Spec, Weights
+
+EXAMPLES = (
+    "archdsl export specs/lenet.arch --weights runs/lenet -o lenet.onnx",
+    'archdsl export resnet18 -o resnet18.onnx --normalize "0.485,0.456,0.406;0.229,0.224,0.225"',
+)
+
+
+def export(
+    spec: Spec,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")],
+    weights: Weights = None,
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+    opset: Annotated[int, typer.Option(metavar="N", help="The ONNX opset version.")] = 20,
+    no_fold: Annotated[bool, typer.Option("--no-fold", help="Do not fold batch norm into convolutions.")] = False,
+    normalize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEAN;STD",
+            help="Begin with (x - mean) / std: `0.5;0.25`, or `run` for the normalisation used in training.",
+        ),
+    ] = None,
+    tolerance: Tolerance = 1e-4,
+) -> None:
+    """Write an ONNX file and compare it with torch.
+
+    The file is checked and run in ONNX Runtime, with its own weights and with random ones, before it is kept.
+    """
+    network = network_of(spec, model, settings, input, run=weights)
+    statistics = None if normalize is None else mean_and_std(normalize, weights, network)
+    from archdsl.backends.torch.export import compared_export
+
+    module = built(network, weights)
+    found = compared_export(
+        module, output, opset=opset, fold_batchnorm=not no_fold, normalize=statistics, tolerance=tolerance
+    )
+    origin = "freshly initialised weights (no --weights given)" if weights is None else f"the weights of {weights}"
+    print(f"wrote {output} with {origin}")
+    print_comparison(found)

@@ -1,0 +1,74 @@
+"""`archdsl summary`: the table of a network."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from archdsl.cli.network import chosen, without_recipe
+from archdsl.cli.options import Input, Model, Settings, Spec, reject_unused
+from archdsl.cli.printing import print_json_text
+
+EXAMPLES = (
+    "archdsl summary specs/alexnet.arch",
+    "archdsl summary specs/vgg.arch --model vgg16 --set classes=10 --input 3x64x64 --depth 2",
+    "archdsl summary alexnet --format json",
+)
+
+
+def summary(
+    spec: Spec,
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Total the scopes nested deeper than this (not for JSON).")
+    ] = None,
+    format: Annotated[Literal["table", "json", "csv", "markdown"], typer.Option(help="Output format.")] = "table",
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Columns of the table (not for JSON); `--columns help` lists them."),
+    ] = None,
+) -> None:
+    """Print layers, shapes, parameters, MACs, memory, receptive field."""
+    if format == "json":
+        reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
+    shown = _columns(columns)
+    network, file, _ = without_recipe(chosen(spec, model, settings, input))
+    from archdsl.view import summary as forms
+
+    match format:
+        case "table":
+            from archdsl.elaborate import models_in
+            from archdsl.view.tables import draw_summary, terminal_width
+
+            others = [name for name in models_in(file) if name != network.name]
+            width = terminal_width()
+            draw_summary(network, file=sys.stdout, width=width, depth=depth, columns=shown, others=others)
+        case "json":
+            print_json_text(forms.to_json(network))
+        case "csv":
+            print(forms.to_csv(network, depth, shown))
+        case "markdown":
+            from archdsl.view.tables import SUMMARY_COLUMNS
+
+            columns_by_title = {SUMMARY_COLUMNS[name].column.title: SUMMARY_COLUMNS[name].cell for name in shown[1:]}
+            print(forms.to_markdown(network, depth, columns_by_title if shown else None))
+
+
+def _columns(text: str | None) -> list[str]:
+    """The names in `--columns` after the layer's own; `help` lists all columns and ends the command."""
+    if text is None:
+        return []
+    from archdsl.view.tables import SUMMARY_COLUMNS
+
+    names = [name.strip() for name in text.split(",")]
+    if names == ["help"]:
+        print("\n".join(SUMMARY_COLUMNS))
+        raise typer.Exit
+    if unknown := [name for name in names if name not in SUMMARY_COLUMNS]:
+        listed = ", ".join(SUMMARY_COLUMNS)
+        raise typer.BadParameter(f"there is no column {unknown[0]!r}; expected {listed}", param_hint="--columns")
+    return list(dict.fromkeys(["name", *names]))

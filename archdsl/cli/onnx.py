@@ -1,0 +1,59 @@
+"""What `export` and `verify` share: the tolerance, the normalisation, and the result of a comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from archdsl.api import Network
+    from archdsl.backends.onnx import Comparison
+
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        min=0, help="Largest difference from torch allowed, relative to how much the output varies between inputs."
+    ),
+]
+
+
+def mean_and_std(
+    text: str, weights: str | None = None, network: Network | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples; `run` means the normalisation used in training.
+
+    Then `weights` is a run folder, or names weights for the `network` that torchvision publishes.
+    """
+    if text == "run" and weights is not None and weights.startswith("torchvision:") and network is not None:
+        from archdsl.backends.torch.published import find
+
+        return find(weights, network).normalisation()
+    if text == "run" and weights is not None:
+        from archdsl.runs.folder import run_of
+
+        if (folder := run_of(weights)) is not None:
+            info = folder.read_info()
+            return info.mean, info.std
+    try:
+        mean, std = (tuple(map(float, part.split(","))) for part in text.split(";"))
+    except ValueError:
+        message = f"{text!r} is neither MEAN;STD (one number per channel) nor `run` with a run folder as the weights"
+        raise typer.BadParameter(message, param_hint="--normalize") from None
+    return mean, std
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print how far an ONNX file and a module agree."""
+    if found.outputs is None:
+        print("the file's own weights were not compared (no --weights given)")
+    else:
+        print(f"largest difference from torch in ONNX Runtime: {found.difference:.3g}")
+    if found.flat:
+        print(f"note: with these weights {' and '.join(found.flat)} hardly varies between inputs")
+    if found.random_outputs is None:
+        print("compared with the module's own weights only: the file names its weights differently from archdsl")
+    else:
+        print(f"with random weights in both: {found.relative:.1e} of how much the output varies between inputs")
+    if found.unseen:
+        print(f"note: nor does {' and '.join(found.unseen)} with random weights, so it was not compared")

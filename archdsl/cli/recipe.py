@@ -1,0 +1,59 @@
+"""The recipe that a command line asks for: that of the spec or of a run, with the options over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from archdsl.cli.network import chosen
+
+if TYPE_CHECKING:
+    from archdsl.api import Network
+    from archdsl.arguments.values import Entry
+    from archdsl.recipe import Recipe
+
+
+class Training(NamedTuple):
+    """A network, and what the command line says about its recipe."""
+
+    network: Network
+    overrides: Mapping[str, Entry]
+
+    def recipe(self, run: str | None) -> Recipe | None:
+        """The recipe of the run if there is one, else of the spec, with the overrides; None is the run's unchanged.
+
+        Rejects `--root` for the data set that has no files.
+        """
+        from archdsl.recipe import Digits, Recipe, with_overrides
+
+        entries = self.network.recipe
+        if run is not None:
+            if not self.overrides:
+                return None
+            from archdsl.train import recipe_of_run
+
+            entries = recipe_of_run(run).to_entries()
+        recipe = Recipe.from_entries(with_overrides(entries, self.overrides))
+        if "root" in self.overrides and isinstance(recipe.dataset, Digits):
+            raise typer.BadParameter("the data set digits is embedded and has no files", param_hint="--root")
+        return recipe
+
+
+def training(
+    spec: str,
+    model: str | None,
+    settings: Sequence[str] | None,
+    parameters: Sequence[str] | None,
+    input: str | None,
+    run: str | None,
+    options: Mapping[str, object],
+) -> Training:
+    """Find a network and the overrides of its recipe; `options` (None: not given) override `settings`."""
+    from archdsl.arguments.values import Entry
+
+    texts = [*(settings or ()), *(f"model.{text}" for text in parameters or ())]
+    found = chosen(spec, model, texts, input, run=run)
+    given = {name: Entry(value) for name, value in options.items() if value is not None}
+    return Training(found.network, found.entries | given)
