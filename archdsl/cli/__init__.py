@@ -64,7 +64,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         from archdsl.cli.printing import print_errors
         from archdsl.diagnostics import Diagnostic
-        from archdsl.diagnostics.codes.runtime import MissingPackage
+        from archdsl.diagnostics.codes.commands import MissingPackage
 
         print_errors([Diagnostic(MissingPackage("this command", _package(error), extra))])
     except BrokenPipeError:

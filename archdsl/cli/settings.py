@@ -14,7 +14,7 @@ import typer
 
 from archdsl.arguments.values import Construct, Entry, Typed
 from archdsl.diagnostics import Diagnostic, Help, Located, SpecError
-from archdsl.diagnostics.codes.settings import RecipeUnused, UnknownSetting
+from archdsl.diagnostics.codes.commands import RecipeUnused, UnknownSetting
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.syntax import parse_expression

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from archdsl.datasets.splits import InMemory
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.recipe import DamagedData, DataNotFound
+from archdsl.diagnostics.codes.data import DamagedData, DataNotFound
 
 Array = np.ndarray[Any, np.dtype[Any]]
 #: Names that files give to pictures and labels: of training, then of testing.

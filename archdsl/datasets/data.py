@@ -19,7 +19,7 @@ from archdsl.datasets.idx import has_idx, read_idx_set
 from archdsl.datasets.prepare import Fit, plan_fit
 from archdsl.datasets.splits import InMemory, PictureTargets, Split, hold_back, next_of_class
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.recipe import (
+from archdsl.diagnostics.codes.data import (
     DamagedPicture,
     DataNotFound,
     InputDoesNotFit,

@@ -20,13 +20,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.recipe import (
-    DamagedPicture,
-    DataNotFound,
-    EmptyClassFolder,
-    NoClassFolders,
-    OtherClasses,
-)
+from archdsl.diagnostics.codes.data import DamagedPicture, DataNotFound, EmptyClassFolder, NoClassFolders, OtherClasses
 from archdsl.recipe.fit import GREY
 from archdsl.shapes import Shape
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.recipe import DamagedData, DataNotFound
+from archdsl.diagnostics.codes.data import DamagedData, DataNotFound
 
 UNSIGNED_BYTE = 8
 FILES = {

@@ -20,7 +20,7 @@ from archdsl.datasets.arrays import Arrays, arrays_from
 from archdsl.datasets.folder import covering, upright
 from archdsl.datasets.splits import InMemory
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.recipe import DamagedData, DataNotFound, NoDownload, UnknownDataSet
+from archdsl.diagnostics.codes.data import DamagedData, DataNotFound, NoDownload, UnknownDataSet
 from archdsl.shapes import Shape
 
 #: Each entry is called with the root (a text, or None) and returns what `arrays_from` reads.

@@ -17,7 +17,7 @@ from archdsl.diagnostics.codes.files import (
     TooManyFiles,
 )
 from archdsl.diagnostics.codes.names import DuplicateName, ReservedName, UnknownName
-from archdsl.diagnostics.codes.recipe import RepeatedRecipe
+from archdsl.diagnostics.codes.training import RepeatedRecipe
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack

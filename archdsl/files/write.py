@@ -70,7 +70,7 @@ def remove_parts(folder: Path) -> None:
 
 def cannot_write(path: Path, error: Exception) -> SpecError:
     """What to raise for an error of the disk."""
-    from archdsl.diagnostics.codes.runtime import CannotWrite
+    from archdsl.diagnostics.codes.commands import CannotWrite
 
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return SpecError([Diagnostic(CannotWrite(str(path), reason), path=str(path))])

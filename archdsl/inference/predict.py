@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from archdsl.datasets.folder import decode, upright
 from archdsl.datasets.prepare import Fit, Preparation, plan_fit
 from archdsl.diagnostics import Diagnostic, Problem, Rejected, SpecError
+from archdsl.diagnostics.codes.commands import WrongNormalisation
+from archdsl.diagnostics.codes.data import DamagedPicture
 from archdsl.diagnostics.codes.prediction import NoPicture, NotAClassifier, NotForPictures, WrongClassNames
-from archdsl.diagnostics.codes.recipe import DamagedPicture
-from archdsl.diagnostics.codes.runtime import WrongNormalisation
 from archdsl.diagnostics.codes.weights import WeightsWarning
 from archdsl.recipe.fit import picture_shape
 from archdsl.runs.folder import RunFolder

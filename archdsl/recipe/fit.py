@@ -9,16 +9,8 @@ from math import isqrt
 from typing import Protocol
 
 from archdsl.diagnostics import Diagnostic, Help, Rejected
-from archdsl.diagnostics.codes.recipe import (
-    AugmentDoesNotFit,
-    InputDoesNotFit,
-    LossDoesNotFit,
-    NoClassScores,
-    NoSuchFigure,
-    NothingToTrain,
-    TooManyClasses,
-    UnknownLabel,
-)
+from archdsl.diagnostics.codes.data import AugmentDoesNotFit, InputDoesNotFit, NoClassScores, TooManyClasses
+from archdsl.diagnostics.codes.training import LossDoesNotFit, NoSuchFigure, NothingToTrain, UnknownLabel
 from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp, RandomCrop, RandomResizedCrop
 from archdsl.recipe.datasets import ImageFolder
 from archdsl.recipe.losses import AnyLoss, Bce, CrossEntropy, Nll, PairwiseDistance

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.recipe import DamagedRun
+from archdsl.diagnostics.codes.training import DamagedRun
 from archdsl.files.tensors import write_tensors
 from archdsl.files.write import cannot_write
 

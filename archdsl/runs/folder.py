@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from archdsl.arguments.values import restored, stored_settings
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
-from archdsl.diagnostics.codes.recipe import DamagedRun, NothingToResume, RunFolderInUse
+from archdsl.diagnostics.codes.training import DamagedRun, NothingToResume, RunFolderInUse
 from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingPackage
+from archdsl.diagnostics.codes.commands import MissingPackage
 from archdsl.recipe import Recipe
 from archdsl.runs.folder import EpochMetrics
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from archdsl.datasets.seeds import epoch_order, seed_for, seed_global
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.codes.recipe import NotFinite
-from archdsl.diagnostics.codes.runtime import CannotWrite
+from archdsl.diagnostics.codes.commands import CannotWrite
+from archdsl.diagnostics.codes.training import NotFinite
 from archdsl.recipe import Plateau
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder

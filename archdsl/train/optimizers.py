@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.recipe import NothingToTrain
+from archdsl.diagnostics.codes.training import NothingToTrain
 from archdsl.recipe import AnyOptimizer, Recipe, optimizers
 from archdsl.recipe.fit import under
 from archdsl.train.norms import NORMS

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.codes.recipe import OtherRun, OutOfMemory
+from archdsl.diagnostics.codes.training import OtherRun, OutOfMemory
 from archdsl.recipe import Recipe
 from archdsl.recipe.fit import untrained
 from archdsl.runs.folder import RunFolder, RunInfo, create_run_folder, find_run_folder

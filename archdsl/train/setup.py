@@ -14,7 +14,7 @@ from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.prepare import Preparation
 from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Rejected, SpecError
-from archdsl.diagnostics.codes.recipe import NoDevice
+from archdsl.diagnostics.codes.training import NoDevice
 from archdsl.recipe import Recipe, fit
 from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes
 from archdsl.runs.folder import RunInfo

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.recipe import WeightsDoNotFit
+from archdsl.diagnostics.codes.training import WeightsDoNotFit
 from archdsl.recipe import Recipe
 
 #: So many entries are named in one note.

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.recipe import NoDevice
+from archdsl.diagnostics.codes.training import NoDevice
 from archdsl.files import write as files
 from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe

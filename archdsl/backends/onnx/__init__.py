@@ -1,7 +1,7 @@
 """The ONNX back end: the checked graph as an ONNX file, compared with the module in ONNX Runtime."""
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingPackage
+from archdsl.diagnostics.codes.commands import MissingPackage
 
 try:
     import onnx as _onnx  # noqa: F401

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import defs
 
-from archdsl.diagnostics.codes.runtime import OperatorNotInOpset
+from archdsl.diagnostics.codes.commands import OperatorNotInOpset
 from archdsl.diagnostics.problem import Rejected
 from archdsl.graph import LayerNode
 from archdsl.shapes import Shape

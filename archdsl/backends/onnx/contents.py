@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from archdsl.backends.onnx.emit import output_names
 from archdsl.backends.onnx.runtime import Session
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
-from archdsl.diagnostics.codes.runtime import OnnxRejected, OtherInterface, WeightsDiffer
+from archdsl.diagnostics.codes.commands import OnnxRejected, OtherInterface, WeightsDiffer
 from archdsl.graph.network import Network
 
 #: Protobuf holds no message of 2 GB or more; from here on the weights go into a file of their own.

@@ -21,7 +21,7 @@ from archdsl.backends.onnx.passes import (
     merge_equal,
 )
 from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
-from archdsl.diagnostics.codes.runtime import WrongNormalisation, WrongOpset
+from archdsl.diagnostics.codes.commands import WrongNormalisation, WrongOpset
 from archdsl.graph import (
     AnyNode,
     Aux,

@@ -16,7 +16,7 @@ from archdsl.backends.onnx.contents import DATA_LIMIT, save
 from archdsl.backends.onnx.emit import Normalization, emit
 from archdsl.backends.onnx.verify import Comparison, Peer, check, compare
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import CannotWrite
+from archdsl.diagnostics.codes.commands import CannotWrite
 from archdsl.graph.network import Network
 
 

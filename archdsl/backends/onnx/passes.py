@@ -10,7 +10,7 @@ import numpy as np
 
 from archdsl.backends.onnx.builder import Array, OnnxGraph, OnnxNode
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingWeight, WrongWeightShape
+from archdsl.diagnostics.codes.commands import MissingWeight, WrongWeightShape
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape, Tensor
 

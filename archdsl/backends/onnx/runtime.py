@@ -11,7 +11,7 @@ import numpy as np
 
 from archdsl.backends.onnx.builder import Array
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingPackage, OnnxRejected, WrongOutputShape
+from archdsl.diagnostics.codes.commands import MissingPackage, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 

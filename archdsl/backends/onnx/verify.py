@@ -28,7 +28,7 @@ from archdsl.backends.onnx.contents import (
 from archdsl.backends.onnx.emit import BATCH, OPSETS, Normalization, emit, statistics
 from archdsl.backends.onnx.runtime import Output, Session, all_vary, compare_outputs
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
-from archdsl.diagnostics.codes.runtime import ExportDiffers, NothingCompared, OnnxRejected, WrongOutputShape
+from archdsl.diagnostics.codes.commands import ExportDiffers, NothingCompared, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
 
 #: Sizes of random weights to try until the outputs vary: behind a sigmoid small ones make all inputs look alike.

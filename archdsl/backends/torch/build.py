@@ -19,7 +19,7 @@ from archdsl.backends.torch import modules
 from archdsl.backends.torch.forward import Leaf, Scope, scopes
 from archdsl.backends.torch.init import initialise, seeded
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import NotBuiltFromSpec
+from archdsl.diagnostics.codes.commands import NotBuiltFromSpec
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
 

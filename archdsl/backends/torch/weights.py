@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
-from archdsl.diagnostics.codes.runtime import CannotWrite, MissingWeight, UnexpectedWeight, WrongWeightShape
+from archdsl.diagnostics.codes.commands import CannotWrite, MissingWeight, UnexpectedWeight, WrongWeightShape
 from archdsl.diagnostics.codes.weights import NotWeights, NoWeights
 from archdsl.shapes import Shape
 

@@ -56,7 +56,7 @@ def new(
 def _write_new(path: Path, text: str) -> None:
     """Write a file that must not exist. Raises SpecError (E708)."""
     from archdsl.diagnostics import Diagnostic, Help, SpecError
-    from archdsl.diagnostics.codes.runtime import CannotWrite
+    from archdsl.diagnostics.codes.commands import CannotWrite
     from archdsl.files.write import cannot_write, write_text
 
     try:

@@ -76,7 +76,7 @@ def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None
         own = Path(spec or str(resume)) / "spec.arch"
         if not own.is_file():
             from archdsl.diagnostics import Diagnostic, SpecError
-            from archdsl.diagnostics.codes.recipe import NothingToResume
+            from archdsl.diagnostics.codes.training import NothingToResume
 
             folder = str(own.parent)
             raise SpecError([Diagnostic(NothingToResume(folder, own.name), path=folder)])
@@ -98,7 +98,7 @@ def _require_same_network(network: Network, run: Path) -> None:
         changed.append(("spec", network.path, "another text"))
     if changed:
         from archdsl.diagnostics import Diagnostic, Help, SpecError
-        from archdsl.diagnostics.codes.recipe import OtherRun
+        from archdsl.diagnostics.codes.training import OtherRun
 
         helps = (Help(f"leave it out: the run uses its own {run / 'spec.arch'}, with its model and settings"),)
         problems = [OtherRun(str(run), name, str(now), str(before)) for name, now, before in changed]

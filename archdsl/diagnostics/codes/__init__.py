@@ -1,1 +1,16 @@
-"""Every problem with its code, one module for each range of codes."""
+"""The problems, one class for each code, one file for each range of codes:
+
+E0xx  files       files that cannot be read, models that cannot be chosen
+E1xx  syntax      text that does not parse
+E2xx  names       names, labels and arguments
+E3xx  values      expressions and their values
+E4xx  shapes      layers and tensors that do not fit each other
+E5xx  limits      upper bounds
+E60x  recipe      recipes as they are written
+E61x  data        data sets (and E62x)
+E63x  training    runs: folders, devices, losses (and E64x)
+E70x  commands    packages, output files, ONNX, `--set` (and E71x)
+E72x  weights     files of weights
+E73x  prediction  `archdsl predict`
+E74x  pictures    `archdsl show PICTURE`
+"""

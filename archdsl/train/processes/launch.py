@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.runtime import MissingPackage
+from archdsl.diagnostics.codes.commands import MissingPackage
 from archdsl.train.processes.processes import ALONE, Processes
 
 

@@ -21,7 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
-from archdsl.diagnostics.codes.recipe import NoDevice, NotTogether, ProcessLost
+from archdsl.diagnostics.codes.training import NoDevice, NotTogether, ProcessLost
 from archdsl.recipe import Recipe
 from archdsl.train.losses import Loss
 from archdsl.train.norms import has_batch_norm

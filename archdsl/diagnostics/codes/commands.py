@@ -1,4 +1,4 @@
-"""E7xx: what goes wrong after the check: weights that do not fit, an export that differs, a package that is missing."""
+"""E70x and E71x: what commands report: missing packages, files to write, ONNX, `--set`."""
 
 from __future__ import annotations
 
@@ -231,3 +231,31 @@ network's input shape, then the network's output and its named outputs in the or
     which: str
     found: str
     expected: str
+
+
+class UnknownSetting(Problem):
+    """`--set` names neither a parameter of the model nor an entry of the recipe."""
+
+    code = "E716"
+    text = "`{name}` is neither a parameter of model `{model}` nor an entry of a recipe"
+    explanation = """
+`--set KEY=VALUE` sets the model's parameter of that name. Where the model has none, it sets the entry of the recipe:
+`--set epochs=5`, `--set optimizer.lr=0.01`. `model.KEY` and `train.KEY` say which of the two is meant; the model's
+parameters stand in the first line of `archdsl summary`, the entries in docs/training.md.
+"""
+
+    name: str
+    model: str
+
+
+class RecipeUnused(Problem):
+    """An entry of the recipe is set for a command that does not use it."""
+
+    code = "E717"
+    text = "`{name}` is an entry of the recipe that this command does not use"
+    explanation = """
+`train` uses the whole recipe, `eval` what is about the data, the loss and the device. The other commands use no recipe:
+they take the model's parameters with `--set`.
+"""
+
+    name: str
