@@ -2,227 +2,141 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 from archdsl.arguments.bind import assign
 from archdsl.arguments.describe import describe
-from archdsl.diagnostics import Help, Located, Note, Problem
+from archdsl.combinators import COMBINATORS, Combinator, Scheme
+from archdsl.diagnostics import Help, Located, Note
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced
 from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer
-from archdsl.elaborate.calls import Calls
-from archdsl.elaborate.errors import Unknown
+from archdsl.elaborate.calls import arguments
 from archdsl.elaborate.forms import require_combinator
-from archdsl.elaborate.walk import Place
-from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, Residual, Scale, Split, Sum, walk
-from archdsl.shapes import Shape, broadcast
+from archdsl.elaborate.statements import branches, run, sequence
+from archdsl.elaborate.taps import claim_output
+from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk, check_size
+from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, Residual, Scale, Split, Sum, layer_nodes
+from archdsl.graph import walk as nodes_of
+from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_LENGTH
+from archdsl.text.record import replace
 from archdsl.text.source import Span
-from archdsl.text.stack import deep
+
+#: The fields that all nodes have.
+Head = Mapping[str, Any]
 
 
-class Combinators(Calls):
-    """The part of the walk that expands combinators."""
+def combine(
+    walk: Walk,
+    form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm,
+    label: str | None,
+    place: Place,
+    x: Shape | None,
+) -> Outcome:
+    """The node of a combinator or plain group; after a mistake, one of unknown shape with the layers that are known."""
+    head = _head(place, form.span, x, label)
+    node: AnyNode
+    match form:
+        case tree.GroupForm():
+            node, output = _group(walk, form.body, head, place, x)
+        case tree.ResidualForm():
+            node, output = _with_input(walk, COMBINATORS["residual"], form, head, place, x)
+        case tree.CombinatorForm(kind="aux"):
+            node, output = _aux(walk, form, head, place, x)
+        case tree.CombinatorForm():
+            require_combinator(form)
+            combinator = COMBINATORS[form.kind]
+            node, output = _SCHEMES[combinator.scheme](walk, combinator, form, head, place, x)
+        case _:
+            assert_never(form)
+    if output is None and next(layer_nodes(node), None) is None:
+        return Outcome(None, None)
+    return Outcome(node, output)
 
-    def _combinator(
-        self, form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm, label: str | None, place: Place
-    ) -> AnyNode | None:
-        if self.x is None:
-            self._look_inside(form, place)
-            raise Unknown
-        x = self.x
-        errors = len(self.diagnostics)
-        head: Mapping[str, Any] = {
-            "name": place.scope.path,
-            "label": label,
-            "input": x,
-            "span": form.span,
-            "chain": place.chain,
-        }
-        match form:
-            case tree.GroupForm():
-                node: AnyNode | None = self._group(form.body, head, place)
-            case tree.ResidualForm():
-                node = self._residual(form, head, place)
-            case tree.CombinatorForm():
-                node = self._branching(form, head, place)
-            case _:
-                assert_never(form)
-        if len(self.diagnostics) > errors or node is None:
-            self.x = None
-            return None
-        self.x = node.output
-        return node
 
-    def _look_inside(self, form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm, place: Place) -> None:
-        """Look for mistakes that do not depend on the shape, which is unknown here."""
-        self.sequence(form.body, place)
-        if isinstance(form, tree.ResidualForm) and form.shortcut is not None:
-            self.x = None
-            self.sequence(form.shortcut, place)
+def _head(place: Place, span: Span, x: Shape | None, label: str | None = None) -> Head:
+    known = UNKNOWN_SHAPE if x is None else x
+    return {"name": place.scope.path, "label": label, "input": known, "span": span, "chain": place.chain}
 
-    def _group(self, body: tree.Body, head: Mapping[str, Any], place: Place) -> Group | None:
-        nodes = self.sequence(body, place)
-        return None if self.x is None else Group(**head, output=self.x, body=nodes)
 
-    def _inner(self, body: tree.Body, place: Place, x: Shape) -> Group | None:
-        """The body of a combinator: a transparent group that starts at `x`."""
-        self.x = x
-        head = {"name": place.scope.path, "label": None, "input": x, "span": body.span, "chain": place.chain}
-        return self._group(body, head, place)
+def _group(walk: Walk, body: tree.Body, head: Head, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
+    nodes: list[AnyNode] = []
+    output = sequence(walk, body, place, x, nodes)
+    return Group(**head, output=output or UNKNOWN_SHAPE, body=tuple(nodes)), output
 
-    def _residual(self, form: tree.ResidualForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        x: Shape = head["input"]
-        if form.when is not None and not self.evaluator.boolean(form.when, place.env, "the condition"):
-            return self._group(form.body, head, place)
-        body = self._inner(form.body, place, x)
-        shortcut = None if form.shortcut is None else self._inner(form.shortcut, place, x)
-        if body is None or (form.shortcut is not None and shortcut is None):
-            return None
-        first = x if shortcut is None else shortcut.output
-        output = broadcast(first, body.output)
+
+def _inner(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
+    """The body of a combinator: a transparent group that starts at `x`."""
+    return _group(walk, body, _head(place, body.span, x), place, x)
+
+
+def _aux(
+    walk: Walk, form: tree.CombinatorForm, head: Head, place: Place, x: Shape | None
+) -> tuple[AnyNode, Shape | None]:
+    require_combinator(form, aux=place.aux)
+    name = head["label"] or f"aux{sum(isinstance(key, str) for key in walk.output_names) + 1}"
+    with walk.reporting(place):
+        claim_output(walk, name, form.kind_span, place)
+    body, _ = _inner(walk, form.body, replace(place, aux=True), x)
+    return Aux(**head, output=head["input"], body=body, output_name=name), x
+
+
+# Joins of the input with a body
+
+
+def _with_input(
+    walk: Walk,
+    combinator: Combinator,
+    form: tree.ResidualForm | tree.CombinatorForm,
+    head: Head,
+    place: Place,
+    x: Shape | None,
+) -> tuple[AnyNode, Shape | None]:
+    """The input, or what a shortcut makes of it, joined with the body."""
+    decided, shortcut, skip = True, None, x
+    if isinstance(form, tree.ResidualForm) and form.when is not None:
+        decided = False
+        with walk.reporting(place):
+            if not walk.on(x).boolean(form.when, place.env, "the condition"):
+                return _group(walk, form.body, head, place, x)
+            decided = True
+    body, end = _inner(walk, form.body, place, x)
+    if isinstance(form, tree.ResidualForm) and form.shortcut is not None:
+        shortcut, skip = _inner(walk, form.shortcut, place, x)
+    output = None
+    if decided and skip is not None and end is not None:
+        output = combinator.join.shape(skip, end)
         if output is None:
-            what = "the input" if shortcut is None else "the shortcut"
-            place_of_first = Note(f"{what} is {first}", form.shortcut.span if form.shortcut else None)
-            helps: tuple[Help, ...] = ()
-            if shortcut is None and len(first) == len(body.output):
-                helps = (_help_with_shortcut(form, first, body.output),)
-            problem = ShapesDiffer("residual", f"{what} is {first}", f"the body is {body.output}")
-            note = Note(f"the body gives {body.output}", _last_span(body) or form.body.span)
-            raise Located(problem, form.span, label="these cannot be added", notes=(place_of_first, note), helps=helps)
-        if shortcut is not None and all(isinstance(one, Group) and not one.taps for one in walk(shortcut)):
-            # Nothing in it: the identity.
-            shortcut = None
-        return Residual(**head, output=output, body=body, shortcut=shortcut)
+            walk.report(_unequal(combinator, form, skip, body), place.chain)
+    known = {**head, "output": output or UNKNOWN_SHAPE, "body": body}
+    if not combinator.shortcut:
+        return Scale(**known), output
+    if shortcut is not None and all(isinstance(one, Group) and not one.taps for one in nodes_of(shortcut)):
+        shortcut = None  # with nothing in it, it is the identity
+    return Residual(**known, shortcut=shortcut), output
 
-    def _branching(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        require_combinator(form, aux=place.aux)
-        match form.kind:
-            case "inception":
-                return self._inception(form, head, place)
-            case "sum":
-                return self._sum(form, head, place)
-            case "dense":
-                return self._dense(form, head, place)
-            case "scale":
-                return self._scale(form, head, place)
-            case "split":
-                return self._split(form, head, place)
-            case _:
-                return self._aux(form, head, place)
 
-    def _branches_of(self, form: tree.CombinatorForm, place: Place) -> list[AnyNode] | None:
-        errors = len(self.diagnostics)
-        nodes, ends = self.branches(form.body, place)
-        if len(self.diagnostics) > errors or None in ends:
-            return None
-        if not nodes:
-            raise Located(Misplaced(f"`{form.kind}` needs at least one item"), form.kind_span)
-        return nodes
-
-    def _inception(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        nodes = self._branches_of(form, place)
-        if nodes is None:
-            return None
-        output = self._concatenate(form, nodes)
-        return Inception(**head, output=output, branches=tuple(nodes))
-
-    def _concatenate(self, form: tree.CombinatorForm, nodes: Sequence[AnyNode]) -> Shape:
-        first = nodes[0].output
-        for node in nodes[1:]:
-            if node.output[1:] != first[1:]:
-                self._differ(form, nodes[0], node, "concatenated on channels")
-        return first.with_channels(sum(node.output.channels for node in nodes))
-
-    def _differ(self, form: tree.CombinatorForm, one: AnyNode, other: AnyNode, verb: str) -> None:
-        problem = ShapesDiffer(form.kind, f"one item gives {one.output}", f"another {other.output}")
-        notes = (Note(f"{one.output}", one.span), Note(f"{other.output}", other.span))
-        raise Located(problem, form.kind_span, label=f"these cannot be {verb}", notes=notes)
-
-    def _sum(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        nodes = self._branches_of(form, place)
-        if nodes is None:
-            return None
-        output = nodes[0].output
-        for node in nodes[1:]:
-            joined = broadcast(output, node.output)
-            if joined is None:
-                self._differ(form, nodes[0], node, "added")
-            output = joined or output
-        return Sum(**head, output=output, branches=tuple(nodes))
-
-    @deep
-    def _dense(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        nodes: list[AnyNode] = []
-        with self.nested(form.body.span), self.own_settings():
-            for item, where in self.items(form.body, place):
-                before = self.x
-                node = self.item(item, where)
-                if node is None:
-                    if self.x is None:
-                        return None
-                    continue
-                if before is None:
-                    return None
-                if node.output[1:] != before[1:]:
-                    problem = ShapesDiffer("dense", f"what came before is {before}", f"this item gives {node.output}")
-                    raise Located(problem, node.span, label="these cannot be concatenated on channels")
-                nodes.append(node)
-                self.x = before.with_channels(before.channels + node.output.channels)
-                self._check_size("the output of `dense`", self.x, node.span)
-        if not nodes:
-            raise Located(Misplaced("`dense` needs at least one item"), form.kind_span)
-        return None if self.x is None else Dense(**head, output=self.x, items=tuple(nodes))
-
-    def _scale(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        x: Shape = head["input"]
-        body = self._inner(form.body, place, x)
-        if body is None:
-            return None
-        output = broadcast(x, body.output)
-        if output is None:
-            problem = ShapesDiffer("scale", f"the input is {x}", f"the body gives {body.output}")
-            last = _last_span(body) or form.body.span
-            raise Located(
-                problem,
-                form.kind_span,
-                label="these cannot be multiplied",
-                notes=(Note(f"{body.output}", last),),
-                helps=_help_with_axes(body.output, x, last),
-            )
-        return Scale(**head, output=output, body=body)
-
-    def _split(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        x: Shape = head["input"]
-        given = self.arguments(form.arguments, place)
-        bound = assign("`split`", ["parts"], ["parts"], given, form.kind_span)
-        parts = bound["parts"].value
-        if isinstance(parts, bool) or not isinstance(parts, int) or not 1 <= parts <= MAX_LENGTH:
-            problem: Problem = BadArgument("`split`", "parts", "must be an integer of at least 1", describe(parts))
-            raise Located(problem, bound["parts"].span)
-        if x.channels % parts:
-            raise Located(NotDivisible("channels", x.channels, "parts", parts), bound["parts"].span)
-        self.x = x.with_channels(x.channels // parts)
-        nodes = self._branches_of(form, place)
-        if nodes is None:
-            return None
-        if len(nodes) != parts:
-            items = "item" if len(nodes) == 1 else "items"
-            problem = Misplaced(
-                f"`split({parts})` needs {parts} items, one for each part, and has {len(nodes)} {items}"
-            )
-            helps = (Help("an empty `{ }` passes its part on"),)
-            raise Located(problem, form.kind_span, helps=helps)
-        return Split(**head, output=self._concatenate(form, nodes), branches=tuple(nodes))
-
-    def _aux(self, form: tree.CombinatorForm, head: Mapping[str, Any], place: Place) -> AnyNode | None:
-        x: Shape = head["input"]
-        name = head["label"] or f"aux{sum(isinstance(key, str) for key in self.aux_names) + 1}"
-        self._new_output(name, form.kind_span)
-        body = self._inner(form.body, dataclasses.replace(place, aux=True), x)
-        return None if body is None else Aux(**head, output=x, body=body, output_name=name)
+def _unequal(
+    combinator: Combinator, form: tree.ResidualForm | tree.CombinatorForm, skip: Shape, body: Group
+) -> Located:
+    """The error of a body whose output does not fit the input, or the output of the shortcut."""
+    keyword = Span(form.span.source, form.span.start, form.span.start + len(combinator.keyword))
+    last = body.body[-1].span if body.body else body.span
+    notes = [Note(f"the body gives {body.output}", last)]
+    helps: tuple[Help, ...] = ()
+    what = "the input is"
+    if isinstance(form, tree.CombinatorForm):
+        helps = _help_with_axes(body.output, skip, last)
+    elif form.shortcut is not None:
+        what = "the shortcut gives"
+        notes.insert(0, Note(f"{what} {skip}", form.shortcut.span))
+    elif len(skip) == len(body.output):
+        helps = (_help_with_shortcut(form, skip, body.output),)
+    problem = ShapesDiffer(combinator.keyword, f"{what} {skip}", f"the body gives {body.output}")
+    label = f"these cannot be {combinator.join.done}"
+    return Located(problem, keyword, label=label, notes=tuple(notes), helps=helps)
 
 
 def _help_with_axes(y: Shape, x: Shape, last: Span) -> tuple[Help, ...]:
@@ -241,9 +155,99 @@ def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
         return Help("give it a path that changes the shape too: `} shortcut { ... }`")
     stride = f", stride={strides[0]}" if strides[0] > 1 else ""
     end = Span(form.span.source, form.span.end, form.span.end)
-    mend = f" shortcut {{ conv({y.channels}, 1{stride}) }}"
-    return Help("give the input a path to the same shape", end, mend)
+    return Help("give the input a path to the same shape", end, f" shortcut {{ conv({y.channels}, 1{stride}) }}")
 
 
-def _last_span(group: Group) -> Span | None:
-    return group.body[-1].span if group.body else None
+# Joins of several items
+
+_NODES: Mapping[str, Callable[..., AnyNode]] = {"inception": Inception, "sum": Sum, "split": Split}
+
+
+def _on_input(
+    walk: Walk, combinator: Combinator, form: tree.CombinatorForm, head: Head, place: Place, x: Shape | None
+) -> tuple[AnyNode, Shape | None]:
+    """Every item on the input, or on its part of it, joined."""
+    parts = None
+    if combinator.scheme is Scheme.PARTS:
+        parts, x = _parts(walk, form, place, x)
+    nodes, known = branches(walk, form.body, place, x)
+    output = None
+    if known:
+        with walk.reporting(place):
+            output = _joined(combinator, form, nodes, parts)
+    return _NODES[form.kind](**head, output=output or UNKNOWN_SHAPE, branches=tuple(nodes)), output
+
+
+def _parts(walk: Walk, form: tree.CombinatorForm, place: Place, x: Shape | None) -> tuple[int | None, Shape | None]:
+    """How many parts a `split` makes, and the shape of each."""
+    with walk.reporting(place):
+        given = arguments(walk, form.arguments, place.env, x)
+        one = assign("`split`", ["parts"], ["parts"], given, form.kind_span)["parts"]
+        parts = one.value
+        if isinstance(parts, bool) or not isinstance(parts, int) or not 1 <= parts <= MAX_LENGTH:
+            expected = "must be an integer of at least 1"
+            raise Located(BadArgument("`split`", "parts", expected, describe(parts)), one.span)
+        if x is not None and x.channels % parts:
+            raise Located(NotDivisible("channels", x.channels, "parts", parts), one.span)
+        return parts, None if x is None else x.with_channels(x.channels // parts)
+    return None, None
+
+
+def _joined(combinator: Combinator, form: tree.CombinatorForm, nodes: Sequence[AnyNode], parts: int | None) -> Shape:
+    """The shape of the joined outputs.
+
+    Raises:
+        Located: too few items, or shapes that do not fit.
+    """
+    if not nodes:
+        raise Located(Misplaced(f"`{form.kind}` needs at least one item"), form.kind_span)
+    output = nodes[0].output
+    for node in nodes[1:]:
+        joined = combinator.join.shape(output, node.output)
+        if joined is None:
+            problem = ShapesDiffer(form.kind, f"one item gives {nodes[0].output}", f"another {node.output}")
+            notes = (Note(f"{nodes[0].output}", nodes[0].span), Note(f"{node.output}", node.span))
+            label = f"these cannot be {combinator.join.done}"
+            raise Located(problem, form.kind_span, label=label, notes=notes)
+        output = joined
+    if parts not in {None, len(nodes)}:
+        items = "item" if len(nodes) == 1 else "items"
+        what = f"`split({parts})` needs {parts} items, one for each part, and has {len(nodes)} {items}"
+        raise Located(Misplaced(what), form.kind_span, helps=(Help("an empty `{ }` passes its part on"),))
+    return output
+
+
+def _chain(
+    walk: Walk, combinator: Combinator, form: tree.CombinatorForm, head: Head, place: Place, x: Shape | None
+) -> tuple[AnyNode, Shape | None]:
+    """The input and the first item's result, then that and the next item's result on it, and so on."""
+    nodes: list[AnyNode] = []
+
+    def step(item: tree.Item, where: Place, before: Shape | None) -> Shape | None:
+        node, shape = walk.item(item, where, before)
+        if node is None:
+            return shape
+        nodes.append(node)
+        if before is None or shape is None:
+            return None
+        with walk.reporting(where):
+            return _appended(combinator, before, node)
+        return None
+
+    output = run(walk, form.body, place, x, step)
+    if not nodes and output is not None:
+        walk.report(Located(Misplaced(f"`{form.kind}` needs at least one item"), form.kind_span), place.chain)
+        output = None
+    return Dense(**head, output=output or UNKNOWN_SHAPE, items=tuple(nodes)), output
+
+
+def _appended(combinator: Combinator, before: Shape, node: AnyNode) -> Shape:
+    output = combinator.join.shape(before, node.output)
+    if output is None:
+        problem = ShapesDiffer(combinator.keyword, f"what came before is {before}", f"this item gives {node.output}")
+        raise Located(problem, node.span, label=f"these cannot be {combinator.join.done}")
+    check_size(f"the output of `{combinator.keyword}`", output, node.span)
+    return output
+
+
+_SCHEMES = {Scheme.BODY: _with_input, Scheme.BRANCHES: _on_input, Scheme.PARTS: _on_input, Scheme.CHAIN: _chain}

@@ -1,60 +1,145 @@
 """One walk over a model's statements that expands it, names its parts and infers every shape.
 
 Conditions may read the current tensor (`if channels != planes`), so expansion and shape inference cannot be
-two passes. After a mistake the walk goes on with an unknown shape, which silences what would only follow
-from it.
+two passes. After a mistake the walk goes on with an unknown shape.
 """
 
 from __future__ import annotations
 
-from archdsl.diagnostics import Diagnostic
+from collections.abc import Sequence
+from typing import Any
+
+from archdsl.arguments.bind import Given
+from archdsl.arguments.describe import describe
+from archdsl.diagnostics import Diagnostic, Help, Located
 from archdsl.diagnostics.codes.limits import TooManySteps
-from archdsl.elaborate.combinators import Combinators
+from archdsl.diagnostics.codes.names import BadArgument, Misplaced, UnknownArgument
+from archdsl.elaborate.calls import arguments, call
+from archdsl.elaborate.combinators import combine
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.errors import Stop
-from archdsl.elaborate.forms import STATEMENTS, no_input
+from archdsl.elaborate.forms import STATEMENTS, misplaced_input, no_input, no_tensor, require_place
 from archdsl.elaborate.names import Scope
-from archdsl.elaborate.walk import Place, Reusable
+from archdsl.elaborate.reuse import reuse
+from archdsl.elaborate.settings import Settings
+from archdsl.elaborate.statements import forget, label_of, sequence
+from archdsl.elaborate.taps import keep, output, use
+from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Reusable, Walk, check_size
 from archdsl.graph import AnyNode, Group
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS
+from archdsl.text.record import replace
+from archdsl.text.source import Span
 
 
-class Elaborator(Combinators):
+class Elaborator(Walk):
     """Expands one model."""
 
     def model(self, body: tree.Body, env: Environment, name: str) -> Group:
-        """The graph of a model, whose body begins with its input."""
-        place = Place(Scope(), env)
-        start = Shape()
-        nodes: tuple[AnyNode, ...] = ()
+        """The graph of a model, whose body begins with its input. After an error, as far as it is known."""
+        nodes: list[AnyNode] = []
+        end: Shape | None = None
         try:
-            nodes = self.sequence(body, place)
+            end = sequence(self, body, Place(Scope(), env, {}, Settings()), None, nodes)
         except Stop as stop:
             enough = isinstance(stop.problem, TooManySteps) and self.diagnostics
             if not enough and len(self.diagnostics) < MAX_ERRORS:
                 self.diagnostics.append(Diagnostic(stop.problem, stop.span, stop.label))
         if self.input is None and not self.diagnostics:
-            self.report(no_input(body.span), place)
+            self.report(no_input(body.span))
         return Group(
-            name="", label="", input=self.input or start, output=self.x or start, span=body.span, body=nodes, block=name
+            name="",
+            label="",
+            input=self.input or UNKNOWN_SHAPE,
+            output=end or UNKNOWN_SHAPE,
+            span=body.span,
+            body=tuple(nodes),
+            block=name,
         )
 
-    def form(self, item: tree.Item, place: Place) -> AnyNode | None:
+    def item(self, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
+        """Expand an item on the current tensor `x`; the shape after it is unknown if anything is wrong with it."""
+        self.evaluator.step(item.span)
+        outcome = None
+        with self.reporting(place):
+            outcome = self._form(item, place, x)
+        if outcome is None:
+            forget(item, place)
+            outcome = Outcome(None, None)
+        return outcome if item.tap is None else keep(self, item.tap, outcome, place)
+
+    def _form(self, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
         form = item.form
-        label = None if item.label is None else self.label(item.label, place)
-        before = place.env if label is None else place.env.snapshot()
-        if isinstance(form, tree.LayerCall):
-            if form.name in STATEMENTS:
-                return self._statement(form, item, place)
-            node = self._call(form, label, item, place)
-        else:
-            self._require_tensor(form.span)
-            inner = place
-            if label is not None:
-                inner = place.inside(Scope(place.scope.full(place.scope.take(label, item.span))))
-            node = self._combinator(form, label, inner)
+        if isinstance(form, tree.LayerCall) and form.name in STATEMENTS:
+            return self._statement(form, item, place, x)
+        if item.label is None:
+            return self._part(item, None, place, x)
+        label = label_of(self, item.label, place, x)
+        before = place.env.snapshot()
+        node, shape = self._part(item, label, place, x)
+        place.made[label] = None
+        if node is not None and shape is not None:
+            place.made[label] = Reusable(item, before, node, place.settings)
+        return Outcome(node, shape)
+
+    def _part(self, item: tree.Item, label: str | None, place: Place, x: Shape | None) -> Outcome:
+        """A layer, a block call or a combinator."""
+        if isinstance(item.form, tree.LayerCall):
+            return call(self, item.form, label, item.span, place, x)
+        if not self.evaluator.has_tensor:
+            raise no_tensor(item.form.span)
         if label is not None:
-            place.made[label] = None if node is None else Reusable(item, before, node, self.settings)
-        return node
+            place = replace(place, scope=Scope(place.scope.full(place.scope.take(label, item.span))), made={})
+        return combine(self, item.form, label, place, x)
+
+    def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
+        require_place(form, item, block=bool(place.blocks), aux=place.aux)
+        if form.name == "reuse":
+            return reuse(self, form, place, x)
+        given = arguments(self, form.arguments, place.env, x)
+        match form.name:
+            case "input":
+                shape = self._input(form, given, place)
+                if item.tap is None:
+                    return Outcome(None, shape)
+                return Outcome(Group(name="", label=None, input=shape, output=shape, span=form.span, body=()), shape)
+            case "use":
+                return use(form, given, place, x)
+            case _:
+                output(self, given, place)
+                return Outcome(None, x)
+
+    def _input(self, form: tree.LayerCall, given: Sequence[Given], place: Place) -> Shape:
+        """The shape of the model's input."""
+        if place.chain or place.depth > 1 or self.evaluator.has_tensor:
+            raise misplaced_input(form)
+        self.evaluator.has_tensor = True
+        sizes = _sizes(form, given)
+        self.input = shape = Shape(self.given_input or sizes)
+        if len(shape) > 4:
+            raise Located(Misplaced(f"an input has at most three spatial axes, {shape} has {shape.rank}"), form.span)
+        check_size("the input", shape, form.span)
+        return shape
+
+
+def _sizes(form: tree.LayerCall, given: Sequence[Given]) -> Sequence[int]:
+    """The sizes of `input(3x224x224)`.
+
+    Raises:
+        Located: an argument by name, or no sizes.
+    """
+    named = next((one for one in given if one.name is not None), None)
+    if named is not None:
+        helps = (Help("it takes the sizes alone: `input(3x224x224)`, or `input(784)` for a vector"),)
+        name = Span(named.span.source, named.span.start, named.span.start + len(str(named.name)))
+        raise Located(UnknownArgument("`input`", str(named.name)), name, helps=helps)
+    sizes: list[Any] = [one.value for one in given]
+    if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+        sizes = list(sizes[0])
+    wrong = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 1]
+    if wrong or not sizes:
+        found = describe(wrong[0]) if wrong else "nothing"
+        helps = (Help("channels first: `input(3x224x224)`, or `input(784)` for a vector"),)
+        raise Located(BadArgument("`input`", "size", "must be integers of at least 1", found), form.span, helps=helps)
+    return sizes

@@ -98,7 +98,7 @@ def reject_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
             raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
 
 
-def require_combinator(form: tree.CombinatorForm, *, aux: bool) -> None:
+def require_combinator(form: tree.CombinatorForm, *, aux: bool = False) -> None:
     """Reject arguments of a combinator that takes none, and an `aux` that stands in another.
 
     Raises:

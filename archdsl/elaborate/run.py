@@ -10,14 +10,13 @@ from archdsl.arguments.values import Construct, Entry, RecipeEntries
 from archdsl.diagnostics import Diagnostic, Help, Located, SpecError
 from archdsl.diagnostics.codes.files import NoModel, UnknownModel
 from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, UnknownName
+from archdsl.elaborate.calls import arguments, bind
 from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.modules import Module
-from archdsl.elaborate.names import Scope
 from archdsl.elaborate.outside import Outside, blocks_in, plain
 from archdsl.elaborate.variants import assign_to_model, chain_of, default_model, lookup, open_params, params_of
-from archdsl.elaborate.walk import Place
 from archdsl.graph.network import Network
 from archdsl.syntax import tree
 from archdsl.text.suggest import suggestion
@@ -61,15 +60,14 @@ class Run:
         self.model = model
         self.settings = dict(settings)
         self.used: dict[str, Any] = {}
-        self.elaborator = Elaborator()
-        self.elaborator.given_input = tuple(input) if input is not None else None
+        self.elaborator = Elaborator(tuple(input) if input is not None else None)
 
     def network(self) -> Network:
         elaborator = self.elaborator
         try:
             definition, env = self._bind()
         except Located as error:
-            elaborator.report(error, Place(Scope(), Environment()))
+            elaborator.report(error)
             raise SpecError(elaborator.diagnostics) from None
         # The recipe is this file's, whatever file the model's body is from, and the body may bind its parameters again.
         params = Environment(self.module.globals, dict(env.values))
@@ -105,7 +103,7 @@ class Run:
                 for name in names
                 if name in self.settings
             }
-            env = self.elaborator.bind(what, definition.params, list(_named(own)), model.home, definition.name.span)
+            env = bind(self.elaborator, what, definition.params, list(_named(own)), model.home, definition.name.span)
             self.used |= {name: env.values[name] for name in names}
             if isinstance(definition, tree.ModelDef):
                 return definition, env
@@ -122,7 +120,7 @@ class Run:
             if name in self.settings:
                 given.append(Given(one.name, UNKNOWN, one.value.span if one.name is None else one.span))
             else:
-                given += self.elaborator.arguments([one], Place(Scope(), env))
+                given += arguments(self.elaborator, [one], env)
         return given
 
     def _reject_unknown_settings(self, chain: Sequence[ModelValue]) -> None:
@@ -153,14 +151,14 @@ class Run:
             except (Unknown, Stop):
                 continue
             except Located as error:
-                self.elaborator.report(error, Place(Scope(), env))
+                self.elaborator.report(error)
         return entries
 
     def _is_for(self, block: tree.TrainDef) -> bool:
         for name in block.models:
             if lookup(self.module, name.name) is None:
                 error = Located(UnknownName(name.name), name.span, label="no model of that name")
-                self.elaborator.report(error, Place(Scope(), Environment()))
+                self.elaborator.report(error)
         return not block.models or self.model.name in [name.name for name in block.models]
 
 

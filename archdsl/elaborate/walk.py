@@ -1,11 +1,13 @@
-"""The state of the walk that expands a model, and how it reports problems and counts what it expands."""
+"""The state of the walk that expands a model: what it reports, counts and keeps.
+
+The walk passes the current tensor's shape along and returns an `Outcome`. A mistake is reported where the item begins
+that has it, and leaves the shape unknown (None), which silences what would only follow from it.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Frame, Located
 from archdsl.diagnostics.codes.limits import TensorTooLarge, TooDeep, TooManyLayers
@@ -19,36 +21,47 @@ from archdsl.graph import AnyNode, LayerNode, Tap
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_LAYERS, MAX_NESTING, MAX_NUMEL
+from archdsl.text.record import Record
 from archdsl.text.source import Span
 
-#: Levels of expansion that cost nothing by themselves.
+#: Levels of expansion that cost no steps.
 SHALLOW = 40
 #: Among the labels of a scope: one that is not known, after a mistake or without values.
 ANY_LABEL = ""
+#: The input or output of a node that a mistake left without one; only networks that are known in part have such nodes.
+UNKNOWN_SHAPE = Shape()
 
 
-@dataclass(slots=True)
-class Place:
-    """Where a part is being made: its scope, the calls that led there, and whether it runs in training only."""
+class Outcome(NamedTuple):
+    """The result of expanding an item: its node, None if it makes none, and the shape after it, None if unknown."""
+
+    node: AnyNode | None
+    shape: Shape | None
+
+
+class Place(Record):
+    """Where a part is made.
+
+    chain     the calls that led here
+    aux       whether it runs in training only
+    blocks    the blocks around it, each called by the one before
+    made      the labelled parts of the scope; None for one that is not known
+    reusing   the label and place of the outermost `reuse` around it
+    depth     levels of expansion around it
+    """
 
     scope: Scope
     env: Environment
+    made: dict[str, Reusable | None]
+    settings: Settings
     chain: tuple[Frame, ...] = ()
     aux: bool = False
     blocks: tuple[tree.BlockDef, ...] = ()
-    made: dict[str, Reusable | None] = field(default_factory=dict)
-
-    def inside(self, scope: Scope) -> Place:
-        """The same place in an inner scope."""
-        return dataclasses.replace(self, scope=scope, made={})
-
-    def with_env(self, env: Environment) -> Place:
-        """The same place with other names in sight; labels and reuse are those of the scope."""
-        return Place(self.scope, env, self.chain, self.aux, self.blocks, self.made)
+    reusing: tuple[str, Span] | None = None
+    depth: int = 0
 
 
-@dataclass(slots=True)
-class Reusable:
+class Reusable(NamedTuple):
     """A labelled item that `reuse` can run again, with the names and settings as they were before it."""
 
     item: tree.Item
@@ -58,90 +71,99 @@ class Reusable:
 
 
 class Walk:
-    """The state of one walk over a model: what was found, counted and kept. Problems are collected in `diagnostics`."""
+    """One walk over a model.
 
-    def __init__(self) -> None:
+    diagnostics  the problems found
+    input        the shape of the model's input, None until it is known
+    given_input  the shape to take instead of the spec's
+    outputs      the taps that the model returns
+    layers       layers made so far
+    taps         taps made so far
+    deepest      the deepest level of expansion reached
+    """
+
+    def __init__(self, given_input: tuple[int, ...] | None = None) -> None:
         self.diagnostics: list[Diagnostic] = []
-        self.evaluator = Evaluator()
+        self.given_input = given_input
+        self.input: Shape | None = None
+        self.outputs: list[Tap] = []
+        self.output_names: dict[str, Span] = {}
         self.layers = 0
         self.taps = 0
-        self.depth = 0
         self.deepest = 0
-        self.outputs: list[Tap] = []
-        self.aux_names: dict[str, Span] = {}
-        self.reusing: tuple[str, Span] | None = None
-        self.settings = Settings()
+        self.evaluator = Evaluator()
         self.known_settings: dict[Hashable, Settings] = {}
-        self.input: Shape | None = None
-        self.given_input: tuple[int, ...] | None = None
         self.expansions: dict[Hashable, Expansion] = {}
         self.layer_nodes: dict[Hashable, LayerNode] = {}
 
-    # The current tensor. It lives in the evaluator, which reads it for `channels` and the like.
+    def item(self, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
+        """Expand an item on the current tensor `x`."""
+        raise NotImplementedError
 
-    @property
-    def x(self) -> Shape | None:
-        """The current tensor's shape, None after a mistake."""
-        return self.evaluator.current
-
-    @x.setter
-    def x(self, shape: Shape | None) -> None:
-        self.evaluator.current = shape
+    def on(self, x: Shape | None) -> Evaluator:
+        """The evaluator of expressions that read the current tensor `x`."""
+        self.evaluator.current = x
+        return self.evaluator
 
     # Reporting
 
-    def report(self, error: Located, place: Place) -> None:
+    def report(self, error: Located, chain: tuple[Frame, ...] = ()) -> None:
         """Keep a problem with the chain of calls that led there; the same one at the same place only once."""
-        chain = tuple(frame for frame in place.chain if frame.span != error.span)
         same = (one.span == error.span and one.problem == error.problem for one in self.diagnostics)
         if not any(same):
-            found = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, chain)
+            outer = tuple(frame for frame in chain if frame.span != error.span)
+            found = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, outer)
             self.diagnostics.append(found)
             self.evaluator.after_error()
         if len(self.diagnostics) >= MAX_ERRORS:
             raise Stop(error.problem, error.span)
 
-    @contextmanager
-    def reporting(self, place: Place) -> Iterator[None]:
-        """Report what goes wrong inside and go on behind it with an unknown shape."""
-        try:
-            yield
-        except (Located, Unknown) as error:
-            self.failed(error, place)
+    def reporting(self, place: Place) -> Reporting:
+        """A context that reports what goes wrong inside; the walk goes on after it."""
+        return Reporting(self, place)
 
-    def failed(self, error: Located | Unknown, place: Place) -> None:
-        """Go on with an unknown shape behind a mistake; a passed bound ends everything."""
-        if isinstance(error, Stop):
-            raise error
-        self.x = None
-        if isinstance(error, Located):
-            self.report(error, place)
+    # Limits
 
-    @contextmanager
-    def nested(self, span: Span) -> Iterator[None]:
-        """One level of expansion deeper."""
-        self.depth += 1
-        self.reach(self.depth, span)
-        try:
-            yield
-        finally:
-            self.depth -= 1
-
-    def reach(self, depth: int, span: Span) -> None:
-        """Note how deep the expansion goes; kept expansions count as if they were worked out again."""
+    def reach(self, place: Place, levels: int, span: Span) -> int:
+        """The depth of an expansion that is so many levels deeper than `place`."""
+        depth = place.depth + levels
         self.deepest = max(self.deepest, depth)
         if depth > MAX_NESTING:
             raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
-        self.evaluator.count(self.depth - SHALLOW, span)  # deep stacks cost time, above all in loops
+        self.evaluator.count(depth - SHALLOW, span)  # deep stacks cost time, above all in loops
+        return depth
 
-    def _count(self, layers: int, steps: int, span: Span) -> None:
-        """Count an expansion against the bounds."""
+    def count(self, layers: int, steps: int, span: Span) -> None:
+        """Count an expansion against the limits."""
         self.layers += layers
         if self.layers > MAX_LAYERS:
             raise Stop(TooManyLayers(MAX_LAYERS), span)
         self.evaluator.steps += steps
         self.evaluator.step(span)
 
-    def _check_size(self, what: str, shape: Shape, span: Span) -> None:
-        if shape.numel > MAX_NUMEL:
-            raise Located(TensorTooLarge(what, str(shape), shape.numel, MAX_NUMEL), span)
+
+class Reporting:
+    """A context that reports an error inside it and ends there; exceeding a limit ends the whole walk."""
+
+    def __init__(self, walk: Walk, place: Place) -> None:
+        self.walk = walk
+        self.place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, Located) and not isinstance(error, Stop):
+            self.walk.report(error, self.place.chain)
+            return True
+        return isinstance(error, Unknown)
+
+
+def check_size(what: str, shape: Shape, span: Span) -> None:
+    """Reject a tensor that no machine could hold.
+
+    Raises:
+        Located: at the place of what makes it.
+    """
+    if shape.numel > MAX_NUMEL:
+        raise Located(TensorTooLarge(what, str(shape), shape.numel, MAX_NUMEL), span)

@@ -1,0 +1,104 @@
+"""Tensors kept under names: `-> name`, `use(name)`, `output(name)`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from archdsl.arguments.bind import Given, assign
+from archdsl.arguments.describe import describe
+from archdsl.diagnostics import Help, Located, Note
+from archdsl.diagnostics.codes.names import DuplicateName, Misplaced, WrongReuse
+from archdsl.diagnostics.codes.values import WrongType
+from archdsl.elaborate.environment import UNKNOWN, TapValue
+from archdsl.elaborate.errors import Unknown
+from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk
+from archdsl.graph import Tap, Use
+from archdsl.shapes import Shape
+from archdsl.syntax import tree
+from archdsl.text.record import replace
+from archdsl.text.source import Span
+
+
+def keep(walk: Walk, target: tree.TapTarget, outcome: Outcome, place: Place) -> Outcome:
+    """Keep the current tensor under a name (`-> d1`, `-> skip[i]`), as long as its block or model lasts."""
+    node, shape = outcome
+    values = (place.env.holder(target.name) or place.env.function).values
+    index = None if target.index is None else _index(walk, target, target.index, place, shape)
+    kept: object = UNKNOWN
+    if shape is not None and node is not None:
+        walk.taps += 1
+        tap = Tap(walk.taps, target.name if index is None else f"{target.name}{index}", shape)
+        node = replace(node, taps=(*node.taps, tap))
+        kept = TapValue(tap, place.aux)
+    if target.index is None:
+        values[target.name] = kept
+    else:
+        family = values.get(target.name)
+        others = family if isinstance(family, dict) else {}
+        walk.evaluator.count(len(others), target.span)
+        values[target.name] = {**others, index: kept}
+    return Outcome(node, shape)
+
+
+def _index(walk: Walk, target: tree.TapTarget, index: tree.Expr, place: Place, x: Shape | None) -> object:
+    """The index of a tap in its family; UNKNOWN after a mistake."""
+    with walk.reporting(place):
+        value: object = walk.on(x).evaluate(index, place.env)
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise Located(WrongType("the index of a tap", "is a number or a string", describe(value)), target.span)
+        return value
+    return UNKNOWN
+
+
+def tap_of(given: Given, *, aux: bool) -> Tap:
+    """The tap that an argument names; `aux` where it may be one that runs in training only.
+
+    Raises:
+        Located: it is something else.
+        Unknown: the tap is not known after a mistake.
+    """
+    value = given.value
+    if value is UNKNOWN:
+        raise Unknown
+    if not isinstance(value, TapValue):
+        helps = (Help("keep a tensor under a name with `-> name` after the item that makes it"),)
+        raise Located(WrongType("a tap", "is expected here", describe(value)), given.span, helps=helps)
+    if value.aux and not aux:
+        problem = Misplaced(f"`{value.tap.name}` is made in an `aux` body, which runs in training only")
+        raise Located(problem, given.span)
+    return value.tap
+
+
+def use(form: tree.LayerCall, given: Sequence[Given], place: Place, x: Shape | None) -> Outcome:
+    """`use(tap)`: the tap becomes the current tensor."""
+    tap = tap_of(assign("`use`", ["tap"], ["tap"], given, form.span)["tap"], aux=place.aux)
+    name, before = place.scope.path, x or UNKNOWN_SHAPE
+    return Outcome(Use(name=name, label=None, input=before, output=tap.shape, span=form.span, tap=tap), tap.shape)
+
+
+def output(walk: Walk, given: Sequence[Given], place: Place) -> None:
+    """`output(a, name=b)`: the model returns these taps too."""
+    for one in given:
+        tap = tap_of(one, aux=place.aux)
+        name = one.name or tap.name
+        claim_output(walk, name, one.span, place)
+        walk.outputs.append(dataclasses.replace(tap, name=name))
+
+
+def claim_output(walk: Walk, name: str, span: Span, place: Place) -> None:
+    """Take a name for an output of the model.
+
+    Raises:
+        Located: it is taken, or inside a part that `reuse` runs again.
+    """
+    if place.reusing is not None:
+        label, again = place.reusing
+        problem = WrongReuse(label, "it has an output of the model inside")
+        raise Located(problem, again, notes=(Note("this is an output", span),))
+    if name == "out":
+        raise Located(DuplicateName("an output", name), span, label="the model's last tensor is called `out`")
+    if name in walk.output_names:
+        note = Note("the first is here", walk.output_names[name])
+        raise Located(DuplicateName("an output", name), span, notes=(note,))
+    walk.output_names[name] = span
