@@ -57,7 +57,7 @@ def by_network(measured: dict[str, Measured]) -> Iterator[str]:
     from archdsl import zoo
     from archdsl.cards.cards import cards
 
-    yield "| network | parameters | GMACs | input | twin | torch | ONNX Runtime |"
+    yield "| network | parameters | GMACs | input | reference | torch | ONNX Runtime |"
     yield "| --- | ---: | ---: | ---: | --- | ---: | ---: |"
     for family in cards().values():
         for name, card in family.models.items():
@@ -74,7 +74,7 @@ def by_family(measured: dict[str, Measured]) -> Iterator[str]:
     """A row for each spec: how many of its networks were compared, and the largest differences among them."""
     from archdsl.cards.cards import cards
 
-    yield "| spec | networks compared | twin | torch | ONNX Runtime |"
+    yield "| spec | networks compared | reference | torch | ONNX Runtime |"
     yield "| --- | ---: | --- | ---: | ---: |"
     rows: dict[str, list[Measured]] = defaultdict(list)
     twins: dict[str, str] = {}
