@@ -69,8 +69,9 @@ class Reader:
         main(command.split())
         captured = self.capsys.readouterr()
         output = "".join(f"{line.rstrip()}\n" for line in (captured.out + captured.err).rstrip().splitlines())
-        if comparable(command, output) != comparable(command, expected):
-            self.wrong.append((command, expected, output))
+        if comparable(command, output) == comparable(command, expected):
+            return match[0]
+        self.wrong.append((command, expected, output))
         return f"$ archdsl {command}\n{output}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.cli.app import COMMANDS
+from archdsl.cli.app import command_names
 from tests.docs.page import COMMAND, DOCS, run_page
 
 
@@ -17,4 +17,4 @@ def test_the_page_does_what_it_says(folder: Path, capsys: pytest.CaptureFixture[
 
 def test_every_command_is_on_the_page() -> None:
     commands = COMMAND.findall((DOCS / "tutorial.md").read_text("utf-8"))
-    assert {command.split()[0] for command, _ in commands} == set(COMMANDS)
+    assert {command.split()[0] for command, _ in commands} == set(command_names())
