@@ -42,8 +42,11 @@ from torchvision.datasets import FashionMNIST
 import archdsl
 from archdsl import Network
 from archdsl.datasets.data import FASHION_MNIST_FOLDER
-from archdsl.recipe import Adam, Arrays, HFlip, RandomCrop, Recipe
-from archdsl.recipe import FashionMnist as FashionMnistSet
+from archdsl.recipe import Recipe
+from archdsl.recipe.augmentations import HFlip, RandomCrop
+from archdsl.recipe.datasets import Arrays
+from archdsl.recipe.datasets import FashionMnist as FashionMnistSet
+from archdsl.recipe.optimizers import Adam
 from archdsl.train import run_training
 from archdsl.train.setup import Setup, set_up
 from archdsl.train.step import Stepper

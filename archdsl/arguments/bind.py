@@ -179,15 +179,18 @@ def broken(rule: str, name: str = "") -> PydanticCustomError:
 def wrong_values(
     what: str, cls: type[BaseModel], error: ValidationError, bound: Mapping[str, Given], span: Span
 ) -> list[Located]:
-    """Pydantic's errors in words, one for each argument with a wrong value."""
+    """Pydantic's errors in words, one for each argument with a wrong value. Missing ones are errors of `bind`."""
     entries: dict[str, list[ErrorDetails]] = {}
     for entry in error.errors(include_url=False):
         name = str(entry["loc"][0]) if entry["loc"] else str(entry.get("ctx", {}).get("name", ""))
-        if name in bound:
+        if name in bound or not entry["loc"]:
             entries.setdefault(name, []).append(entry)
-    if not entries:
-        return [Located(BadArgument(what, "", error.errors(include_url=False)[0]["msg"], "nothing"), span)]
-    return [_wrong_value(what, cls, name, found, bound[name]) for name, found in entries.items()]
+    return [
+        _wrong_value(what, cls, name, found, bound[name])
+        if name in bound
+        else Located(BadArgument(what, name, found[0]["msg"], "nothing"), span)
+        for name, found in entries.items()
+    ]
 
 
 def _wrong_value(what: str, cls: type[BaseModel], name: str, entries: list[ErrorDetails], given: Given) -> Located:
@@ -206,7 +209,8 @@ def _wrong_value(what: str, cls: type[BaseModel], name: str, entries: list[Error
     helps: tuple[Help, ...] = ()
     if isinstance(given.value, float) and "/" in given.span.text and any("int" in entry["type"] for entry in entries):
         helps = (Help("`//` divides to an integer"),)
-    return Located(BadArgument(what, name, expected, describe(given.value)), given.span, helps=helps)
+    found = limits[0]["input"] if limits and len(limits[0]["loc"]) > 1 else given.value
+    return Located(BadArgument(what, name, expected, describe(found)), given.span, helps=helps)
 
 
 #: What pydantic says of a value of the right type.
@@ -221,10 +225,10 @@ REASONS = {
     "tuple_type": "must be one number for each axis",
     "dict_type": "must be a dictionary",
     "none_required": "may be `none`",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
 }
 
 

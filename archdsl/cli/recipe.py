@@ -26,7 +26,8 @@ class Training(NamedTuple):
 
         Rejects `--root` for the data set that has no files.
         """
-        from archdsl.recipe import Digits, Recipe, with_overrides
+        from archdsl.recipe import read_recipe, with_overrides
+        from archdsl.recipe.datasets import Digits
 
         entries = self.network.recipe
         if run is not None:
@@ -35,7 +36,7 @@ class Training(NamedTuple):
             from archdsl.train import recipe_of_run
 
             entries = recipe_of_run(run).to_entries()
-        recipe = Recipe.from_entries(with_overrides(entries, self.overrides))
+        recipe = read_recipe(with_overrides(entries, self.overrides))
         if "root" in self.overrides and isinstance(recipe.dataset, Digits):
             raise typer.BadParameter("the data set digits is embedded and has no files", param_hint="--root")
         return recipe

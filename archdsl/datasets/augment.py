@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archdsl.datasets.colour import color_jitter
-from archdsl.recipe import (
+from archdsl.recipe.augmentations import (
     AnyAugmentation,
     ColorJitter,
     CutMix,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from archdsl.recipe import ColorJitter
+from archdsl.recipe.augmentations import ColorJitter
 
 COLOUR = 3
 #: Luma of red, green and blue (ITU-R BT.601), as torchvision weighs them.

@@ -27,7 +27,9 @@ from archdsl.diagnostics.codes.data import (
     TooFewSamples,
     UnknownClass,
 )
-from archdsl.recipe import (
+from archdsl.recipe import Recipe
+from archdsl.recipe.augmentations import RandomResizedCrop
+from archdsl.recipe.datasets import (
     Arrays,
     Cifar10,
     Cifar100,
@@ -36,8 +38,6 @@ from archdsl.recipe import (
     FashionMnist,
     ImageFolder,
     Mnist,
-    RandomResizedCrop,
-    Recipe,
     Torchvision,
 )
 from archdsl.recipe.fit import picture_shape

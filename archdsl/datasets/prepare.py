@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archdsl.datasets.augment import augment, mix
-from archdsl.recipe import AnyAugmentation, CutMix, MixUp
+from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp
 from archdsl.recipe.fit import check_normalisation, check_sizes, require_picture
 from archdsl.shapes import Shape
 

@@ -3,10 +3,11 @@
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.diagnostics.error import SpecError
 from archdsl.diagnostics.located import Located, did_you_mean
-from archdsl.diagnostics.problem import CODES, Problem, Rejected
+from archdsl.diagnostics.problem import CODES, RETIRED, Problem, Rejected
 
 __all__ = [
     "CODES",
+    "RETIRED",
     "Diagnostic",
     "Frame",
     "Help",

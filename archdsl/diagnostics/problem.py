@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from archdsl.text.record import Record
 
 CODES: dict[str, type[Problem]] = {}
+#: The problems that now stand for codes of earlier versions.
+RETIRED: dict[str, type[Problem]] = {}
 
 
 class Problem(Record):
@@ -19,6 +21,8 @@ class Problem(Record):
     """
 
     code: ClassVar[str]
+    #: The codes of earlier versions that are this one now.
+    formerly: ClassVar[tuple[str, ...]] = ()
     text: ClassVar[str]
     explanation: ClassVar[str] = ""
     wrong: ClassVar[str] = ""
@@ -30,6 +34,7 @@ class Problem(Record):
             if cls.code in CODES:
                 raise TypeError(f"{cls.__name__} and {CODES[cls.code].__name__} both have the code {cls.code}")
             CODES[cls.code] = cls
+            RETIRED.update(dict.fromkeys(cls.formerly, cls))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         facts = dict(zip(self._fields, args, strict=False)) | kwargs

@@ -86,10 +86,10 @@ def _problems_of_recipe(network: Network) -> Sequence[Diagnostic]:
     Raises:
         SpecError: the recipe itself is wrong.
     """
-    from archdsl.recipe import Recipe
+    from archdsl.recipe import read_recipe
     from archdsl.recipe.fit import misfits
 
-    found = misfits(Recipe.from_entries(network.recipe), network, network.path)
+    found = misfits(read_recipe(network.recipe), network, network.path)
     return [dataclasses.replace(one, notes=(*one.notes, Note(f"for model `{network.name}`"))) for one in found]
 
 

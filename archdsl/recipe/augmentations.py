@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from archdsl.arguments.bind import broken
+from archdsl.arguments.describe import is_number
 from archdsl.recipe.parts import (
     AtLeastZero,
     Margin,
@@ -15,8 +17,6 @@ from archdsl.recipe.parts import (
     Rate,
     Share,
     Size,
-    broken,
-    is_number,
     listed,
     paired,
     several,
@@ -25,12 +25,12 @@ from archdsl.recipe.parts import (
 
 def _low_to_high(value: tuple[float, float]) -> tuple[float, float]:
     if value[0] > value[1]:
-        raise broken("", "a range (low, high)", value)
+        raise broken("a range (low, high)")
     return value
 
 
 def _to_both_sides(value: object) -> object:
-    """One number x stands for the range from -x to x."""
+    """One number x as the range from -x to x."""
     return (-abs(value), abs(value)) if is_number(value) else listed(value)
 
 
@@ -61,7 +61,7 @@ Shares = Annotated[
 
 
 class RandomCrop(Part):
-    """A window of `size` at a random place of the picture with `padding` black cells around it."""
+    """A window of `size` at a random place of the image with `padding` black pixels around it."""
 
     kind: Literal["random_crop"] = "random_crop"
     size: Size
@@ -69,14 +69,14 @@ class RandomCrop(Part):
 
 
 class HFlip(Part):
-    """Left and right exchanged, with probability `p`."""
+    """Horizontal flip with probability `p`."""
 
     kind: Literal["hflip"] = "hflip"
     p: Share = 0.5
 
 
 class VFlip(Part):
-    """Top and bottom exchanged, with probability `p`."""
+    """Vertical flip with probability `p`."""
 
     kind: Literal["vflip"] = "vflip"
     p: Share = 0.5
@@ -92,21 +92,21 @@ class RandomResizedCrop(Part):
 
 
 class RandomRotation(Part):
-    """Turned by a random angle of at most `degrees` either way, or from a range of them; black comes in."""
+    """Rotation by a random angle from -`degrees` to `degrees`, or from a range; corners become black."""
 
     kind: Literal["random_rotation"] = "random_rotation"
     degrees: Angles
 
 
 class RandomScale(Part):
-    """Enlarged by a random factor from `scale`, about the centre; black comes in where it shrinks."""
+    """Scaling by a random factor from `scale` about the centre; the border becomes black where the image shrinks."""
 
     kind: Literal["random_scale"] = "random_scale"
     scale: Factors
 
 
 class RandomTranslation(Part):
-    """Moved by at most a share of the height and of the width; black comes in."""
+    """Translation by at most a share of the height and of the width; the border becomes black."""
 
     kind: Literal["random_translation"] = "random_translation"
     translate: Shares
@@ -125,7 +125,7 @@ class RandomAffine(Part):
 class ColorJitter(Part):
     """Random brightness, contrast, saturation and hue, in a random order.
 
-    The first three are factors from 1 - x to 1 + x; hue is turned by at most that share of a whole turn.
+    The first three are factors from 1 - x to 1 + x; hue is rotated by at most that share of a whole turn.
     """
 
     kind: Literal["color_jitter"] = "color_jitter"
@@ -136,16 +136,16 @@ class ColorJitter(Part):
 
 
 class GaussianNoise(Part):
-    """Normal noise of the deviation `sigma` on each cell, for pictures in 0..1."""
+    """Normal noise with the standard deviation `sigma` on each pixel, for images in 0..1."""
 
     kind: Literal["gaussian_noise"] = "gaussian_noise"
     sigma: AtLeastZero = 0.1
 
 
 class RandomErasing(Part):
-    """With probability `p` a window of a random share `scale` of the area and a random `ratio` is filled.
+    """With probability `p`, a window of a random share `scale` of the area and a random `ratio` is erased.
 
-    What is filled becomes 0 behind the normalisation (Zhong, Zheng, Kang, Li, Yang 2017).
+    Erased pixels are 0 after normalisation (Zhong, Zheng, Kang, Li, Yang 2017).
     """
 
     kind: Literal["random_erasing"] = "random_erasing"
@@ -155,9 +155,9 @@ class RandomErasing(Part):
 
 
 class Cutout(Part):
-    """A square of `size` cells about a random place is filled, as far as it lies in the picture.
+    """A square of `size` pixels around a random position is erased, as far as it lies in the image.
 
-    What is filled becomes 0 behind the normalisation (DeVries, Taylor 2017).
+    Erased pixels are 0 after normalisation (DeVries, Taylor 2017).
     """
 
     kind: Literal["cutout"] = "cutout"
@@ -165,16 +165,16 @@ class Cutout(Part):
 
 
 class MixUp(Part):
-    """Pictures and labels of the batch mixed in pairs, by a share from Beta(alpha, alpha) (Zhang and others 2017)."""
+    """Images and labels of the batch mixed in pairs, by a share from Beta(alpha, alpha) (Zhang and others 2017)."""
 
     kind: Literal["mixup"] = "mixup"
     alpha: Rate = 1.0
 
 
 class CutMix(Part):
-    """A window of each picture comes from another, labels mixed by its area from Beta(alpha, alpha).
+    """A window of each image is taken from another; labels are mixed by its area, a share from Beta(alpha, alpha).
 
-    (Yun and others 2019)
+    Yun and others 2019.
     """
 
     kind: Literal["cutmix"] = "cutmix"
@@ -182,7 +182,7 @@ class CutMix(Part):
 
 
 class Normalize(Part):
-    """(x - mean) / std for pictures in 0..1, in training and evaluation; else the training set's own figures."""
+    """(x - mean) / std for images in 0..1, in training and evaluation; by default the training set's own figures."""
 
     kind: Literal["normalize"] = "normalize"
     mean: Numbers

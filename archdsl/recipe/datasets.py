@@ -8,18 +8,18 @@ from archdsl.recipe.parts import Part
 
 
 class DataSet(Part):
-    """A data set; of one that is always the same the shape of its pictures and the number of its classes."""
+    """A data set, with the shape of its images and the number of its classes where they are fixed."""
 
     sample: ClassVar[tuple[int, int, int] | None] = None
     number: ClassVar[int | None] = None
 
 
 class Digits(DataSet):
-    """scikit-learn's 1,797 digits of 8x8 cells, ten classes; every fifth picture of a class is for testing."""
+    """scikit-learn's 1,797 digits, 8x8 pixels, ten classes; every fifth image of a class is in the test set."""
 
     kind: Literal["digits"] = "digits"
-    sample: ClassVar[tuple[int, int, int] | None] = (1, 8, 8)
-    number: ClassVar[int | None] = 10
+    sample = (1, 8, 8)
+    number = 10
 
 
 class FileSet(DataSet):
@@ -29,41 +29,41 @@ class FileSet(DataSet):
 
 
 class FashionMnist(FileSet):
-    """70,000 grey pictures of clothing, 28x28, ten classes (Xiao, Rasul, Vollgraf 2017)."""
+    """70,000 greyscale images of clothing, 28x28, ten classes (Xiao, Rasul, Vollgraf 2017)."""
 
     kind: Literal["fashion_mnist"] = "fashion_mnist"
-    sample: ClassVar[tuple[int, int, int] | None] = (1, 28, 28)
-    number: ClassVar[int | None] = 10
+    sample = (1, 28, 28)
+    number = 10
 
 
 class Mnist(FileSet):
-    """70,000 grey pictures of handwritten digits, 28x28, ten classes (LeCun, Cortes, Burges)."""
+    """70,000 greyscale images of handwritten digits, 28x28, ten classes (LeCun, Cortes, Burges)."""
 
     kind: Literal["mnist"] = "mnist"
-    sample: ClassVar[tuple[int, int, int] | None] = (1, 28, 28)
-    number: ClassVar[int | None] = 10
+    sample = (1, 28, 28)
+    number = 10
 
 
 class Cifar10(FileSet):
-    """60,000 colour pictures, 32x32, ten classes (Krizhevsky 2009)."""
+    """60,000 colour images, 32x32, ten classes (Krizhevsky 2009)."""
 
     kind: Literal["cifar10"] = "cifar10"
-    sample: ClassVar[tuple[int, int, int] | None] = (3, 32, 32)
-    number: ClassVar[int | None] = 10
+    sample = (3, 32, 32)
+    number = 10
 
 
 class Cifar100(FileSet):
-    """60,000 colour pictures, 32x32, a hundred classes (Krizhevsky 2009)."""
+    """60,000 colour images, 32x32, a hundred classes (Krizhevsky 2009)."""
 
     kind: Literal["cifar100"] = "cifar100"
-    sample: ClassVar[tuple[int, int, int] | None] = (3, 32, 32)
-    number: ClassVar[int | None] = 100
+    sample = (3, 32, 32)
+    number = 100
 
 
 class ImageFolder(FileSet):
-    """A folder of pictures for each class, below ROOT/train and ROOT/val (or test), or below ROOT itself.
+    """A folder of images for each class in ROOT/train and ROOT/val (or ROOT/test), or in ROOT itself.
 
-    `skip_damaged` leaves pictures out that cannot be read, and says which; else one of them ends the run.
+    `skip_damaged` skips images that cannot be read and lists them; otherwise one of them ends the run.
     """
 
     kind: Literal["imagefolder"] = "imagefolder"
@@ -71,16 +71,16 @@ class ImageFolder(FileSet):
 
 
 class Arrays(FileSet):
-    """Pictures and labels in an `.npz` file, or a folder of `.npy` files.
+    """Images and labels in an `.npz` file, or a folder of `.npy` files.
 
-    They are called x_train, y_train, x_test, y_test, or images and labels, or alike (docs/training.md).
+    The arrays are x_train, y_train, x_test, y_test, or images and labels, or similar (docs/training.md).
     """
 
     kind: Literal["arrays"] = "arrays"
 
 
 class Torchvision(DataSet):
-    """A data set of torchvision by the name of its class: `torchvision("SVHN")`. `options` are further arguments."""
+    """A data set of torchvision by the name of its class: `torchvision("SVHN")`. `options` are its other arguments."""
 
     kind: Literal["torchvision"] = "torchvision"
     name: str
@@ -89,7 +89,7 @@ class Torchvision(DataSet):
 
 
 class External(DataSet):
-    """A data set that another installed project offers under this name (entry points `archdsl.datasets`)."""
+    """A data set of another installed project, by its name there (entry points `archdsl.datasets`)."""
 
     kind: Literal["external"] = "external"
     name: str

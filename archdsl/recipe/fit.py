@@ -1,4 +1,4 @@
-"""Whether a recipe suits a network: what their texts tell, before any data is read. Works without torch."""
+"""Checks that a recipe fits a network, before any data is read. Works without torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from math import isqrt
 from typing import Protocol
 
-from archdsl.diagnostics import Diagnostic, Help, Rejected
+from archdsl.diagnostics import Diagnostic, Help, Rejected, did_you_mean
 from archdsl.diagnostics.codes.data import AugmentDoesNotFit, InputDoesNotFit, NoClassScores, TooManyClasses
 from archdsl.diagnostics.codes.training import LossDoesNotFit, NoSuchFigure, NothingToTrain, UnknownLabel
 from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp, RandomCrop, RandomResizedCrop
@@ -23,7 +23,7 @@ Hw = tuple[int, int]
 
 
 class Network(Protocol):
-    """What is asked of a checked network (archdsl.graph.network.Network)."""
+    """The parts of archdsl.graph.network.Network that are checked."""
 
     @property
     def input_shape(self) -> Shape: ...
@@ -48,7 +48,7 @@ class Targets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the recipe's text tells about the data: `sample` and `classes` of a set that is known by its name."""
+    """The data set as the recipe names it: `sample` and `classes` are None where only the files tell."""
 
     name: str
     sample: Shape | None
@@ -57,7 +57,7 @@ class Expected:
 
 
 def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic]:
-    """Why training the network by the recipe would fail at its start, as far as their texts tell."""
+    """The reasons why training the network by the recipe would fail at its start, as far as the spec shows."""
     data = _expected(recipe, network.input_shape)
     checks: list[Callable[[], object]] = [
         partial(check_output, recipe, network.output_shape, data),
@@ -75,13 +75,13 @@ def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic
 
 
 def diagnostic(rejected: Rejected, recipe: Recipe, path: str = "") -> Diagnostic:
-    """What was rejected at its place in the recipe's text, or else at the spec's path."""
+    """The diagnostic of a rejection at its place in the recipe, or else at the spec's path."""
     helps = (Help(rejected.help),) if rejected.help else ()
     return Diagnostic(rejected.problem, recipe.place(rejected.argument or ""), helps=helps, path=path)
 
 
 def _expected(recipe: Recipe, input: Shape) -> Expected:
-    # A data set that the text does not name may be named by an option; files of one's own may hold anything.
+    # A data set that the spec does not name may be named by an option; files may hold anything.
     is_known = recipe.place("dataset") is not None and recipe.folder is None
     sample, number = recipe.dataset.sample, recipe.dataset.number
     count = len(recipe.classes) if recipe.classes is not None else number
@@ -97,7 +97,7 @@ def _expected(recipe: Recipe, input: Shape) -> Expected:
 
 
 def untrained(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic]:
-    """Labels that the network does not have (E640), or weights of which none is trained (E637)."""
+    """Errors for labels that the network does not have (E640), or for a network without a trained weight (E637)."""
     found = unknown_labels(recipe, network.labels, path)
     if not found and all(under(recipe.freeze, name) for name in network.trained):
         found.append(Diagnostic(NothingToTrain(), recipe.place("freeze"), path=path))
@@ -105,12 +105,12 @@ def untrained(recipe: Recipe, network: Network, path: str = "") -> list[Diagnost
 
 
 def under(labels: Iterable[str], name: str) -> str:
-    """The longest of the labels that the name lies under, empty for none."""
+    """The longest of the labels that contain the name; empty for none."""
     return max((label for label in labels if f"{name}.".startswith(f"{label}.")), key=len, default="")
 
 
 def unknown_labels(recipe: Recipe, known: Collection[str], path: str = "") -> list[Diagnostic]:
-    """The labels in `freeze` and `rates` that a network with the `known` ones does not have (E640)."""
+    """Errors for the labels in `freeze` and `rates` that are not `known` (E640)."""
     return [
         Diagnostic(UnknownLabel(entry, label), recipe.place(entry), helps=_near(label, known), path=path)
         for entry, labels in (("freeze", recipe.freeze), ("rates", recipe.rates))
@@ -120,28 +120,25 @@ def unknown_labels(recipe: Recipe, known: Collection[str], path: str = "") -> li
 
 
 def _near(label: str, known: Collection[str]) -> tuple[Help, ...]:
-    from difflib import get_close_matches
-
-    near = get_close_matches(label, sorted(known), 1)
     first = sorted({name.partition(".")[0] for name in known})
-    return (Help(f"did you mean `{near[0]}`?" if near else f"the labels at the top are {', '.join(first)}"),)
+    return did_you_mean(label, sorted(known), otherwise=f"the labels at the top are {', '.join(first)}")
 
 
 # Loss and figures
 
 
 def takes_class_numbers(loss: AnyLoss) -> bool:
-    """Whether the outputs are scores of classes where the targets are class numbers."""
+    """Whether the loss compares one score for each class with the class number."""
     return not isinstance(loss, PairwiseDistance)
 
 
 def tells_classes(recipe: Recipe) -> bool:
-    """Whether the outputs tell classes apart."""
+    """Whether the network classifies."""
     return recipe.target == "class" and takes_class_numbers(recipe.loss)
 
 
 def check_output(recipe: Recipe, output: Shape, data: Targets) -> list[str]:
-    """Reject an output that the loss cannot compare with the targets; returns what is worth saying."""
+    """Reject an output that the loss cannot compare with the targets. Returns notes for the user."""
     if not takes_class_numbers(recipe.loss):
         if data.target is not None:
             raise _does_not_fit(recipe, f"{data.name} has targets of {data.target}, not numbered classes")
@@ -178,13 +175,13 @@ def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
 
 
 def check_mixing(recipe: Recipe, *, told_apart: bool) -> None:
-    """Reject mixed labels where no classes are told apart, or where the loss cannot take shares of classes."""
+    """Reject mixed labels where the targets are not classes, or where the loss cannot take shares of classes."""
     mixing = [part for part in recipe.augment if isinstance(part, MixUp | CutMix)]
     if not mixing:
         return
     kind = mixing[0].kind
     if not told_apart:
-        raise Rejected(AugmentDoesNotFit(kind, "it mixes labels, but no classes are told apart"), argument="augment")
+        raise Rejected(AugmentDoesNotFit(kind, "it mixes labels, but the targets are not classes"), argument="augment")
     if getattr(recipe.loss, "ignore_index", -1) >= 0:
         reason = f"{recipe.loss.kind} cannot leave out a class (ignore_index) whose samples are mixed with others"
         raise Rejected(AugmentDoesNotFit(kind, reason), argument="augment")
@@ -199,33 +196,33 @@ def _check_figures_of(recipe: Recipe, data: Expected) -> None:
 
 
 def check_figures(recipe: Recipe, classes: Sequence[object] | None) -> None:
-    """Reject figures of classes where none are told apart; of None the number is not known."""
+    """Reject figures of classes where there are too few; None is an unknown number of classes."""
     for entry, names in (("metrics", recipe.metrics or ()), ("monitor", (recipe.monitor or "loss",))):
         for name in names:
             if name != "loss" and classes is not None and not classes:
-                raise Rejected(NoSuchFigure(entry, name, "no classes are told apart"), argument=entry)
+                raise Rejected(NoSuchFigure(entry, name, "the targets are not classes"), argument=entry)
             if name == "top5" and classes is not None and len(classes) <= 5:
                 raise Rejected(NoSuchFigure(entry, name, f"there are {len(classes)} classes"), argument=entry)
 
 
-# Pictures
+# Images
 
 
 def _check_pictures(recipe: Recipe, input: Shape, data: Expected) -> None:
-    """Reject a known data set or augmentations that do not lead to the network's input."""
+    """Reject a known data set or augmentations that do not give the network's input."""
     if data.sample is not None:
         require_picture(data.name, data.sample, input)
     if input.rank != 2 or isinstance(recipe.dataset, ImageFolder):
-        return  # a folder's pictures are kept larger for some crops, and what a vector is made of is not known
+        return  # a folder's images are kept larger for some crops, and the image of a vector is not known
     check_sizes(recipe.augment, (input[1], input[2]), (input[1], input[2]))
     if recipe.normalize is not None:
         check_normalisation(recipe.normalize.mean, recipe.normalize.std, input.channels)
 
 
 def picture_shape(input: Shape) -> Shape | None:
-    """The picture (channels, height, width) that an input takes: itself, or for a vector the square one.
+    """The image (channels, height, width) that an input takes: itself, or for a vector a square image.
 
-    None where there is no such picture: a sequence, a volume, two channels, a vector of 100 or of 784 + 1.
+    None where there is no such image: a sequence, a volume, two channels, a vector of 785.
     """
     if input.rank == 2:
         return input if input.channels in {GREY, COLOUR} else None
@@ -238,12 +235,12 @@ def picture_shape(input: Shape) -> Shape | None:
 
 
 def require_picture(dataset: str, sample: Shape, input: Shape) -> Shape:
-    """The picture that the network sees, which pictures of the shape `sample` become. Rejects what cannot be done."""
+    """The shape to which images of the shape `sample` are converted for the network; rejects an impossible one."""
     if input.rank == 0 and sample.numel == input.numel:
         return sample
     target = picture_shape(input)
     if target is None:
-        reason = "it is neither a grey or colour picture nor a vector of as many numbers as a square one"
+        reason = "it is neither a greyscale or colour image nor a vector of the size of a square one"
         raise Rejected(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")
     if sample.channels not in {target.channels, GREY}:
         reason = f"{sample.channels} channels cannot become {target.channels}"
@@ -252,7 +249,7 @@ def require_picture(dataset: str, sample: Shape, input: Shape) -> Shape:
 
 
 def check_sizes(parts: Sequence[AnyAugmentation], start: Hw, final: Hw) -> None:
-    """Reject augmentations that do not lead from pictures of the size `start` to the size `final`."""
+    """Reject augmentations that do not turn images of the size `start` into the size `final`."""
     size, last = start, None
     for part in parts:
         if isinstance(part, RandomCrop):
@@ -268,10 +265,10 @@ def check_sizes(parts: Sequence[AnyAugmentation], start: Hw, final: Hw) -> None:
 
 
 def check_normalisation(mean: Sequence[float], std: Sequence[float], channels: int) -> None:
-    """Reject figures that are neither one number nor one for each channel."""
+    """Reject a mean or std that is neither one number nor one for each channel."""
     for name, numbers in (("mean", mean), ("std", std)):
         if len(numbers) not in {1, channels}:
-            reason = f"{len(numbers)} numbers in {name}, but the pictures have {channels} channels"
+            reason = f"{len(numbers)} numbers in {name}, but the images have {channels} channels"
             raise Rejected(AugmentDoesNotFit("normalize", reason), argument="augment")
 
 

@@ -19,7 +19,7 @@ class CrossEntropy(Part):
     """`torch.nn.CrossEntropyLoss`: the network gives unnormalised scores.
 
     weight        of each class, in the order of the network's outputs
-    ignore_index  samples of this class do not count
+    ignore_index  samples of this class are ignored
     """
 
     kind: Literal["cross_entropy"] = "cross_entropy"
@@ -37,7 +37,7 @@ class Nll(Part):
 
 
 class Mse(Part):
-    """`torch.nn.MSELoss`; where the targets are classes, against 1 for the class and 0 for all others."""
+    """`torch.nn.MSELoss`; where the targets are classes, against 1 for the class and 0 for the others."""
 
     kind: Literal["mse"] = "mse"
 
@@ -63,9 +63,9 @@ class SmoothL1(Part):
 
 
 class Bce(Part):
-    """`torch.nn.BCEWithLogitsLoss`: each output is the logit of a yes or no of its own.
+    """`torch.nn.BCEWithLogitsLoss`: each output is the logit of a yes or no.
 
-    Classes are taken as in `mse`, or, by a network with one output, as 0 and 1.
+    Classes are taken as in `mse`; a network with one output takes two classes as 0 and 1.
 
     pos_weight  weight of a yes, for each output
     """
@@ -75,9 +75,9 @@ class Bce(Part):
 
 
 class PairwiseDistance(Part):
-    """The Euclidean distance of two samples' outputs against the difference of their class numbers.
+    """The distance of two samples' outputs against the difference of their class numbers.
 
-    The mean of the squared error over all pairs within the batch.
+    The mean squared error of the Euclidean distances over all pairs within the batch.
     """
 
     kind: Literal["pairwise_distance"] = "pairwise_distance"

@@ -1,7 +1,7 @@
-"""All optimizers of `torch.optim` that suit any network, with their twins' arguments, order and defaults.
+"""The optimizers of `torch.optim`, with their twins' arguments, order and defaults.
 
-Left out are those that do not: LBFGS (evaluates the loss several times a step), SparseAdam (sparse gradients
-only) and Muon (matrices only).
+Not included are those that do not fit every network: LBFGS (several evaluations of the loss in a step), SparseAdam
+(sparse gradients only) and Muon (matrices only).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field
 from pydantic import model_validator as check_together
 
-from archdsl.recipe.parts import AtLeastZero, Betas, Part, Rate, Share, broken, listed
+from archdsl.arguments.bind import broken
+from archdsl.recipe.parts import AtLeastZero, Betas, Part, Rate, Share, listed
 
 
 class Sgd(Part):
@@ -27,30 +28,55 @@ class Sgd(Part):
     @check_together(mode="after")
     def _nesterov_needs_momentum(self) -> Self:
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
-            raise broken("nesterov", "false without momentum or with dampening", True)
+            raise broken("false without momentum or with dampening", "nesterov")
         return self
 
 
-class Adam(Part):
-    """`torch.optim.Adam`."""
+class _AdamLike(Part):
+    """The arguments that all variants of Adam share."""
 
-    kind: Literal["adam"] = "adam"
     lr: Rate = 1e-3
     betas: Betas = (0.9, 0.999)
     eps: AtLeastZero = 1e-8
     weight_decay: AtLeastZero = 0.0
+
+
+class Adam(_AdamLike):
+    """`torch.optim.Adam`."""
+
+    kind: Literal["adam"] = "adam"
     amsgrad: bool = False
 
 
-class AdamW(Part):
+class AdamW(_AdamLike):
     """`torch.optim.AdamW`."""
 
     kind: Literal["adamw"] = "adamw"
-    lr: Rate = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
     weight_decay: AtLeastZero = 0.01
     amsgrad: bool = False
+
+
+class Adamax(_AdamLike):
+    """`torch.optim.Adamax`."""
+
+    kind: Literal["adamax"] = "adamax"
+    lr: Rate = 2e-3
+
+
+class NAdam(_AdamLike):
+    """`torch.optim.NAdam`."""
+
+    kind: Literal["nadam"] = "nadam"
+    lr: Rate = 2e-3
+    momentum_decay: AtLeastZero = 4e-3
+    decoupled_weight_decay: bool = False
+
+
+class RAdam(_AdamLike):
+    """`torch.optim.RAdam`."""
+
+    kind: Literal["radam"] = "radam"
+    decoupled_weight_decay: bool = False
 
 
 class RmsProp(Part):
@@ -76,7 +102,7 @@ class Adadelta(Part):
 
 
 class Adafactor(Part):
-    """`torch.optim.Adafactor`. `eps` has None for the smallest step of the weights' type."""
+    """`torch.optim.Adafactor`. None in `eps` is the smallest step of the weights' type."""
 
     kind: Literal["adafactor"] = "adafactor"
     lr: Rate = 1e-2
@@ -101,16 +127,6 @@ class Adagrad(Part):
     eps: AtLeastZero = 1e-10
 
 
-class Adamax(Part):
-    """`torch.optim.Adamax`."""
-
-    kind: Literal["adamax"] = "adamax"
-    lr: Rate = 2e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0.0
-
-
 class Asgd(Part):
     """`torch.optim.ASGD`."""
 
@@ -122,31 +138,8 @@ class Asgd(Part):
     weight_decay: AtLeastZero = 0.0
 
 
-class NAdam(Part):
-    """`torch.optim.NAdam`."""
-
-    kind: Literal["nadam"] = "nadam"
-    lr: Rate = 2e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0.0
-    momentum_decay: AtLeastZero = 4e-3
-    decoupled_weight_decay: bool = False
-
-
-class RAdam(Part):
-    """`torch.optim.RAdam`."""
-
-    kind: Literal["radam"] = "radam"
-    lr: Rate = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: AtLeastZero = 1e-8
-    weight_decay: AtLeastZero = 0.0
-    decoupled_weight_decay: bool = False
-
-
 class Rprop(Part):
-    """`torch.optim.Rprop`, for whole data sets in one batch."""
+    """`torch.optim.Rprop`, for training on the whole data set in one batch."""
 
     kind: Literal["rprop"] = "rprop"
     lr: Rate = 1e-2

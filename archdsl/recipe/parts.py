@@ -1,51 +1,40 @@
-"""What the constructs of a recipe are made of: their base class, and the types of their arguments."""
+"""The base class of the constructs of a recipe, and the types of their arguments."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeGuard
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
+from archdsl.arguments.describe import is_number
 from archdsl.arguments.values import Construct, spec_text
 
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def listed(value: object) -> object:
-    """A list is as good as a tuple."""
+    """A list as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def paired(value: object) -> object:
-    """One number stands for a pair of them."""
+    """One number as a pair, a list as a tuple."""
     return (value, value) if is_number(value) else listed(value)
 
 
 def several(value: object) -> object:
-    """One number stands for itself alone."""
+    """One number or a list as a tuple."""
     return (value,) if is_number(value) else listed(value)
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a whole number or a fraction, and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def worded(value: object) -> object:
-    """A bare name stands for its text: `precision = bf16`."""
+    """A bare name as a string: `precision = bf16`."""
     return value.name if isinstance(value, Construct) and not value.args and not value.kwargs else value
 
 
 def all_worded(value: object) -> object:
     """The same for each item of a list."""
     return tuple(map(worded, value)) if isinstance(value, list | tuple) else value
-
-
-def broken(name: str, rule: str, found: object) -> PydanticCustomError:
-    """A value that breaks a rule of ours: reported as E603."""
-    facts = {"name": name, "rule": rule, "found": spec_text(found)}
-    return PydanticCustomError("broken_rule", "must be {rule}", facts)
 
 
 Word = BeforeValidator(worded)
@@ -60,7 +49,7 @@ Size = Annotated[tuple[Positive, Positive], BeforeValidator(paired), Field(descr
 Margin = Annotated[
     tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]],
     BeforeValidator(paired),
-    Field(description="a number of cells, or one for the height and one for the width"),
+    Field(description="a number of pixels, or one for the height and one for the width"),
 ]
 Betas = Annotated[tuple[Decay, Decay], BeforeValidator(listed), Field(description="a pair of numbers")]
 Numbers = Annotated[
@@ -85,7 +74,7 @@ class Part(BaseModel):
 
 
 def as_construct(part: Part) -> Construct:
-    """The construct that gives this part; arguments with their defaults are left out."""
+    """The construct of this part, without arguments that have their defaults."""
     given = {name: getattr(part, name) for name in part.arguments()}
     fields = type(part).model_fields
     kwargs = {name: value for name, value in given.items() if value != fields[name].default}
@@ -93,7 +82,7 @@ def as_construct(part: Part) -> Construct:
 
 
 def plain(value: object) -> object:
-    """A recipe's value as the plain value that a spec would give."""
+    """A recipe's value as the value of a spec."""
     match value:
         case Part():
             return as_construct(value)

@@ -1,173 +1,182 @@
-"""From the plain values of a `train` block to a recipe's, with every mistake at its place."""
+"""Reads the entries of a `train` block, with those that `--set` overrides, into a recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from archdsl.arguments.values import Construct, Entry, spec_text
-from archdsl.diagnostics import Diagnostic, Help, Problem
-from archdsl.diagnostics.codes.recipe import (
-    ArgumentTwice,
-    MissingArgument,
-    OutOfRange,
-    TooManyArguments,
-    UnknownArgument,
-    UnknownChoice,
-    UnknownEntry,
-    WrongType,
-)
+from archdsl.arguments.bind import Given, bind, given_of, wrong_values
+from archdsl.arguments.describe import describe
+from archdsl.arguments.values import Construct, Entry, RecipeEntries, spec_text
+from archdsl.diagnostics import Diagnostic, Help, Located, SpecError, did_you_mean
+from archdsl.diagnostics.codes.names import BadArgument, MissingArgument
+from archdsl.diagnostics.codes.recipe import UnknownChoice, UnknownEntry
 from archdsl.recipe.datasets import Arrays, ImageFolder
-from archdsl.recipe.families import FAMILIES, FAMILY_NAMES, LISTS
-from archdsl.recipe.parts import Part
-from archdsl.text.source import Span
+from archdsl.recipe.parts import Part, plain
+from archdsl.recipe.recipe import FAMILIES, FAMILY_NAMES, LISTS, Recipe
+from archdsl.text.source import Source, Span
 
-if TYPE_CHECKING:
-    from archdsl.recipe.recipe import Recipe
+BLOCK = "`train`"
+#: The place of a value that is in no file.
+NOWHERE = Span(Source("", ""), 0, 0)
 
 
-class Reader:
-    """Turns entries into a recipe's values and collects what is wrong on the way."""
+def read_recipe(entries: Mapping[str, Entry] | None) -> Recipe:
+    """The recipe that a `train` block's entries describe (None: all defaults).
 
-    def __init__(self, recipe: type[Recipe]) -> None:
-        self.recipe = recipe
-        self.found: list[Diagnostic] = []
+    Raises:
+        SpecError: with every error, each at its place in the file.
+    """
+    reader = _Reader()
+    recipe = reader.recipe(entries or {})
+    if reader.errors:
+        raise SpecError([_diagnostic(error) for error in reader.errors])
+    return recipe
 
-    def report(self, problem: Problem, span: Span | None, help: Help | None = None) -> None:
-        self.found.append(Diagnostic(problem, span, helps=(help,) if help else ()))
 
-    def entry(self, name: str, entry: Entry) -> object:
-        """The entry's value; None, with a report, where it is wrong."""
-        if name not in self.recipe.model_fields:
-            self.report(UnknownEntry(name), entry.span, _entry_help(name, self.recipe.model_fields, entry.span))
-            return None
-        if name not in FAMILIES:
-            return entry.value
-        if name not in LISTS:
-            return self.part(name, name, entry.value, entry.span)
-        if not isinstance(entry.value, list | tuple):
-            help = Help(f"write it in brackets: {name} = [{spec_text(entry.value)}]")
-            self.report(WrongType(name, "a list", spec_text(entry.value)), entry.span, help)
-            return None
-        parts = [self.part(name, f"{name}[{i}]", item, entry.span) for i, item in enumerate(entry.value)]
-        return tuple(part for part in parts if part is not None)
+def _diagnostic(error: Located) -> Diagnostic:
+    return Diagnostic(error.problem, None if error.span is NOWHERE else error.span, helps=error.helps)
 
-    def part(self, family: str, name: str, value: object, span: Span | None) -> Part | None:
-        """A construct with its arguments bound and checked."""
-        construct = Construct(value, span=span) if isinstance(value, str) else value
-        kinds = FAMILIES[family]
-        family_name = FAMILY_NAMES.get(family, family)
-        if not isinstance(construct, Construct):
-            expected = f"the name of {'an' if family_name[0] in 'aeiou' else 'a'} {family_name}"
-            self.report(WrongType(name, expected, spec_text(value)), span)
-            return None
-        place = construct.span or span
-        cls = kinds.get(construct.name)
-        if cls is None:
-            problem = UnknownChoice(family_name, construct.name, ", ".join(kinds))
-            self.report(problem, place, _rename(construct.name, kinds, place))
-            return None
-        return self.bind(cls, construct, place)
 
-    def bind(self, cls: type[Part], construct: Construct, place: Span | None) -> Part | None:
-        """The class with the construct's arguments, in PyTorch's way: positions first, then names."""
-        names = cls.arguments()
-        before = len(self.found)
-        if len(construct.args) > len(names):
-            most = f"{len(names)} argument{'s' * (len(names) != 1)}"
-            self.report(TooManyArguments(construct.name, most, len(construct.args)), place)
-        values = dict(zip(names, construct.args, strict=False))
-        places = {name: construct.places.get(i) for i, name in enumerate(names)} | dict(construct.places)
-        for name, value in construct.kwargs.items():
-            at = places.get(name) or place
-            if name in values:
-                self.report(ArgumentTwice(construct.name, name), at)
-            elif name not in names:
-                problem = UnknownArgument(construct.name, name, ", ".join(names) or "none")
-                self.report(problem, at, _rename(name, names, at))
-            else:
-                values[name] = value
+class _Reader:
+    """Reads the entries of one recipe and collects all errors."""
+
+    def __init__(self) -> None:
+        self.errors: list[Located] = []
+
+    def recipe(self, entries: Mapping[str, Entry]) -> Recipe:
+        """The recipe; its defaults where there are errors."""
+        given = {name: Given(name, one.value, one.span or NOWHERE) for name, one in entries.items()}
+        values = {name: value for name, one in given.items() if (value := self.entry(name, one)) is not ...}
+        recipe = Recipe()
         try:
-            part = cls.model_validate(values)
+            recipe = Recipe.model_validate(values)
         except ValidationError as error:
-            for details in error.errors():
-                self.reject(cls, details, {name: places.get(name) or place for name in names}, place)
-            return None
-        return part if len(self.found) == before else None
-
-    def build(self, values: Mapping[str, object], entries: Mapping[str, Entry]) -> Recipe:
-        """The recipe, or its defaults where something is wrong and reported."""
-        places = {name: entry.span for name, entry in entries.items()}
-        given = {n: v for n, v in values.items() if n in self.recipe.model_fields and not (v is None and n in FAMILIES)}
-        recipe = self.recipe()
-        try:
-            recipe = self.recipe.model_validate(given)
-        except ValidationError as error:
-            for details in error.errors():
-                if details["type"] != "default_factory_not_called":  # it follows from another mistake
-                    self.reject(self.recipe, details, places, None)
+            self.errors += wrong_values(BLOCK, Recipe, error, given, NOWHERE)
         if isinstance(recipe.dataset, ImageFolder | Arrays) and recipe.folder is None:
-            self.report(MissingArgument(recipe.dataset.kind, "root"), places.get("dataset"))
-        recipe._places = {name: span for name, span in places.items() if span is not None}
+            problem = MissingArgument(f"`{recipe.dataset.kind}`", "`root`")
+            self.errors.append(Located(problem, given["dataset"].span))
+        recipe.set_places({name: one.span for name, one in entries.items() if one.span is not None})
         return recipe
 
-    def reject(
-        self, cls: type[BaseModel], details: ErrorDetails, places: Mapping[str, Span | None], place: Span | None
-    ) -> None:
-        """Say one of pydantic's errors in our words, at the place of the entry or argument."""
-        context = details.get("ctx", {})
-        name = str(details["loc"][0]) if details["loc"] else str(context.get("name", ""))
-        span = places.get(name) or place
-        found = spec_text(details["input"])
-        if details["type"] == "missing" and len(details["loc"]) == 1:
-            construct = cls.model_fields["kind"].default
-            self.report(MissingArgument(construct, name), span)
-        elif details["type"] == "broken_rule":
-            self.report(OutOfRange(name, str(context["rule"]), str(context["found"])), span)
-        elif (rule := _range_rule(context)) is not None:
-            self.report(OutOfRange(name, rule, found), span)
-        else:
-            expected = cls.model_fields[name].description or EXPECTED.get(details["type"], details["msg"])
-            self.report(WrongType(name, expected, found), span)
+    def entry(self, name: str, given: Given) -> object:
+        """The value of an entry; `...` where it is wrong."""
+        if name not in Recipe.model_fields:
+            self.errors.append(Located(UnknownEntry(name), given.span, helps=_entry_helps(name, given.span)))
+            return ...
+        if name not in FAMILIES:
+            return given.value
+        if name not in LISTS:
+            return self.part(name, given)
+        if not isinstance(given.value, list | tuple):
+            help = Help(f"write it in brackets: {name} = [{spec_text(given.value)}]")
+            self.errors.append(_wrong_type(given, "a list", help))
+            return ...
+        parts = [self.part(name, Given(f"{name}[{i}]", one, given.span)) for i, one in enumerate(given.value)]
+        return tuple(part for part in parts if part is not ...)
+
+    def part(self, family: str, given: Given) -> object:
+        """A construct with its arguments bound and checked; `...` where one is wrong."""
+        construct = Construct(given.value) if isinstance(given.value, str) else given.value
+        name = FAMILY_NAMES.get(family, family)
+        if not isinstance(construct, Construct):
+            self.errors.append(_wrong_type(given, f"the name of {'an' if name[0] in 'aeiou' else 'a'} {name}"))
+            return ...
+        place, known = construct.span or given.span, FAMILIES[family]
+        if construct.name not in known:
+            problem = UnknownChoice(name, construct.name, ", ".join(known))
+            self.errors.append(Located(problem, place, helps=did_you_mean(construct.name, known, place)))
+            return ...
+        return self.bound(known[construct.name], construct, place)
+
+    def bound(self, cls: type[Part], construct: Construct, place: Span) -> object:
+        """A part of a recipe from the arguments of a construct; `...` where one is wrong."""
+        what, names = f"`{construct.name}`", cls.arguments()
+        required = [name for name in names if cls.model_fields[name].is_required()]
+        arguments, errors = bind(what, names, required, given_of(construct, place), place)
+        part: object = ...
+        try:
+            part = cls.model_validate({name: one.value for name, one in arguments.items()})
+        except ValidationError as error:
+            errors += wrong_values(what, cls, error, arguments, place)
+        self.errors += errors
+        return ... if errors else part
 
 
-EXPECTED = {
-    "int_type": "an integer",
-    "float_type": "a number",
-    "string_type": "a text in quotes",
-    "bool_type": "true or false",
-    "dict_type": "a dictionary",
-    "finite_number": "a finite number",
-}
-RULES = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+def _wrong_type(given: Given, expected: str, *helps: Help) -> Located:
+    problem = BadArgument(BLOCK, str(given.name), f"must be {expected}", describe(given.value))
+    return Located(problem, given.span, helps=helps)
 
 
-def _range_rule(context: Mapping[str, Any]) -> str | None:
-    return next((f"{words} {context[key]:g}" for key, words in RULES.items() if key in context), None)
-
-
-def _entry_help(name: str, entries: Iterable[str], span: Span | None) -> Help | None:
-    """A near name, or for an argument that stands alone (`lr = 0.1`) where it belongs."""
-    if (help := _rename(name, entries, span)) is not None:
-        return help
-    for family, kinds in FAMILIES.items():
-        for kind, cls in kinds.items():
+def _entry_helps(name: str, span: Span) -> tuple[Help, ...]:
+    """For an argument that stands alone (`lr = 0.1`), the entry it belongs to; else a similar name."""
+    for family, parts in FAMILIES.items():
+        for kind, cls in parts.items():
             if name in cls.arguments():
-                return Help(f"`{name}` is an argument: {family} = {kind}({name}=...), or --set {family}.{name}=...")
+                message = f"`{name}` is an argument: {family} = {kind}({name}=...), or --set {family}.{name}=..."
+                return (Help(message),)
+    return did_you_mean(name, Recipe.model_fields, span)
+
+
+def with_overrides(entries: Mapping[str, Entry] | None, overrides: Mapping[str, Entry]) -> RecipeEntries:
+    """The entries with others in their place, as `--set key=value` gives them.
+
+    A key with a dot reaches into a construct or a list of constructs: `optimizer.lr`,
+    `augment.random_crop.padding`, or names a label: `rates.layer4.1`. A key that reaches nothing is kept;
+    `read_recipe` rejects it. Of epochs and steps, the one that is given replaces the other.
+    """
+    merged = dict(entries or {})
+    for name, other in (("epochs", "steps"), ("steps", "epochs")):
+        if name in overrides and other not in overrides:
+            merged[other] = Entry(None)
+    for key, entry in overrides.items():
+        name, *path = key.split(".")
+        reached = _reach(name, _base(merged, name), path, entry) if path else entry.value
+        if reached is None and path:
+            merged[key] = entry
+        else:
+            merged[name] = Entry(reached, merged[name].span if path and name in merged else entry.span)
+    return merged
+
+
+def _base(entries: Mapping[str, Entry], name: str) -> object:
+    """The value that an override reaches into: the entry's, or its default."""
+    if name in entries:
+        return entries[name].value
+    return plain(Recipe.model_fields[name].default) if name in {*FAMILIES, "rates"} else None
+
+
+def _reach(family: str, base: object, path: list[str], entry: Entry) -> object:
+    """`base` with the value at `path` changed; None where there is no such path."""
+    match base, path:
+        case Construct(), [argument]:
+            return _with_argument(family, base, argument, entry)
+        case str(), [argument] if family in FAMILIES:
+            return _with_argument(family, Construct(base), argument, entry)
+        case list(), [name, *rest]:
+            return _reach_item(family, base, name, rest, entry)
+        case dict(), _:
+            return base | {".".join(path): entry.value}
     return None
 
 
-def _rename(name: str, names: Iterable[str], span: Span | None) -> Help | None:
-    """`did you mean`, as an edit where the span starts with the name."""
-    from difflib import get_close_matches
+def _reach_item(family: str, items: list[object], name: str, path: list[str], entry: Entry) -> object:
+    """The list with its first construct called `name` changed; None where there is none."""
+    for i, item in enumerate(items):
+        if isinstance(item, Construct) and item.name == name:
+            reached = _reach(family, item, path, entry)
+            return None if reached is None else [*items[:i], reached, *items[i + 1 :]]
+    return None
 
-    near = get_close_matches(name, list(names), 1)
-    if not near:
-        return None
-    message = f"did you mean `{near[0]}`?"
-    if span is None or not span.text.startswith(name):
-        return Help(message)
-    return Help(message, Span(span.source, span.start, span.start + len(name)), near[0])
+
+def _with_argument(family: str, base: Construct, argument: str, entry: Entry) -> Construct:
+    """The construct with one argument changed; the others are given by name as far as their names are known."""
+    cls = FAMILIES.get(family, {}).get(base.name)
+    names: Iterable[str] = cls.arguments() if cls else ()
+    by_position = dict(enumerate(names))
+    named = dict(zip(names, base.args, strict=False))
+    places = {by_position.get(key, key) if isinstance(key, int) else key: span for key, span in base.places.items()}
+    places |= {argument: entry.span} if entry.span is not None else {}
+    kwargs = named | base.kwargs | {argument: entry.value}
+    return Construct(base.name, base.args[len(named) :], kwargs, base.span, places)

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr
 from pydantic import model_validator as check_together
 
+from archdsl.arguments.bind import broken
+from archdsl.arguments.describe import is_whole
 from archdsl.arguments.values import Entry, RecipeEntries
-from archdsl.diagnostics import SpecError
 from archdsl.recipe.augmentations import AnyAugmentation, Normalize
 from archdsl.recipe.datasets import AnyDataSet, Digits
 from archdsl.recipe.losses import AnyLoss, CrossEntropy
 from archdsl.recipe.optimizers import Adam, AnyOptimizer
-from archdsl.recipe.parts import CONFIG, AtLeastZero, Positive, Rate, Word, Words, broken, plain
-from archdsl.recipe.reader import Reader
+from archdsl.recipe.parts import CONFIG, AtLeastZero, Part, Positive, Rate, Word, Words, plain
 from archdsl.recipe.schedules import AnySchedule, Constant
 from archdsl.text.source import Span
+
+
+def _by_kind(union: Any) -> dict[str, type[Part]]:
+    return {cls.model_fields["kind"].default: cls for cls in get_args(union)}
+
+
+#: The entries that are constructs, and the classes of each by name.
+FAMILIES: dict[str, dict[str, type[Part]]] = {
+    "dataset": _by_kind(AnyDataSet),
+    "optimizer": _by_kind(AnyOptimizer),
+    "schedule": _by_kind(AnySchedule),
+    "loss": _by_kind(AnyLoss),
+    "augment": _by_kind(AnyAugmentation),
+}
+FAMILY_NAMES = {"dataset": "data set", "augment": "augmentation"}
+LISTS = {"augment"}
 
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)")
 #: The length of a run where neither epochs nor steps are given.
@@ -29,22 +45,22 @@ UNITS = {"s": 1, "min": 60, "h": 3600}
 def _device_name(value: str) -> str:
     kind, _, number = value.partition(":")
     if kind not in {"auto", "cpu", "mps", "cuda"} or (":" in value and not (kind == "cuda" and number.isdecimal())):
-        raise broken("", 'one of "auto", "cpu", "cuda", "cuda:0", "mps"', value)
+        raise broken('one of "auto", "cpu", "cuda", "cuda:0", "mps"')
     return value
 
 
 def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(value)) < len(value):
-        raise broken("", "names that differ", value)
+        raise broken("names that differ")
     return value
 
 
 def _interval(value: object) -> object:
-    """A number of steps, or a text such as "10min"."""
-    is_steps = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    """A number of steps, or a string such as "10min"."""
+    is_steps = is_whole(value) and value > 0
     if value is None or is_steps or (isinstance(value, str) and INTERVAL.fullmatch(value)):
         return value
-    raise broken("", 'a number of steps, or a time such as "90s", "10min", "2h"', value)
+    raise broken('a number of steps, or a time such as "90s", "10min", "2h"')
 
 
 Figure = Literal["loss", "accuracy", "top5", "f1"]
@@ -53,21 +69,21 @@ Figure = Literal["loss", "accuracy", "top5", "f1"]
 class Recipe(BaseModel):
     """How a network is trained; see docs/training.md for each entry.
 
-    classes      only these of the data set, numbered in this order
-    target       what the output is compared with: the class, the picture itself, or one of the next class
+    classes      the classes of the data set to use, numbered in this order
+    target       what the output is compared with: the class, the image itself, or an image of the next class
     validation   share of the training set held back for validation; None validates on the test set
     steps        optimizer steps of the run, or
-    epochs       passes over the training set; `max_steps` ends the run earlier, but leaves the schedule as it is
-    accumulate   parts in which a batch passes through the network, for want of memory
+    epochs       passes over the training set; `max_steps` ends the run earlier without changing the schedule
+    accumulate   parts in which a batch passes through the network, to save memory
     aux_weight   weight of the loss of each auxiliary output (0.3: Szegedy et al. 2014, section 5)
     decay        "weights" exempts norms and biases from the optimizer's weight decay
-    rates        learning rates of their own, by label
+    rates        learning rates by label, in place of the optimizer's
     weights      a file or run to start from
     ema          decay of the moving average that is evaluated and saved in place of the weights
-    monitor      what the best weights, `patience` and `plateau` go by
+    monitor      the figure that decides on the best weights, `patience` and `plateau`
     report       whether the run ends with a report.html
-    workers      processes that read pictures, where a folder is too large for memory
-    sync_batchnorm  whether batch norm takes its statistics over the shares of all processes
+    workers      processes that read images, where a folder is too large for memory
+    sync_batchnorm  whether batch norm computes its statistics over the batches of all processes
     """
 
     model_config = CONFIG
@@ -77,9 +93,7 @@ class Recipe(BaseModel):
     classes: Annotated[tuple[str, ...], Words, AfterValidator(_distinct), Field(min_length=1)] | None = Field(
         default=None, description="a list of one class name or more"
     )
-    target: Annotated[
-        Literal["class", "picture", "next_class"], Word, Field(description='"class", "picture" or "next_class"')
-    ] = "class"
+    target: Annotated[Literal["class", "picture", "next_class"], Word] = "class"
     validation: Annotated[float, Field(gt=0, lt=1)] | None = None
     augment: tuple[Annotated[AnyAugmentation, Field(discriminator="kind")], ...] = ()
     batch: Positive = 64
@@ -91,7 +105,7 @@ class Recipe(BaseModel):
     weights: str | None = None
     freeze: Annotated[tuple[str, ...], Words, Field(description="a list of labels")] = ()
     optimizer: AnyOptimizer = Field(default=Adam(), discriminator="kind")
-    decay: Annotated[Literal["all", "weights"], Word, Field(description='"all" or "weights"')] = "all"
+    decay: Annotated[Literal["all", "weights"], Word] = "all"
     rates: Annotated[dict[str, Rate], Field(description="a dictionary of labels and numbers")] = {}
     schedule: AnySchedule = Field(default=Constant(), discriminator="kind")
     clip_norm: Rate | None = None
@@ -104,11 +118,9 @@ class Recipe(BaseModel):
         Words,
         Field(description='a list of "accuracy", "top5" and "f1"'),
     ] = None
-    monitor: Annotated[Figure | None, Word, Field(description='one of "loss", "accuracy", "top5" and "f1"')] = None
+    monitor: Annotated[Figure | None, Word] = None
     patience: Positive | None = None
-    precision: Annotated[
-        Literal["fp32", "bf16", "fp16"], Word, Field(description='one of "fp32", "bf16" and "fp16"')
-    ] = "fp32"
+    precision: Annotated[Literal["fp32", "bf16", "fp16"], Word] = "fp32"
     channels_last: bool | None = None
     compile: bool = False
     sync_batchnorm: bool = False
@@ -124,27 +136,14 @@ class Recipe(BaseModel):
     @check_together(mode="after")
     def _one_length(self) -> Self:
         if self.epochs is not None and self.steps is not None:
-            raise broken("steps", "none where epochs are given", self.steps)
+            raise broken("none where epochs are given", "steps")
         if self.epochs is None and self.steps is None:
-            raise broken("epochs", "given where steps are not", None)
+            raise broken("given where steps are not", "epochs")
         return self
 
     @classmethod
-    def from_entries(cls, entries: Mapping[str, Entry] | None) -> Recipe:
-        """The recipe that a `train` block's entries describe (None: all defaults).
-
-        Raises SpecError with every mistake, each at its place in the text.
-        """
-        reader = Reader(cls)
-        values = {name: reader.entry(name, entry) for name, entry in (entries or {}).items()}
-        recipe = reader.build(values, entries or {})
-        if reader.found:
-            raise SpecError(reader.found)
-        return recipe
-
-    @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe that `to_json` wrote. Raises pydantic's ValidationError for anything else."""
+        """The recipe that `to_json` wrote; raises pydantic's ValidationError for anything else."""
         return cls.model_validate_json(text)
 
     def to_json(self) -> str:
@@ -152,26 +151,30 @@ class Recipe(BaseModel):
         return self.model_dump_json(indent=2)
 
     def to_entries(self) -> RecipeEntries:
-        """The entries of a `train` block that gives this recipe, so that overrides can be laid over them."""
+        """The entries of a `train` block with this recipe, for overrides."""
         values = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: Entry(plain(value), self.place(name)) for name, value in values}
 
+    def set_places(self, places: Mapping[str, Span]) -> None:
+        """Remember where the entries are in the file."""
+        self._places.update(places)
+
     def place(self, entry: str) -> Span | None:
-        """Where the entry stands in the text; None for a default."""
+        """Where the entry is in the file; None for a default."""
         return self._places.get(entry)
 
     def total_steps(self, epoch_steps: int) -> int:
-        """The optimizer steps of the whole run, `max_steps` aside, where an epoch has `epoch_steps`."""
+        """The optimizer steps of the whole run without `max_steps`, where an epoch has `epoch_steps`."""
         return self.steps if self.steps is not None else (self.epochs or 0) * epoch_steps
 
     @property
     def checkpoint_steps(self) -> int | None:
-        """The steps between two checkpoints within an epoch, None where they do not go by steps."""
+        """The steps between two checkpoints within an epoch, None where the interval is a time or not given."""
         return self.checkpoint_every if isinstance(self.checkpoint_every, int) else None
 
     @property
     def checkpoint_seconds(self) -> float | None:
-        """The seconds between two checkpoints within an epoch, None where they do not go by time."""
+        """The seconds between two checkpoints within an epoch, None where the interval is not a time."""
         match = INTERVAL.fullmatch(self.checkpoint_every) if isinstance(self.checkpoint_every, str) else None
         return None if match is None else float(match[1]) * UNITS[match[2]]
 
@@ -183,7 +186,7 @@ class Recipe(BaseModel):
 
     @property
     def normalize(self) -> Normalize | None:
-        """The normalisation that is given, None where the training set's figures are to be used."""
+        """The normalisation that is given, None where the training set's own mean and deviation are used."""
         return next((part for part in self.augment if isinstance(part, Normalize)), None)
 
     def __eq__(self, other: object) -> bool:

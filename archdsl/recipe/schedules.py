@@ -8,13 +8,14 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic import model_validator as check_together
 
-from archdsl.recipe.parts import AtLeastZero, Count, Part, Positive, Rate, Share, Word, broken, listed
+from archdsl.arguments.bind import broken
+from archdsl.recipe.parts import AtLeastZero, Count, Part, Positive, Rate, Share, Word, listed
 
 
 class Schedule(Part):
-    """A schedule; the rate first rises linearly for `warmup` epochs, or for `warmup_steps` steps.
+    """A schedule of the learning rate, with a linear warm-up of `warmup` epochs or `warmup_steps` steps.
 
-    warmup_start  the share of the rate it rises from (`LinearLR`'s start_factor); 0 is one step's share
+    warmup_start  the share of the rate to start from (`LinearLR`'s start_factor); 0 is one step's share
     """
 
     warmup: AtLeastZero = 0.0
@@ -23,20 +24,20 @@ class Schedule(Part):
 
     @classmethod
     def arguments(cls) -> list[str]:
-        """A schedule's own arguments come before those of the warm-up, which all have."""
+        """A schedule's own arguments, then those of the warm-up."""
         shared = list(Schedule.model_fields)
         return [name for name in cls.model_fields if name not in shared] + shared[1:]
 
     @check_together(mode="after")
     def _one_unit_of_warmup(self) -> Self:
         if self.warmup and self.warmup_steps:
-            raise broken("warmup_steps", "0 where warmup is given in epochs", self.warmup_steps)
+            raise broken("0 where warmup is given in epochs", "warmup_steps")
         return self
 
 
 def _rising(value: tuple[int, ...]) -> tuple[int, ...]:
     if not value or any(a >= b for a, b in pairwise(value)):
-        raise broken("", "one or more rising epochs", list(value))
+        raise broken("one or more rising epochs")
     return value
 
 
@@ -86,14 +87,14 @@ class Linear(Schedule):
 
 
 class Polynomial(Schedule):
-    """The rate times (1 - the share of the run that is done) to the `power`, step by step (`PolynomialLR`)."""
+    """The rate times (1 - the completed share of the run) to the `power`, step by step (`PolynomialLR`)."""
 
     kind: Literal["polynomial"] = "polynomial"
     power: Rate = 1.0
 
 
 class OneCycle(Schedule):
-    """Up to the optimizer's rate and down again in one run (`OneCycleLR`; Smith and Topin 2017).
+    """One cycle: up to the optimizer's rate and down again in one run (`OneCycleLR`; Smith and Topin 2017).
 
     pct_start         share of the run in which the rate rises
     div_factor        the rate starts at the optimizer's divided by this
@@ -102,16 +103,16 @@ class OneCycle(Schedule):
 
     kind: Literal["onecycle"] = "onecycle"
     pct_start: Share = 0.3
-    anneal_strategy: Annotated[Literal["cos", "linear"], Word, Field(description='"cos" or "linear"')] = "cos"
+    anneal_strategy: Annotated[Literal["cos", "linear"], Word] = "cos"
     div_factor: Rate = 25.0
     final_div_factor: Rate = 1e4
 
 
 class Plateau(Schedule):
-    """The rate times `factor` when the monitored figure has not become better for `patience` epochs.
+    """The rate times `factor` when the monitored figure has not improved for `patience` epochs (`ReduceLROnPlateau`).
 
-    As `ReduceLROnPlateau`: better is by the share `threshold` of the best value; `cooldown` epochs after a
-    reduction do not count; the rate never falls below `min_lr`.
+    An improvement is by the share `threshold` of the best value or more; `cooldown` epochs after a reduction do not
+    count; the rate never falls below `min_lr`.
     """
 
     kind: Literal["plateau"] = "plateau"

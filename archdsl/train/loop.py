@@ -15,7 +15,7 @@ from archdsl.datasets.seeds import epoch_order, seed_for, seed_global
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.commands import CannotWrite
 from archdsl.diagnostics.codes.training import NotFinite
-from archdsl.recipe import Plateau
+from archdsl.recipe.schedules import Plateau
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.runs.progress import Progress

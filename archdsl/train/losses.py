@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from archdsl.recipe import L1, AnyLoss, Bce, CrossEntropy, Huber, Mse, Nll, PairwiseDistance, SmoothL1
+from archdsl.recipe.losses import L1, AnyLoss, Bce, CrossEntropy, Huber, Mse, Nll, PairwiseDistance, SmoothL1
 
 CPU = torch.device("cpu")
 

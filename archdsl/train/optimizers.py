@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.training import NothingToTrain
-from archdsl.recipe import AnyOptimizer, Recipe, optimizers
+from archdsl.recipe import Recipe, optimizers
 from archdsl.recipe.fit import under
+from archdsl.recipe.optimizers import AnyOptimizer
 from archdsl.train.norms import NORMS
 
 OPTIMIZERS: dict[type[AnyOptimizer], type[torch.optim.Optimizer]] = {

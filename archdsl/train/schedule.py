@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import cos, inf, pi
 from typing import assert_never
 
-from archdsl.recipe import (
+from archdsl.recipe.schedules import (
     AnySchedule,
     Constant,
     Cosine,

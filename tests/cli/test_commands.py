@@ -15,7 +15,7 @@ import pytest
 import archdsl
 from archdsl.cli import commands, main
 from archdsl.cli.app import application, command_names
-from archdsl.diagnostics import CODES, load_all
+from archdsl.diagnostics import CODES, RETIRED, load_all
 
 RIGHT = "model right {\n  input(3x8x8)\n  conv(4, 3)\n}\n"
 WRONG = "model wrong {\n  input(3x8x8)\n  conv(4, 9)\n  linear(2, bia=false)\n}\n"
@@ -150,9 +150,9 @@ def test_a_wrong_command_line_is_2(arguments: list[str], capsys: Capture) -> Non
         (["summary", "alexnet", "--input", "3x8x8"], "E402"),
         (["train", "lenet", "--set", "epoch=3"], "E716"),
         (["train", "lenet", "--set", "train.epoch=3"], "E601"),
-        (["train", "lenet", "--set", "train.classes=3"], "E602"),
+        (["train", "lenet", "--set", "train.classes=3"], "E207"),
         (["train", "--resume", "no/such/run"], "E632"),
-        (["train", "lenet", "--set", "optimizer.lr=-1"], "E603"),
+        (["train", "lenet", "--set", "optimizer.lr=-1"], "E207"),
     ],
 )
 def test_a_wrong_spec_or_input_is_1(arguments: list[str], code: str, capsys: Capture) -> None:
@@ -247,6 +247,12 @@ def test_explain_shows_what_the_failing_example_really_says(capsys: Capture) -> 
     assert "error[E402]" in text
     assert "out = floor(" in text
     assert text.rstrip().endswith(CODES["E402"].right)
+
+
+def test_a_code_of_an_earlier_version_is_explained_by_its_successor(capsys: Capture) -> None:
+    assert main(["explain", "E605"]) == 0
+    assert capsys.readouterr().out.startswith("E203: ")
+    assert not RETIRED.keys() & CODES.keys()
 
 
 def test_every_code_can_be_explained(capsys: Capture) -> None:

@@ -15,8 +15,8 @@ from archdsl.datasets.augment import (
     resized_crop_at,
 )
 from archdsl.diagnostics import Rejected
-from archdsl.recipe import AnyAugmentation, HFlip, Normalize, RandomCrop, VFlip
-from archdsl.recipe import RandomResizedCrop as ResizedCrop
+from archdsl.recipe.augmentations import AnyAugmentation, HFlip, Normalize, RandomCrop, VFlip
+from archdsl.recipe.augmentations import RandomResizedCrop as ResizedCrop
 from archdsl.recipe.fit import check_sizes
 
 

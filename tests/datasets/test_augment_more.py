@@ -12,7 +12,7 @@ from torchvision.transforms import InterpolationMode
 
 from archdsl.datasets import colour
 from archdsl.datasets.augment import affine, augment, fill_windows, inside, mix, random_placements, random_squares
-from archdsl.recipe import (
+from archdsl.recipe.augmentations import (
     AnyAugmentation,
     ColorJitter,
     CutMix,

@@ -21,7 +21,9 @@ from archdsl.datasets.folder import Streamed
 from archdsl.datasets.idx import read_idx
 from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
-from archdsl.recipe import Cifar10, Digits, FashionMnist, HFlip, ImageFolder, Mnist, RandomResizedCrop, Recipe
+from archdsl.recipe import Recipe
+from archdsl.recipe.augmentations import HFlip, RandomResizedCrop
+from archdsl.recipe.datasets import Cifar10, Digits, FashionMnist, ImageFolder, Mnist
 from archdsl.shapes import Shape
 from tests.train.stub import save_picture
 

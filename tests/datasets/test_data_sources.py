@@ -16,7 +16,8 @@ from archdsl.datasets.arrays import read_arrays
 from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.splits import InMemory, next_of_class
 from archdsl.diagnostics import Rejected
-from archdsl.recipe import Arrays, Digits, External, ImageFolder, Recipe, Torchvision
+from archdsl.recipe import Recipe
+from archdsl.recipe.datasets import Arrays, Digits, External, ImageFolder, Torchvision
 from archdsl.shapes import Shape
 
 GREY, COLOUR = Shape((1, 8, 8)), Shape((3, 8, 8))

@@ -7,7 +7,7 @@ import torchvision.transforms.functional as reference
 from archdsl.datasets.prepare import Fit, Preparation, plan_fit
 from archdsl.datasets.splits import InMemory, hold_back, statistics
 from archdsl.diagnostics import Rejected
-from archdsl.recipe import AnyAugmentation, HFlip, RandomCrop
+from archdsl.recipe.augmentations import AnyAugmentation, HFlip, RandomCrop
 from archdsl.recipe.fit import picture_shape
 from archdsl.shapes import Shape
 
@@ -105,7 +105,7 @@ def test_pictures_stored_larger_are_cropped_at_random_in_training_and_in_the_cen
 
 def test_a_mean_for_other_channels_is_rejected() -> None:
     fit = Fit((28, 28), "nothing", repeat=False, flatten=False)
-    with pytest.raises(Rejected, match="3 numbers in mean, but the pictures have 1 channels"):
+    with pytest.raises(Rejected, match="3 numbers in mean, but the images have 1 channels"):
         preparation(fit, mean=(0.1, 0.2, 0.3))
 
 

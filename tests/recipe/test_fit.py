@@ -36,7 +36,7 @@ WRONG = {
     "dataset = cifar10": "E618",
     "freeze = [features, head]": "E637",
     "dataset = cifar100": "E619",
-    "classes = [a, b, a]": "E603",
+    "classes = [a, b, a]": "E207",
 }
 
 
@@ -90,7 +90,8 @@ def test_the_model_is_named_where_others_share_the_recipe() -> None:
 
 def test_known_data_sets_are_what_is_loaded() -> None:
     from archdsl.datasets.data import load_data
-    from archdsl.recipe import Digits, Recipe
+    from archdsl.recipe import Recipe
+    from archdsl.recipe.datasets import Digits
 
     data = load_data(Recipe(), zoo.load("lenet").input_shape)
     assert (tuple(data.sample), len(data.classes)) == (Digits.sample, Digits.number)

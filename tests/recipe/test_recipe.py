@@ -12,32 +12,14 @@ from archdsl.api import load
 from archdsl.arguments.values import Construct, Entry, RecipeEntries, spec_text
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
 from archdsl.diagnostics.codes import recipe as problems
-from archdsl.recipe import (
-    FAMILIES,
-    Adam,
-    AdamW,
-    Constant,
-    Cosine,
-    CrossEntropy,
-    Digits,
-    HFlip,
-    ImageFolder,
-    Mnist,
-    MultiStep,
-    NAdam,
-    Normalize,
-    OneCycle,
-    Part,
-    Polynomial,
-    RandomCrop,
-    RandomResizedCrop,
-    Recipe,
-    RmsProp,
-    Sgd,
-    Step,
-    with_overrides,
-)
-from archdsl.recipe.families import LISTS
+from archdsl.recipe import FAMILIES, Recipe, read_recipe, with_overrides
+from archdsl.recipe.augmentations import HFlip, Normalize, RandomCrop, RandomResizedCrop
+from archdsl.recipe.datasets import Digits, ImageFolder, Mnist
+from archdsl.recipe.losses import CrossEntropy
+from archdsl.recipe.optimizers import Adam, AdamW, NAdam, RmsProp, Sgd
+from archdsl.recipe.parts import Part
+from archdsl.recipe.recipe import LISTS
+from archdsl.recipe.schedules import Constant, Cosine, MultiStep, OneCycle, Polynomial, Step
 from archdsl.text.source import Source, Span
 
 
@@ -50,12 +32,12 @@ def entries(**values: object) -> RecipeEntries:
 
 
 def read(**values: object) -> Recipe:
-    return Recipe.from_entries(entries(**values))
+    return read_recipe(entries(**values))
 
 
 def mistakes(found: RecipeEntries) -> list[Diagnostic]:
     with pytest.raises(SpecError) as caught:
-        Recipe.from_entries(found)
+        read_recipe(found)
     return list(caught.value.diagnostics)
 
 
@@ -82,7 +64,7 @@ def test_the_example_of_the_language_page() -> None:
 
 
 def test_no_block_at_all_trains_on_the_embedded_digits() -> None:
-    recipe = Recipe.from_entries(None)
+    recipe = read_recipe(None)
     assert recipe == Recipe()
     assert recipe.dataset == Digits()
     assert (recipe.validation, recipe.max_steps, recipe.device, recipe.folder) == (None, None, "auto", None)
@@ -132,9 +114,9 @@ def test_sizes_are_numbers_or_pairs_and_a_bare_word_names_a_construct() -> None:
 def test_an_integer_does_for_a_number_but_nothing_else_is_converted() -> None:
     assert read(optimizer=call("sgd", lr=1)).optimizer == Sgd(lr=1.0)
     for value in ("64", 64.0, True, None, [64]):
-        assert mistake(batch=value).code == "E602"
-    assert mistake(optimizer=call("sgd", lr=True)).code == "E602"
-    assert mistake(root=3).code == "E602"
+        assert mistake(batch=value).code == "E207"
+    assert mistake(optimizer=call("sgd", lr=True)).code == "E207"
+    assert mistake(root=3).code == "E207"
 
 
 def test_the_root_entry_goes_before_the_data_sets_own() -> None:
@@ -145,38 +127,50 @@ def test_the_root_entry_goes_before_the_data_sets_own() -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown entry": ({"colour": 1}, "E601 a recipe has no entry `colour`"),
-    "text for an integer": ({"batch": "64"}, 'E602 `batch` takes an integer, not "64"'),
-    "text for a number": ({"optimizer": call("sgd", lr="big")}, 'E602 `lr` takes a number, not "big"'),
-    "number for a flag": ({"optimizer": call("sgd", nesterov=1)}, "E602 `nesterov` takes true or false, not 1"),
-    "number for a construct": ({"optimizer": 3}, "E602 `optimizer` takes the name of an optimizer, not 3"),
-    "construct for a list": ({"augment": call("hflip")}, "E602 `augment` takes a list, not hflip"),
-    "number in a list": ({"augment": [3]}, "E602 `augment[0]` takes the name of an augmentation, not 3"),
+    "text for an integer": ({"batch": "64"}, 'E207 `batch` of `train` must be an integer, found "64"'),
+    "text for a number": ({"optimizer": call("sgd", lr="big")}, 'E207 `lr` of `sgd` must be a number, found "big"'),
+    "number for a flag": (
+        {"optimizer": call("sgd", nesterov=1)},
+        "E207 `nesterov` of `sgd` must be `true` or `false`, found 1",
+    ),
+    "number for a construct": (
+        {"optimizer": 3},
+        "E207 `optimizer` of `train` must be the name of an optimizer, found 3",
+    ),
+    "construct for a list": ({"augment": call("hflip")}, "E207 `augment` of `train` must be a list, found `hflip`"),
+    "number in a list": ({"augment": [3]}, "E207 `augment[0]` of `train` must be the name of an augmentation, found 3"),
     "three sizes": (
         {"augment": [call("random_crop", (1, 2, 3))]},
-        "E602 `size` takes a size such as 32 or 32x32, not (1, 2, 3)",
+        "E207 `size` of `random_crop` must be a size such as 32 or 32x32, found the tuple (1, 2, 3)",
     ),
-    "one beta": ({"optimizer": call("adam", betas=0.9)}, "E602 `betas` takes a pair of numbers, not 0.9"),
-    "no batch": ({"batch": 0}, "E603 `batch` must be greater than 0, not 0"),
-    "negative seed": ({"seed": -1}, "E603 `seed` must be at least 0, not -1"),
-    "share of all": ({"validation": 1.0}, "E603 `validation` must be less than 1, not 1.0"),
-    "negative rate": ({"optimizer": call("sgd", lr=-0.1)}, "E603 `lr` must be greater than 0, not -0.1"),
-    "endless rate": ({"optimizer": call("sgd", lr=float("inf"))}, "E602 `lr` takes a finite number, not inf"),
-    "beta of 1": ({"optimizer": call("adam", betas=(0.9, 1.0))}, "E603 `betas` must be less than 1, not 1.0"),
+    "one beta": ({"optimizer": call("adam", betas=0.9)}, "E207 `betas` of `adam` must be a pair of numbers, found 0.9"),
+    "no batch": ({"batch": 0}, "E207 `batch` of `train` must be greater than 0, found 0"),
+    "negative seed": ({"seed": -1}, "E207 `seed` of `train` must be at least 0, found -1"),
+    "share of all": ({"validation": 1.0}, "E207 `validation` of `train` must be less than 1, found 1.0"),
+    "negative rate": ({"optimizer": call("sgd", lr=-0.1)}, "E207 `lr` of `sgd` must be greater than 0, found -0.1"),
+    "endless rate": (
+        {"optimizer": call("sgd", lr=float("inf"))},
+        "E207 `lr` of `sgd` must be a finite number, found inf",
+    ),
+    "beta of 1": (
+        {"optimizer": call("adam", betas=(0.9, 1.0))},
+        "E207 `betas` of `adam` must be less than 1, found 1.0",
+    ),
     "nesterov alone": (
         {"optimizer": call("sgd", nesterov=True)},
-        "E603 `nesterov` must be false without momentum or with dampening, not true",
+        "E207 `nesterov` of `sgd` must be false without momentum or with dampening, found true",
     ),
     "falling milestones": (
         {"schedule": call("multistep", [6, 3])},
-        "E603 `milestones` must be one or more rising epochs, not [6, 3]",
+        "E207 `milestones` of `multistep` must be one or more rising epochs, found the list [6, 3]",
     ),
     "scale from high to low": (
         {"augment": [call("random_resized_crop", 8, scale=(1.0, 0.5))]},
-        "E603 `scale` must be a range (low, high), not (1.0, 0.5)",
+        "E207 `scale` of `random_resized_crop` must be a range (low, high), found the tuple (1.0, 0.5)",
     ),
     "no such device": (
         {"device": "gpu"},
-        'E603 `device` must be one of "auto", "cpu", "cuda", "cuda:0", "mps", not "gpu"',
+        'E207 `device` of `train` must be one of "auto", "cpu", "cuda", "cuda:0", "mps", found "gpu"',
     ),
     "unknown optimizer": (
         {"optimizer": call("sdg", lr=0.1)},
@@ -190,47 +184,54 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown argument": (
         {"loss": call("cross_entropy", smoothing=0.1)},
-        "E605 cross_entropy has no argument `smoothing`; it takes label_smoothing, weight, ignore_index",
+        "E203 `cross_entropy` has no argument `smoothing`",
     ),
-    "argument for none": ({"loss": call("mse", weight=1)}, "E605 mse has no argument `weight`; it takes none"),
-    "missing argument": ({"schedule": call("step")}, "E606 step needs `every`"),
-    "no folder": ({"dataset": call("imagefolder")}, "E606 imagefolder needs `root`"),
-    "argument twice": ({"optimizer": call("sgd", 0.1, lr=0.2)}, "E607 sgd is given `lr` twice"),
-    "both lengths": ({"epochs": 3, "steps": 100}, "E603 `steps` must be none where epochs are given, not 100"),
-    "no length": ({"epochs": None}, "E603 `epochs` must be given where steps are not, not none"),
-    "no steps": ({"steps": 0}, "E603 `steps` must be greater than 0, not 0"),
+    "argument for none": ({"loss": call("mse", weight=1)}, "E203 `mse` has no argument `weight`"),
+    "missing argument": ({"schedule": call("step")}, "E205 `step` needs `every`"),
+    "no folder": ({"dataset": call("imagefolder")}, "E205 `imagefolder` needs `root`"),
+    "argument twice": ({"optimizer": call("sgd", 0.1, lr=0.2)}, "E204 `sgd` gets `lr` twice"),
+    "both lengths": (
+        {"epochs": 3, "steps": 100},
+        "E207 `steps` of `train` must be none where epochs are given, found 100",
+    ),
+    "no length": ({"epochs": None}, "E207 `epochs` of `train` must be given where steps are not, found none"),
+    "no steps": ({"steps": 0}, "E207 `steps` of `train` must be greater than 0, found 0"),
     "unknown precision": (
         {"precision": call("fp8")},
-        'E602 `precision` takes one of "fp32", "bf16" and "fp16", not "fp8"',
+        'E207 `precision` of `train` must be "fp32", "bf16" or "fp16", found `fp8`',
     ),
-    "decay as a number": ({"decay": 0.01}, 'E602 `decay` takes "all" or "weights", not 0.01'),
-    "a rate below 0": ({"rates": {"features": -0.1}}, "E603 `rates` must be greater than 0, not -0.1"),
-    "rates in a list": ({"rates": [0.1]}, "E602 `rates` takes a dictionary of labels and numbers, not [0.1]"),
-    "one label alone": ({"freeze": "features"}, 'E602 `freeze` takes a list of labels, not "features"'),
-    "average of all": ({"ema": 1.0}, "E603 `ema` must be less than 1, not 1.0"),
+    "decay as a number": ({"decay": 0.01}, 'E207 `decay` of `train` must be "all" or "weights", found 0.01'),
+    "a rate below 0": ({"rates": {"features": -0.1}}, "E207 `rates` of `train` must be greater than 0, found -0.1"),
+    "rates in a list": (
+        {"rates": [0.1]},
+        "E207 `rates` of `train` must be a dictionary of labels and numbers, found the list [0.1]",
+    ),
+    "one label alone": ({"freeze": "features"}, 'E207 `freeze` of `train` must be a list of labels, found "features"'),
+    "average of all": ({"ema": 1.0}, "E207 `ema` of `train` must be less than 1, found 1.0"),
     "unknown figure": (
         {"metrics": [call("recall")]},
-        'E602 `metrics` takes a list of "accuracy", "top5" and "f1", not "recall"',
+        'E207 `metrics` of `train` must be a list of "accuracy", "top5" and "f1", found the list [recall]',
     ),
     "interval without a unit": (
         {"checkpoint_every": "10"},
-        'E603 `checkpoint_every` must be a number of steps, or a time such as "90s", "10min", "2h", not "10"',
+        "E207 `checkpoint_every` of `train` must be a number of steps, "
+        'or a time such as "90s", "10min", "2h", found "10"',
     ),
     "interval of nothing": (
         {"checkpoint_every": 0},
-        'E603 `checkpoint_every` must be a number of steps, or a time such as "90s", "10min", "2h", not 0',
+        'E207 `checkpoint_every` of `train` must be a number of steps, or a time such as "90s", "10min", "2h", found 0',
     ),
     "two warm-ups": (
         {"schedule": call("cosine", warmup=1, warmup_steps=10)},
-        "E603 `warmup_steps` must be 0 where warmup is given in epochs, not 10",
+        "E207 `warmup_steps` of `cosine` must be 0 where warmup is given in epochs, found 10",
     ),
     "one weight": (
         {"loss": call("cross_entropy", weight=1)},
-        "E602 `weight` takes a list of numbers, one for each output of the network, not 1",
+        "E207 `weight` of `cross_entropy` must be a list of numbers, one for each output of the network, found 1",
     ),
     "too many": (
         {"loss": call("huber", 0.1, 0.2)},
-        "E608 huber takes at most 1 argument by position, not 2",
+        "E206 `huber` takes 1 argument by position at most, 2 are given",
     ),
 }
 
@@ -257,7 +258,7 @@ train {
   keep = 3; checkpoint_every = "10min"; tensorboard = true
 }
 """)
-    recipe = Recipe.from_entries(network.recipe)
+    recipe = read_recipe(network.recipe)
     assert (recipe.steps, recipe.epochs, recipe.accumulate) == (500, None, 2)
     assert recipe.optimizer == NAdam(lr=0.002, momentum_decay=0.01)
     assert (recipe.decay, recipe.rates) == ("weights", {"features": 0.1, "layer4.1": 0.5})
@@ -268,7 +269,7 @@ train {
     assert (recipe.clip_norm, recipe.clip_value, recipe.ema, recipe.precision) == (1, 0.5, 0.999, "bf16")
     assert (recipe.channels_last, recipe.compile, recipe.tensorboard, recipe.keep) == (True, True, True, 3)
     assert Recipe.from_json(recipe.to_json()) == recipe
-    assert Recipe.from_entries(recipe.to_entries()) == recipe
+    assert read_recipe(recipe.to_entries()) == recipe
 
 
 def test_the_length_is_in_epochs_or_in_steps() -> None:
@@ -281,7 +282,7 @@ def test_the_length_is_in_epochs_or_in_steps() -> None:
 
 def test_the_length_laid_over_takes_the_place_of_the_other() -> None:
     def over(base: Recipe, **changes: object) -> Recipe:
-        return Recipe.from_entries(with_overrides(base.to_entries(), entries(**changes)))
+        return read_recipe(with_overrides(base.to_entries(), entries(**changes)))
 
     assert (over(Recipe(steps=100), epochs=3).epochs, over(Recipe(steps=100), epochs=3).steps) == (3, None)
     assert (over(Recipe(epochs=3), steps=100).epochs, over(Recipe(epochs=3), steps=100).steps) == (None, 100)
@@ -291,8 +292,8 @@ def test_the_length_laid_over_takes_the_place_of_the_other() -> None:
 
 def test_an_override_names_a_label() -> None:
     changed = with_overrides(entries(rates={"head": 0.5}), {"rates.layer4.1": Entry(0.1), "rates.head": Entry(0.2)})
-    assert Recipe.from_entries(changed).rates == {"head": 0.2, "layer4.1": 0.1}
-    assert Recipe.from_entries(with_overrides(None, {"rates.head": Entry(0.2)})).rates == {"head": 0.2}
+    assert read_recipe(changed).rates == {"head": 0.2, "layer4.1": 0.1}
+    assert read_recipe(with_overrides(None, {"rates.head": Entry(0.2)})).rates == {"head": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -349,7 +350,7 @@ def test_every_mistake_is_reported_at_its_place() -> None:
         }
     )
     where = {(d.code, d.span.line, d.span.column) for d in found if d.span is not None}
-    assert where == {("E601", 2, 3), ("E602", 3, 3), ("E603", 4, 22), ("E605", 4, 26)}
+    assert where == {("E601", 2, 3), ("E207", 3, 3), ("E207", 4, 22), ("E203", 4, 26)}
     edits = [(h.message, h.span and h.span.text, h.replacement) for d in found for h in d.helps]
     assert ("did you mean `epochs`?", "epoch", "epochs") in edits
     assert ("did you mean `momentum`?", "momentun", "momentum") in edits
@@ -377,13 +378,13 @@ def test_overrides_replace_entries_and_reach_into_constructs() -> None:
             "loss.label_smoothing": Entry(0.1),
         },
     )
-    recipe = Recipe.from_entries(changed)
+    recipe = read_recipe(changed)
     assert recipe.batch == 32
     assert recipe.optimizer == Sgd(lr=0.5, momentum=0.9)
     assert recipe.augment == (HFlip(), RandomCrop(size=(28, 28), padding=(4, 4)))
     assert recipe.schedule == Cosine(warmup=1.0)
     assert recipe.loss == CrossEntropy(label_smoothing=0.1)
-    assert Recipe.from_entries(spec).optimizer == Sgd(lr=0.1, momentum=0.9)
+    assert read_recipe(spec).optimizer == Sgd(lr=0.1, momentum=0.9)
 
 
 @pytest.mark.parametrize("key", ["batch.size", "optimizr.lr", "augment.hflip.p", "optimizer.betas.0"])
@@ -395,8 +396,8 @@ def test_an_override_that_reaches_nothing_is_rejected(key: str) -> None:
 
 def test_an_override_of_an_unknown_argument_is_rejected_by_the_construct() -> None:
     (found,) = mistakes(with_overrides(None, {"optimizer.momentum": Entry(0.9)}))
-    assert found.code == "E605"  # the default optimizer is adam
-    recipe = Recipe.from_entries(with_overrides(None, {"optimizer": Entry("sgd"), "optimizer.momentum": Entry(0.9)}))
+    assert found.code == "E203"  # the default optimizer is adam
+    recipe = read_recipe(with_overrides(None, {"optimizer": Entry("sgd"), "optimizer.momentum": Entry(0.9)}))
     assert recipe.optimizer == Sgd(momentum=0.9)
 
 
@@ -420,7 +421,7 @@ def every_part() -> Recipe:
 def test_json_and_entries_give_the_recipe_back() -> None:
     for recipe in (Recipe(), every_part()):
         assert Recipe.from_json(recipe.to_json()) == recipe
-        assert Recipe.from_entries(recipe.to_entries()) == recipe
+        assert read_recipe(recipe.to_entries()) == recipe
     assert every_part() != Recipe()
     with pytest.raises(ValidationError):
         Recipe.from_json('{"batch": "64"}')
@@ -444,14 +445,14 @@ TEXT_PROBLEMS = [cls for cls in vars(problems).values() if getattr(cls, "wrong",
 
 @pytest.mark.parametrize("problem", TEXT_PROBLEMS, ids=lambda cls: cls.code)
 def test_the_examples_of_each_code_fail_and_pass(problem: type[Problem]) -> None:
-    Recipe.from_entries(load(problem.right).recipe)
+    read_recipe(load(problem.right).recipe)
     (found,) = mistakes(load(problem.wrong).recipe)
     assert found.code == problem.code
     assert found.span is not None
 
 
 def test_there_is_an_example_for_each_code_that_the_text_alone_can_have() -> None:
-    assert {cls.code for cls in TEXT_PROBLEMS} == {f"E60{i}" for i in range(1, 9)}
+    assert {cls.code for cls in TEXT_PROBLEMS} == {"E601", "E604"}
 
 
 def test_the_recipe_needs_no_torch() -> None:
@@ -470,7 +471,7 @@ def test_no_message_is_pydantics(value: object) -> None:
             entries += [{family: Entry([one] if family in LISTS else one)} for one in constructs]
     for given in entries:
         try:
-            Recipe.from_entries(given)
+            read_recipe(given)
         except SpecError as error:
             messages = [each.message for each in error.diagnostics]
             assert not [one for one in messages if "nput should" in one or "Value should" in one]

@@ -13,7 +13,8 @@ from torch import nn
 
 import archdsl
 from archdsl.diagnostics import SpecError
-from archdsl.recipe import Mse, Recipe
+from archdsl.recipe import Recipe
+from archdsl.recipe.losses import Mse
 from archdsl.report.figures import PICTURES, confusion_matrix, draw, save
 from archdsl.report.measure import activations, mistakes, principal_components
 from archdsl.train.setup import Setup, set_up

@@ -15,7 +15,8 @@ from torch import nn
 from archdsl.diagnostics import SpecError
 from archdsl.files.tensors import write_tensors
 from archdsl.files.write import write_text
-from archdsl.recipe import Adam, Recipe
+from archdsl.recipe import Recipe
+from archdsl.recipe.optimizers import Adam
 from archdsl.runs.checkpoint import Position, checkpoint_path, checkpoints
 from archdsl.runs.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.runs.folder import EpochMetrics

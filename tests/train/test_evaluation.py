@@ -10,25 +10,17 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from archdsl.datasets.splits import InMemory
-from archdsl.recipe import (
-    L1,
-    AnyLoss,
+from archdsl.recipe.losses import L1, AnyLoss, Bce, CrossEntropy, Huber, Mse, Nll, PairwiseDistance, SmoothL1
+from archdsl.recipe.schedules import (
     AnySchedule,
-    Bce,
     Constant,
     Cosine,
-    CrossEntropy,
     Exponential,
-    Huber,
     Linear,
-    Mse,
     MultiStep,
-    Nll,
     OneCycle,
-    PairwiseDistance,
     Plateau,
     Polynomial,
-    SmoothL1,
     Step,
 )
 from archdsl.train.evaluation import evaluate

@@ -20,7 +20,11 @@ from archdsl.datasets.data import load_data
 from archdsl.datasets.seeds import epoch_order
 from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.recipe import Adam, Cosine, HFlip, Mse, RandomCrop, Recipe, RmsProp, Sgd
+from archdsl.recipe import Recipe, read_recipe
+from archdsl.recipe.augmentations import HFlip, RandomCrop
+from archdsl.recipe.losses import Mse
+from archdsl.recipe.optimizers import Adam, RmsProp, Sgd
+from archdsl.recipe.schedules import Cosine
 from archdsl.runs.checkpoint import checkpoints
 from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
@@ -466,7 +470,7 @@ def placed(fragment: str, text: str, **entries: object) -> Recipe:
     source = Source("net.arch", text)
     start = text.index(fragment)
     span = Span(source, start, start + len(fragment))
-    return Recipe.from_entries({name: Entry(value, span) for name, value in entries.items()})
+    return read_recipe({name: Entry(value, span) for name, value in entries.items()})
 
 
 def test_what_is_wrong_with_the_data_is_shown_in_the_recipe(tmp_path: Path) -> None:

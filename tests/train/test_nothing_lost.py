@@ -20,7 +20,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from archdsl.diagnostics import SpecError
-from archdsl.recipe import Adam, HFlip, NAdam, OneCycle, Plateau, RandomCrop, Recipe, Sgd
+from archdsl.recipe import Recipe
+from archdsl.recipe.augmentations import HFlip, RandomCrop
+from archdsl.recipe.optimizers import Adam, NAdam, Sgd
+from archdsl.recipe.schedules import OneCycle, Plateau
 from archdsl.runs.checkpoint import checkpoints
 from archdsl.runs.folder import RunFolder
 from archdsl.train import loop, recipe_of_run

@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from archdsl.diagnostics import SpecError
-from archdsl.recipe import FAMILIES, Adam, AdamW, Cosine, Recipe, Sgd
+from archdsl.recipe import FAMILIES, Recipe
 from archdsl.recipe.fit import unknown_labels
+from archdsl.recipe.optimizers import Adam, AdamW, Sgd
+from archdsl.recipe.schedules import Cosine
 from archdsl.runs.folder import RunFolder
 from archdsl.train.optimizers import OPTIMIZERS, freeze, make_optimizer
 from archdsl.train.start import start_from

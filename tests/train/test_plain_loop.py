@@ -21,9 +21,10 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 from torch.optim import lr_scheduler
 
-from archdsl import recipe as recipes
 from archdsl.api import load
-from archdsl.recipe import FAMILIES, Normalize, Recipe, Sgd
+from archdsl.recipe import FAMILIES, Recipe, schedules
+from archdsl.recipe.augmentations import Normalize
+from archdsl.recipe.optimizers import Sgd
 from archdsl.runs.folder import RunFolder
 from archdsl.train import run_training
 
@@ -159,33 +160,33 @@ def warmed_up(optimizer: optim.Optimizer) -> Any:
 
 
 SCHEDULES: dict[str, tuple[Any, Scheduler | None, str]] = {
-    "constant": (recipes.Constant(), None, ""),
-    "step": (recipes.Step(every=2, gamma=0.3), lambda o: lr_scheduler.StepLR(o, 2, 0.3), "epoch"),
+    "constant": (schedules.Constant(), None, ""),
+    "step": (schedules.Step(every=2, gamma=0.3), lambda o: lr_scheduler.StepLR(o, 2, 0.3), "epoch"),
     "multistep": (
-        recipes.MultiStep(milestones=(1, 3), gamma=0.3),
+        schedules.MultiStep(milestones=(1, 3), gamma=0.3),
         lambda o: lr_scheduler.MultiStepLR(o, [1, 3], 0.3),
         "epoch",
     ),
-    "exponential": (recipes.Exponential(gamma=0.7), lambda o: lr_scheduler.ExponentialLR(o, 0.7), "epoch"),
+    "exponential": (schedules.Exponential(gamma=0.7), lambda o: lr_scheduler.ExponentialLR(o, 0.7), "epoch"),
     "cosine": (
-        recipes.Cosine(minimum=1e-3),
+        schedules.Cosine(minimum=1e-3),
         lambda o: lr_scheduler.CosineAnnealingLR(o, STEPS, eta_min=1e-3),
         "step",
     ),
-    "cosine after a warm-up": (recipes.Cosine(warmup_steps=10), warmed_up, "step"),
+    "cosine after a warm-up": (schedules.Cosine(warmup_steps=10), warmed_up, "step"),
     "linear": (
-        recipes.Linear(end_factor=0.1),
+        schedules.Linear(end_factor=0.1),
         lambda o: lr_scheduler.LinearLR(o, start_factor=1, end_factor=0.1, total_iters=STEPS),
         "step",
     ),
-    "polynomial": (recipes.Polynomial(power=2), lambda o: lr_scheduler.PolynomialLR(o, STEPS, power=2), "step"),
+    "polynomial": (schedules.Polynomial(power=2), lambda o: lr_scheduler.PolynomialLR(o, STEPS, power=2), "step"),
     "onecycle": (
-        recipes.OneCycle(),
+        schedules.OneCycle(),
         lambda o: lr_scheduler.OneCycleLR(o, RATE, total_steps=STEPS, cycle_momentum=False),
         "step",
     ),
     "plateau": (
-        recipes.Plateau(factor=0.3, patience=0, threshold=0.5),
+        schedules.Plateau(factor=0.3, patience=0, threshold=0.5),
         lambda o: lr_scheduler.ReduceLROnPlateau(o, "max", factor=0.3, patience=0, threshold=0.5),
         "accuracy",
     ),

@@ -19,7 +19,11 @@ from torch.distributed import DistBackendError, DistNetworkError, DistStoreError
 from archdsl.api import load
 from archdsl.datasets.seeds import epoch_order
 from archdsl.diagnostics import SpecError
-from archdsl.recipe import Adam, CrossEntropy, PairwiseDistance, Plateau, RandomCrop, Recipe, Sgd
+from archdsl.recipe import Recipe
+from archdsl.recipe.augmentations import RandomCrop
+from archdsl.recipe.losses import CrossEntropy, PairwiseDistance
+from archdsl.recipe.optimizers import Adam, Sgd
+from archdsl.recipe.schedules import Plateau
 from archdsl.runs.checkpoint import checkpoints
 from archdsl.runs.folder import RunFolder
 from archdsl.train.processes.launch import are_several

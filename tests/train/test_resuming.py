@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from torch import nn
 
-from archdsl.recipe import FAMILIES, Adam, Cosine, HFlip, Recipe, Sgd
+from archdsl.recipe import FAMILIES, Recipe
+from archdsl.recipe.augmentations import HFlip
+from archdsl.recipe.optimizers import Adam, Sgd
+from archdsl.recipe.schedules import Cosine
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup
 from tests.train import killed

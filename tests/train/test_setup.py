@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.splits import InMemory
 from archdsl.diagnostics import Rejected, SpecError
-from archdsl.recipe import Bce, CrossEntropy, Huber, MixUp, Mse, Nll, PairwiseDistance, Recipe, Sgd
+from archdsl.recipe import Recipe
+from archdsl.recipe.augmentations import MixUp
 from archdsl.recipe.fit import check_output
+from archdsl.recipe.losses import Bce, CrossEntropy, Huber, Mse, Nll, PairwiseDistance
+from archdsl.recipe.optimizers import Sgd
 from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
 from archdsl.train import setup

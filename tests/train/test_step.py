@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from archdsl.recipe import Adam, CrossEntropy, Nll, OneCycle, Recipe, Sgd
+from archdsl.recipe import Recipe
+from archdsl.recipe.losses import CrossEntropy, Nll
+from archdsl.recipe.optimizers import Adam, Sgd
+from archdsl.recipe.schedules import OneCycle
 from archdsl.train.schedule import learning_rate
 from archdsl.train.step import Stepper, lies_channels_last
 from tests.train.stub import cnn, mlp

@@ -74,7 +74,7 @@ def eval(
 def _normalised(recipe: Recipe, network: Network, weights: str) -> Recipe:
     """The recipe with the normalisation that published weights were trained with."""
     from archdsl.backends.torch.published import find
-    from archdsl.recipe import Normalize
+    from archdsl.recipe.augmentations import Normalize
 
     mean, std = find(weights, network).normalisation()
     others = tuple(part for part in recipe.augment if not isinstance(part, Normalize))

@@ -27,11 +27,11 @@ def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="An error c
 
 
 def _problem(code: str) -> type[Problem]:
-    from archdsl.diagnostics import CODES, load_all
+    from archdsl.diagnostics import CODES, RETIRED, load_all
     from archdsl.text.suggest import suggestion
 
     load_all()
-    if (found := CODES.get(code.upper())) is not None:
+    if (found := (CODES | RETIRED).get(code.upper())) is not None:
         return found
     meant = suggestion(code.upper(), CODES)
     help = f"; did you mean {meant}?" if meant else f"; codes range from {min(CODES)} to {max(CODES)}"

@@ -40,11 +40,13 @@ class UnknownArgument(Problem):
     """A call names an argument that is not there."""
 
     code = "E203"
+    formerly = ("E605",)
     text = "{what} has no argument `{name}`"
     explanation = """
-A layer takes the arguments of its torch.nn twin, under the same names, less the input size (`archdsl
+A layer takes the arguments of its torch.nn twin, under the same names, without the input size (`archdsl
 layers KIND` shows them); every layer also takes `init` and `trainable`. A block or model takes the
-parameters it is written with.
+parameters it is written with. An optimizer takes the arguments of its torch.optim twin; docs/training.md has
+those of all entries of `train { }`.
 """
     wrong = "model m { input(3x8x8); conv(8, 3, strides=2) }"
     right = "model m { input(3x8x8); conv(8, 3, stride=2) }"
@@ -57,6 +59,7 @@ class RepeatedArgument(Problem):
     """The same argument twice."""
 
     code = "E204"
+    formerly = ("E607",)
     text = "{what} gets `{name}` twice"
     explanation = """
 Arguments by position fill the parameters from the left; one of them is then named again.
@@ -72,6 +75,7 @@ class MissingArgument(Problem):
     """An argument without a default is not given."""
 
     code = "E205"
+    formerly = ("E606",)
     text = "{what} needs {names}"
     explanation = """
 An argument without a default has to be given, by position or by name.
@@ -87,6 +91,7 @@ class TooManyArguments(Problem):
     """More arguments by position than there are parameters."""
 
     code = "E206"
+    formerly = ("E608",)
     text = "{what} takes {most} arguments by position at most, {given} are given"
     explanation = """
 Input channels and features are never written: they follow from the tensor that arrives. `conv(64, 3)` has
@@ -107,9 +112,12 @@ class BadArgument(Problem):
     """An argument of the wrong type or outside its range."""
 
     code = "E207"
+    formerly = ("E602", "E603")
     text = "`{name}` of {what} {expected}, found {found}"
     explanation = """
-Every argument has a type and a range, those of PyTorch. `archdsl layers KIND` shows them.
+Every argument has a type and a range, those of PyTorch: `archdsl layers KIND` and docs/training.md show them.
+Nothing is converted: `batch = "64"` and `batch = 64.0` are not integers. An integer may be given for a number, and
+in `train { }` a pair of sizes may be written 32x32 or as the single number 32.
 """
     wrong = "model m { input(3x8x8); dropout(1.5) }"
     right = "model m { input(3x8x8); dropout(0.5) }"
