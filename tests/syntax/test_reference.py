@@ -1,4 +1,4 @@
-"""The examples of docs/language.md, and what it says about names and limits."""
+"""The examples of docs/language.md, and what it says about names and keywords."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 import archdsl
 from archdsl.elaborate import check_source
 from archdsl.syntax import format_text
-from archdsl.text import limits
 from archdsl.text.source import Source
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "language.md"
@@ -50,18 +49,6 @@ def test_names_are_those_of_the_comments() -> None:
 def test_outputs_are_those_of_the_text() -> None:
     network = archdsl.load(example("two_outputs"))
     assert set(network.output_shapes) == {"out", "features", "second", "aux1"}
-
-
-@pytest.mark.parametrize(
-    "bound",
-    [
-        limits.MAX_FILE_BYTES, limits.MAX_FILES, limits.MAX_BRACKETS, limits.MAX_EXPRESSION_DEPTH, limits.MAX_NESTING,
-        limits.MAX_LAYERS, limits.MAX_STEPS, limits.MAX_LENGTH,
-    ],
-)  # fmt: skip
-def test_limits_are_those_of_the_page(bound: int) -> None:
-    section = TEXT.partition("## Limits")[2].partition("\n## ")[0]
-    assert f"| {bound:,} |" in section
 
 
 def test_links_inside_the_page_lead_somewhere() -> None:
