@@ -41,7 +41,7 @@ from torchvision.datasets import FashionMNIST
 
 import archdsl
 from archdsl import Network
-from archdsl.datasets.data import FASHION_MNIST_FOLDER
+from archdsl.datasets.sources.fashion_mnist import SYSTEM_FOLDER
 from archdsl.recipe import Recipe
 from archdsl.recipe.augmentations import HFlip, RandomCrop
 from archdsl.recipe.datasets import Arrays
@@ -299,7 +299,7 @@ def start(rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--root", type=Path, default=FASHION_MNIST_FOLDER, help="Fashion-MNIST's four files")
+    parser.add_argument("--root", type=Path, default=SYSTEM_FOLDER, help="Fashion-MNIST's four files")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{options.rounds} rounds, {torch.get_num_threads()} threads\n")

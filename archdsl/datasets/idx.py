@@ -1,4 +1,4 @@
-"""MNIST's IDX files (http://yann.lecun.com/exdb/mnist), plain or gzipped, read where they lie."""
+"""MNIST's IDX files (http://yann.lecun.com/exdb/mnist), plain or gzipped."""
 
 from __future__ import annotations
 
@@ -10,40 +10,53 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.data import DamagedData, DataNotFound
+from archdsl.datasets.download import cache_folder, download
+from archdsl.datasets.source import Source, damaged, not_found
+from archdsl.datasets.splits import InMemory
 
 UNSIGNED_BYTE = 8
-FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
+TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 #: Where torchvision puts them below its root.
 RAW_FOLDERS = ("", "raw", "MNIST/raw", "FashionMNIST/raw")
 
 
+def downloaded(name: str, cls: str) -> Path:
+    """The folder in the cache that torchvision's class of that name downloads the files to, if they are not there."""
+    from torchvision import datasets
+
+    folder = cache_folder() / cls
+    if not has_idx(folder / "raw"):
+        download(name, lambda: getattr(datasets, cls)(cache_folder(), download=True))
+    return folder
+
+
 def has_idx(root: Path) -> bool:
     """Whether the folder, or torchvision's below it, holds an IDX set."""
-    return _find(root, FILES["train"][0]) is not None
+    return _find(root, TRAIN[0]) is not None
 
 
-def read_idx_set(dataset: str, root: Path, part: str, classes: int) -> tuple[Tensor, Tensor]:
-    """Pictures (N x 1 x H x W) and labels (N) of the part `train` or `test`, both as unsigned bytes.
+def read_idx_set(name: str, root: Path, classes: tuple[str, ...]) -> Source:
+    """The set in a folder. Raises Rejected for missing or damaged files, and for labels that are no class."""
+    if not root.is_dir():
+        raise not_found(name, f"there is no folder {root}")
+    train, test = (_read_split(name, root, files, len(classes)) for files in (TRAIN, TEST))
+    return Source(name, classes, train, test)
 
-    Rejects missing files, damaged ones, and labels outside `classes`.
-    """
+
+def _read_split(name: str, root: Path, files: tuple[str, str], classes: int) -> InMemory:
     paths = []
-    for name in FILES[part]:
-        path = _find(root, name)
+    for file in files:
+        path = _find(root, file)
         if path is None:
-            raise Rejected(DataNotFound(dataset, f"{root} has no {name}.gz or {name}"), argument="dataset")
+            raise not_found(name, f"{root} has no {file}.gz or {file}")
         paths.append(path)
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
     if len(images) != len(labels):
-        raise _damaged(paths[1], f"{len(labels)} labels for {len(images)} pictures")
+        raise damaged(paths[1], f"{len(labels)} labels for {len(images)} images")
     if len(labels) and int(labels.max()) >= classes:
-        raise _damaged(paths[1], f"label {int(labels.max())}, but there are {classes} classes")
-    return images[:, None], labels
+        raise damaged(paths[1], f"label {int(labels.max())}, but there are {classes} classes")
+    return InMemory(images[:, None], labels.long())
 
 
 def _find(root: Path, name: str) -> Path | None:
@@ -57,17 +70,13 @@ def read_idx(path: Path, axes: int) -> Tensor:
         data = path.read_bytes()
         data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     start = 4 + 4 * axes
     if len(data) < start or data[:4] != bytes((0, 0, UNSIGNED_BYTE, axes)):
-        raise _damaged(path, f"it does not start as an IDX file of unsigned bytes with {axes} axes does")
+        raise damaged(path, f"it does not start as an IDX file of unsigned bytes with {axes} axes does")
     sizes = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i]) for i in range(axes)]
     if len(data) - start != prod(sizes):
-        raise _damaged(path, f"its header promises {prod(sizes):,} bytes, but {len(data) - start:,} follow")
+        raise damaged(path, f"its header promises {prod(sizes):,} bytes, but {len(data) - start:,} follow")
     if not prod(sizes):
-        raise _damaged(path, "it is empty")
+        raise damaged(path, "it is empty")
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=start).view(sizes)
-
-
-def _damaged(path: Path, reason: str) -> Rejected:
-    return Rejected(DamagedData(str(path), reason), argument="dataset")

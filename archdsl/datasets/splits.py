@@ -1,4 +1,4 @@
-"""A part of a data set: pictures (uint8) with their labels, in memory or read from files as they are needed."""
+"""Splits of a data set: images (uint8) with labels, in memory or read from files as they are needed."""
 
 from __future__ import annotations
 
@@ -10,34 +10,41 @@ import torch
 from torch import Tensor
 
 from archdsl.datasets.seeds import generator, in_batches
+from archdsl.shapes import Shape
 
-#: Pictures looked at for the statistics of a set that is too large for memory.
+#: The number of images for the statistics of a set that is too large for memory.
 STATISTICS_SAMPLE = 1000
 
 
 class Split(Protocol):
-    """Samples by row. `labels` lie on the CPU."""
+    """Samples by row: `labels` on the CPU, and the `shape` of the images as they are held."""
 
     @property
     def labels(self) -> Tensor: ...
+    @property
+    def shape(self) -> Shape: ...
 
     def subset(self, rows: Tensor) -> Split:
-        """These rows only."""
+        """The samples of some rows."""
 
     def to(self, device: torch.device) -> Split:
-        """The same samples, given out on `device`."""
+        """The same samples, with batches on `device`."""
 
     def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pictures (N x C x H x W, uint8) and labels (N, int64) for each tensor of rows."""
+        """Images (N x C x H x W, uint8) and labels (N, int64) for each tensor of rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
-    """A split held as two tensors, wherever they lie."""
+    """A split held as two tensors, on any device."""
 
     images: Tensor
     labels: Tensor
     labels_there: Tensor | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.images.shape[1:])
 
     def subset(self, rows: Tensor) -> InMemory:
         return InMemory(self.images[rows], self.labels[rows])
@@ -53,25 +60,26 @@ class InMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureTargets:
-    """A split whose targets are pictures: those of the rows `partners`, as `picture` makes them of stored ones.
-
-    labels  the class numbers, as the split itself has them
-    """
+class ImageTargets:
+    """A split whose targets are images: those of the rows `partners` of `pool`, after `values`."""
 
     inputs: Split
     pool: Split
     partners: Tensor
-    picture: Callable[[Tensor], Tensor]
+    values: Callable[[Tensor], Tensor]
 
     @property
     def labels(self) -> Tensor:
         return self.inputs.labels
 
-    def subset(self, rows: Tensor) -> PictureTargets:
+    @property
+    def shape(self) -> Shape:
+        return self.inputs.shape
+
+    def subset(self, rows: Tensor) -> ImageTargets:
         return replace(self, inputs=self.inputs.subset(rows), partners=self.partners[rows])
 
-    def to(self, device: torch.device) -> PictureTargets:
+    def to(self, device: torch.device) -> ImageTargets:
         pool = self.pool.to(device)
         inputs = pool if self.inputs is self.pool else self.inputs.to(device)
         return replace(self, inputs=inputs, pool=pool)
@@ -79,17 +87,17 @@ class PictureTargets:
     def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         wanted = self.pool.batches([self.partners[rows] for rows in order])
         for (images, _), (targets, _) in zip(self.inputs.batches(order), wanted, strict=True):
-            yield images, self.picture(targets)
+            yield images, self.values(targets)
 
 
 def next_of_class(labels: Tensor, classes: int) -> Tensor:
-    """For each row one of the next class (of the first behind the last): the first for the first, and so on.
+    """For each row a row of the next class (the first class follows the last), paired in order.
 
     Raises ValueError where a class has no rows.
     """
     rows = [(labels == label).nonzero()[:, 0] for label in range(classes)]
     if not all(len(each) for each in rows):
-        raise ValueError("a class has no pictures")
+        raise ValueError("a class has no images")
     partners = torch.empty_like(labels)
     for label, own in enumerate(rows):
         following = rows[(label + 1) % classes]
@@ -98,7 +106,7 @@ def next_of_class(labels: Tensor, classes: int) -> Tensor:
 
 
 def hold_back(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The rows that stay and those held back: of each class the given share, rounded, drawn with the seed."""
+    """The rows that stay and those held back: a share of each class, rounded, drawn with the seed."""
     held = torch.zeros(len(labels), dtype=torch.bool)
     draw = generator(seed, "validation")
     for label in range(int(labels.max()) + 1 if len(labels) else 0):
@@ -109,11 +117,11 @@ def hold_back(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, for cells in 0..1. A constant channel's deviation is given as 1.
+    """Mean and standard deviation of each channel, for pixels in 0..1; 1 in place of a deviation of 0.
 
-    Counted exactly over a split in memory; over an even sample of one that is not.
+    Exact for a split in memory; otherwise of STATISTICS_SAMPLE images.
     """
-    if isinstance(split, PictureTargets):
+    if isinstance(split, ImageTargets):
         return statistics(split.inputs)
     if isinstance(split, InMemory):
         counts = _histogram(split.images)
@@ -130,4 +138,4 @@ def statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _histogram(images: Tensor) -> Tensor:
     """How often each value occurs in each channel (C x 256)."""
     channels = (images[:, channel].flatten() for channel in range(images.shape[1]))
-    return torch.stack([torch.bincount(cells, minlength=256) for cells in channels]).cpu().double()
+    return torch.stack([torch.bincount(pixels, minlength=256) for pixels in channels]).cpu().double()

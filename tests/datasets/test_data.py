@@ -15,10 +15,11 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from archdsl.datasets import data, folder
 from archdsl.datasets.data import load_data
-from archdsl.datasets.folder import Streamed
 from archdsl.datasets.idx import read_idx
+from archdsl.datasets.images import decode
+from archdsl.datasets.sources import digits, fashion_mnist, imagefolder
+from archdsl.datasets.sources.imagefolder import Streamed
 from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
 from archdsl.recipe import Recipe
@@ -62,9 +63,9 @@ def test_digits_are_scikit_learns_split_by_class() -> None:
 
 
 def test_digits_without_scikit_learns_file_come_from_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = data._digits_table()
-    monkeypatch.setattr(data, "find_spec", lambda name: None)
-    assert torch.equal(data._digits_table(), expected)
+    expected = digits._table()
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    assert torch.equal(digits._table(), expected)
 
 
 def test_a_validation_share_comes_out_of_the_training_part() -> None:
@@ -122,7 +123,7 @@ def test_idx_files_are_read_as_torchvision_reads_them(tmp_path: Path) -> None:
 
 def test_fashion_mnist_is_found_in_the_systems_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = write_mnist(tmp_path)
-    monkeypatch.setattr(data, "FASHION_MNIST_FOLDER", tmp_path)
+    monkeypatch.setattr(fashion_mnist, "SYSTEM_FOLDER", tmp_path)
     found = load_data(Recipe(dataset=FashionMnist()), GREY28)
     assert torch.equal(images_of(found.train)[:, 0], arrays["train"])
     assert found.classes[9] == "Ankle boot"
@@ -299,7 +300,7 @@ def test_pictures_are_scaled_to_cover_the_input_and_cut_in_the_centre(tmp_path: 
     cells = torch.zeros(3, 8, 16, dtype=torch.uint8)
     cells[:, :, 4:12] = 200  # the centre square
     save_picture(tmp_path / "a.png", cells)
-    found = folder.decode(tmp_path / "a.png", Shape((3, 8, 8)))
+    found = decode(tmp_path / "a.png", Shape((3, 8, 8)))
     assert isinstance(found, Tensor)
     assert (found == 200).all()
 
@@ -318,7 +319,7 @@ def test_a_folder_too_large_for_memory_is_streamed_alike(
 ) -> None:
     write_folder(tmp_path, {"a": 10, "b": 7}, size=(9, 9))
     held = load_data(folder_recipe(tmp_path), COLOUR8)
-    monkeypatch.setattr(folder, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(imagefolder, "MEMORY_BYTES", 0)
     streamed = load_data(folder_recipe(tmp_path, workers=workers), COLOUR8)
     assert isinstance(streamed.train, Streamed)
     order = [torch.tensor([3, 0, 9]), torch.tensor([5])]
@@ -335,8 +336,8 @@ def test_a_damaged_picture_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     problem = rejected(folder_recipe(tmp_path), COLOUR8).problem
     assert problem.code == "E617"
     assert str(bad) in str(problem)
-    monkeypatch.setattr(folder, "MEMORY_BYTES", 0)
-    split, _ = folder.read_split([(bad, 0)], COLOUR8, workers)
+    monkeypatch.setattr(imagefolder, "MEMORY_BYTES", 0)
+    split, _ = imagefolder.read_split([(bad, 0)], COLOUR8, workers)
     with pytest.raises(Rejected) as caught:
         list(split.batches([torch.tensor([0])]))
     assert caught.value.problem.code == "E617"
@@ -368,7 +369,7 @@ def test_pictures_are_turned_as_the_camera_was_held(tmp_path: Path, form: str, o
         expected = np.asarray(ImageOps.exif_transpose(file))
     height, width = expected.shape[:2]
     assert (height, width) == ((12, 20) if orientation < 5 else (20, 12))
-    found = folder.decode(path, Shape((3, height, width)))
+    found = decode(path, Shape((3, height, width)))
     assert isinstance(found, Tensor)
     np.testing.assert_array_equal(found.permute(1, 2, 0).numpy(), expected)
 
@@ -376,4 +377,4 @@ def test_pictures_are_turned_as_the_camera_was_held(tmp_path: Path, form: str, o
 def test_exif_data_that_cannot_be_read_turn_nothing(tmp_path: Path) -> None:
     cells = np.zeros((4, 6), dtype=np.uint8)
     Image.fromarray(cells).save(tmp_path / "1.jpg", exif=b"Exif\x00\x00nonsense")
-    assert isinstance(folder.decode(tmp_path / "1.jpg", Shape((1, 4, 6))), Tensor)
+    assert isinstance(decode(tmp_path / "1.jpg", Shape((1, 4, 6))), Tensor)

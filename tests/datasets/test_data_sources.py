@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -12,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from archdsl.datasets.arrays import read_arrays
+from archdsl.datasets import sources
 from archdsl.datasets.data import Data, load_data
+from archdsl.datasets.source import Source, Wanted, read_source
 from archdsl.datasets.splits import InMemory, next_of_class
 from archdsl.diagnostics import Rejected
-from archdsl.recipe import Recipe
+from archdsl.recipe import FAMILIES, Recipe
 from archdsl.recipe.datasets import Arrays, Digits, External, ImageFolder, Torchvision
 from archdsl.shapes import Shape
 
@@ -27,6 +31,16 @@ def code(call: Any) -> str:
     with pytest.raises(Rejected) as rejected:
         call()
     return f"{rejected.value.problem.code}: {rejected.value}"
+
+
+def read_arrays(path: Path) -> Source:
+    return read_source(Arrays(), Wanted(GREY, str(path)))
+
+
+def images_of(path: Path) -> torch.Tensor:
+    train = read_arrays(path).train
+    assert isinstance(train, InMemory)
+    return train.images
 
 
 def set_of(count: int = 12, shape: tuple[int, ...] = (8, 8), classes: int = 3) -> tuple[Any, Any]:
@@ -70,7 +84,7 @@ def test_a_folder_of_npy_files_with_names_for_the_classes(tmp_path: Path) -> Non
 def test_every_order_of_axes(shape: tuple[int, ...], stored: tuple[int, ...], tmp_path: Path) -> None:
     images, labels = set_of(5, shape, 2)
     np.savez(tmp_path / "a.npz", images=images, labels=labels)
-    found = read_arrays(tmp_path / "a.npz").train.images
+    found = images_of(tmp_path / "a.npz")
     assert tuple(found.shape[1:]) == stored
     expected = images.transpose(0, 3, 1, 2) if shape == (8, 6, 3) else images.reshape(5, *stored)
     assert np.array_equal(found.numpy(), expected)
@@ -80,21 +94,21 @@ def test_every_order_of_axes(shape: tuple[int, ...], stored: tuple[int, ...], tm
 def test_floating_pictures_become_bytes(scale: float, tmp_path: Path) -> None:
     images, labels = set_of()
     np.savez(tmp_path / "a.npz", images=images / 255 * scale, labels=labels.astype(np.float32))
-    assert np.array_equal(read_arrays(tmp_path / "a.npz").train.images[:, 0].numpy(), images)
+    assert np.array_equal(images_of(tmp_path / "a.npz")[:, 0].numpy(), images)
 
 
 @pytest.mark.parametrize(
     ("images", "labels", "reason"),
     [
-        (np.zeros((4, 8, 8), np.uint8), np.zeros(3, np.int64), "4 pictures and 3 labels"),
+        (np.zeros((4, 8, 8), np.uint8), np.zeros(3, np.int64), "4 images and 3 labels"),
         (np.zeros((4, 8), np.uint8), np.zeros(4, np.int64), "4x8 is not N x H x W"),
         (np.zeros((4, 8, 8, 2), np.uint8), np.zeros(4, np.int64), "with one or three channels"),
         (np.full((4, 8, 8), 300), np.zeros(4, np.int64), "outside 0..255"),
-        (np.full((4, 8, 8), np.nan), np.zeros(4, np.int64), "cells from nan to nan"),
+        (np.full((4, 8, 8), np.nan), np.zeros(4, np.int64), "pixels from nan to nan"),
         (np.zeros((4, 8, 8), np.uint8), np.array([0, 1, -1, 0]), "row 2 has the label -1"),
-        (np.zeros((4, 8, 8), np.uint8), np.array([0, 0.5, 1, 0]), "one whole number for each picture"),
-        (np.zeros((4, 8, 8), np.uint8), np.zeros((4, 2)), "one whole number for each picture"),
-        (np.zeros((0, 8, 8), np.uint8), np.zeros(0, np.int64), "there are no pictures"),
+        (np.zeros((4, 8, 8), np.uint8), np.array([0, 0.5, 1, 0]), "one whole number for each image"),
+        (np.zeros((4, 8, 8), np.uint8), np.zeros((4, 2)), "one whole number for each image"),
+        (np.zeros((0, 8, 8), np.uint8), np.zeros(0, np.int64), "there are no images"),
         (np.array([{}, {}], dtype=object), np.zeros(2, np.int64), "never unpickled"),
     ],
 )
@@ -111,7 +125,7 @@ def test_files_that_are_no_set(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
     assert code(lambda: read_arrays(tmp_path / "broken.npz")).startswith("E613")
     assert "is one array" in code(lambda: read_arrays(tmp_path / "one.npy"))
-    assert "has weights; pictures and labels are called x_train" in code(lambda: read_arrays(tmp_path / "other.npz"))
+    assert "has weights; images and labels are called x_train" in code(lambda: read_arrays(tmp_path / "other.npz"))
     assert code(lambda: read_arrays(tmp_path / "missing.npz")).startswith("E611")
 
 
@@ -148,7 +162,7 @@ def test_a_set_of_another_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     entry = metadata.EntryPoint("spots", "spots:load", "archdsl.datasets")
-    monkeypatch.setattr("archdsl.datasets.libraries.entry_points", lambda group: [entry])
+    monkeypatch.setattr("archdsl.datasets.sources.external.entry_points", lambda group: [entry])
     data = load_data(Recipe(dataset=External(name="spots", root="there")), GREY)
     assert data.classes == ("there", "b")
     assert code(lambda: load_data(Recipe(dataset=External(name="sports")), GREY)).startswith("E623")
@@ -157,7 +171,7 @@ def test_a_set_of_another_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_a_set_of_another_project_that_returns_nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = metadata.EntryPoint("wrong", "builtins:str", "archdsl.datasets")
-    monkeypatch.setattr("archdsl.datasets.libraries.entry_points", lambda group: [entry])
+    monkeypatch.setattr("archdsl.datasets.sources.external.entry_points", lambda group: [entry])
     assert "it must return" in code(lambda: load_data(Recipe(dataset=External(name="wrong")), GREY))
 
 
@@ -185,7 +199,7 @@ def test_damaged_pictures_are_left_out_and_named_if_asked_for(folder: Path) -> N
 
 def test_damaged_pictures_of_a_large_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "cat" / "0.png").write_bytes(b"")
-    monkeypatch.setattr("archdsl.datasets.folder.MEMORY_BYTES", 0)
+    monkeypatch.setattr("archdsl.datasets.sources.imagefolder.MEMORY_BYTES", 0)
     data = load_data(Recipe(dataset=ImageFolder(root=str(folder), skip_damaged=True), workers=0), COLOUR)
     rows = torch.arange(len(data.train.labels))
     assert sum(len(labels) for _, labels in data.train.batches([rows])) == len(rows)
@@ -247,7 +261,7 @@ def test_the_next_digit_is_the_target() -> None:
 def test_each_row_of_a_class_has_its_own_partner() -> None:
     labels = torch.tensor([0, 1, 0, 2, 1, 0])
     assert next_of_class(labels, 3).tolist() == [1, 3, 4, 0, 3, 1]
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         next_of_class(labels, 4)
 
 
@@ -258,3 +272,11 @@ def test_pairs_survive_validation_and_subsets() -> None:
     ((images, targets),) = part.batches([torch.tensor([0, 1])])
     assert torch.equal(images, whole)
     assert torch.equal(targets, wanted)
+
+
+def test_each_data_set_of_a_recipe_is_a_file_of_its_name() -> None:
+    kinds = set(FAMILIES["dataset"])
+    assert {each.name for each in pkgutil.iter_modules(sources.__path__)} == kinds
+    for kind in kinds:
+        read = importlib.import_module(f"{sources.__name__}.{kind}").read
+        assert list(inspect.signature(read).parameters) == ["dataset", "wanted"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from archdsl import zoo
 from archdsl.backends.onnx import DATA_LIMIT, OPSETS
-from archdsl.datasets.folder import MEMORY_BYTES
+from archdsl.datasets.sources.imagefolder import MEMORY_BYTES
 from archdsl.layers import all_kinds, arguments
 from archdsl.text import limits
 

@@ -48,10 +48,10 @@ def predict(
     normalize = _normalize(mean, std)
     names = None if classes is None else _class_names(Path(classes))
     network = network_of(spec, model, settings, input, run=weights)
-    from archdsl.inference.predict import check_pictures
+    from archdsl.inference.predict import check_images
     from archdsl.inference.predict import predict as classify
 
-    check_pictures([Path(image) for image in images])  # Before weights are downloaded.
+    check_images([Path(image) for image in images])  # Before weights are downloaded.
     found = classify(built(network, weights), images, top=top, classes=names, normalize=normalize)
     if as_json or format == "json":
         print_json(_facts(images, found))

@@ -1,0 +1,150 @@
+"""Images and labels as arrays: NumPy's files, and what another project's data set returns."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archdsl.datasets.source import Source, Wanted, damaged, not_found
+from archdsl.datasets.splits import InMemory
+from archdsl.recipe.datasets import Arrays
+
+Array = np.ndarray[Any, np.dtype[Any]]
+#: The names of images and labels in files, for training and then for testing.
+NAMES = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("images", "labels", "test_images", "test_labels"),
+    ("x", "y", "x_test", "y_test"),
+    ("X", "y", "X_test", "y_test"),
+    ("data", "target", "test_data", "test_target"),
+)
+CHANNELS = (1, 3)
+
+
+def read(dataset: Arrays, wanted: Wanted) -> Source:
+    """The set in an `.npz` file, or in a folder of `.npy` files with the same names.
+
+    Nothing is unpickled. Raises Rejected for files that are missing, damaged or not images with labels.
+    """
+    path = wanted.folder
+    if path.is_dir():
+        found = {file.stem: file for file in sorted(path.glob("*.npy"))}
+        return _source(path, found.keys(), lambda name: _load(found[name]))
+    if not path.is_file():
+        raise not_found(dataset.kind, f"there is no file or folder {path}")
+    archive = _load(path)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise not_found(dataset.kind, f"{path} is one array; an .npz file or a folder of .npy files is needed")
+    with archive:
+        return _source(path, archive.keys(), lambda name: _checked(f"{path}: {name}", lambda: archive[name]))
+
+
+def _load(path: Path) -> Any:
+    return _checked(path, lambda: np.load(path, allow_pickle=False))
+
+
+def _checked(where: object, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise damaged(where, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "allow_pickle" in text:
+        return "it holds Python objects, which are never unpickled"
+    return text or type(error).__name__
+
+
+def _source(path: Path, names: Collection[str], get: Callable[[str], Array]) -> Source:
+    """The set whose arrays `get` returns by their names."""
+    for images, labels, test_images, test_labels in NAMES:
+        if {images, labels} <= set(names):
+            train, test = _split(f"{path}: {images}", get(images), get(labels)), None
+            if {test_images, test_labels} <= set(names):
+                test = _split(f"{path}: {test_images}", get(test_images), get(test_labels))
+            return Source(
+                path.name, _classes(path, get("classes") if "classes" in names else None, train, test), train, test
+            )
+    wanted = "; ".join(f"{images} and {labels}" for images, labels, *_ in NAMES)
+    reason = f"{path} has {', '.join(sorted(names)) or 'nothing'}; images and labels are called {wanted}"
+    raise not_found("arrays", reason)
+
+
+def source_of(name: str, found: Mapping[str, Any]) -> Source:
+    """What a data set of another project returned: `train` and perhaps `test` as (images, labels), `classes`."""
+    try:
+        train = _split(f"{name}: train", *found["train"])
+        test = None if found.get("test") is None else _split(f"{name}: test", *found["test"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f'it must return {{"train": (images, labels), "test": ..., "classes": ...}}: {error}'
+        raise damaged(name, reason) from error
+    return Source(name, _classes(name, found.get("classes"), train, test), train, test)
+
+
+def _classes(where: object, names: Any, train: InMemory, test: InMemory | None) -> tuple[str, ...]:
+    count = 1 + max(int(split.labels.max()) for split in (train, test) if split is not None)
+    if names is None:
+        return tuple(map(str, range(count)))
+    listed = tuple(map(str, names))
+    if len(listed) < count:
+        raise damaged(where, f"{len(listed)} class names, but labels up to {count - 1}")
+    return listed
+
+
+def _split(where: str, images: Any, labels: Any) -> InMemory:
+    """Images and labels as a split. Raises Rejected for shapes, types and labels that are not those of images."""
+    pixels, numbers = _images(where, np.asarray(images)), _labels(where, np.asarray(labels))
+    if len(pixels) != len(numbers):
+        raise damaged(where, f"{len(pixels)} images and {len(numbers)} labels")
+    if not len(pixels):
+        raise damaged(where, "there are no images")
+    return InMemory(pixels, numbers)
+
+
+def _images(where: str, images: Array) -> Tensor:
+    """N x C x H x W bytes, from N x H x W, N x H x W x C or N x C x H x W in 0..255, or floating in 0..1."""
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4 or images.shape[1] not in CHANNELS:
+        sizes = "x".join(map(str, images.shape))
+        reason = f"an array of {sizes} is not N x H x W, N x H x W x C or N x C x H x W with one or three channels"
+        raise damaged(where, reason)
+    if images.dtype == np.bool_:
+        images = images * np.uint8(255)
+    elif images.dtype.kind == "f":
+        images = _bytes(where, images)
+    elif images.dtype.kind not in "ui" or (images.size and not 0 <= int(images.min()) <= int(images.max()) <= 255):
+        raise damaged(where, f"pixels of type {images.dtype} outside 0..255")
+    return torch.from_numpy(np.ascontiguousarray(images, dtype=np.uint8))
+
+
+def _bytes(where: str, images: Array) -> Array:
+    low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
+    if not (low >= 0 and high <= 255):  # also where one is not a number
+        raise damaged(where, f"pixels from {low:g} to {high:g}, not in 0..1 or 0..255")
+    pixels: Array = np.rint(images * 255 if high <= 1 else images)
+    return pixels
+
+
+def _labels(where: str, labels: Array) -> Tensor:
+    labels = labels.reshape(len(labels)) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    whole = labels.dtype.kind in "uib" or (labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all()))
+    if labels.ndim != 1 or not whole:
+        sizes = "x".join(map(str, labels.shape))
+        reason = f"labels of {sizes} {labels.dtype}: one whole number for each image is needed"
+        raise damaged(where, reason)
+    if labels.size and labels.min() < 0:
+        row = int(np.argmin(labels))
+        raise damaged(where, f"row {row} has the label {int(labels[row])}, below 0")
+    return torch.from_numpy(labels.astype(np.int64))

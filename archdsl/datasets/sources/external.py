@@ -1,0 +1,21 @@
+"""Data sets that other installed projects offer."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from archdsl.datasets.source import Source, Wanted
+from archdsl.datasets.sources.arrays import source_of
+from archdsl.datasets.sources.torchvision import unknown
+from archdsl.recipe.datasets import External
+
+#: Each entry is called with the root (a string, or None) and returns what `source_of` reads.
+GROUP = "archdsl.datasets"
+
+
+def read(dataset: External, wanted: Wanted) -> Source:
+    """The set that the entry point of that name returns. Raises Rejected (E623) where there is none."""
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if dataset.name not in found:
+        raise unknown("external", dataset.name, found)
+    return source_of(dataset.name, found[dataset.name].load()(wanted.root))

@@ -1,0 +1,95 @@
+"""Data sets of torchvision by the names of their classes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from PIL import Image
+from torchvision import datasets
+from torchvision.transforms.functional import pil_to_tensor
+
+from archdsl.datasets.download import cache_folder, quiet, reason
+from archdsl.datasets.images import covering, upright
+from archdsl.datasets.source import Source, Wanted, damaged, did_you_mean, image_shape, not_found
+from archdsl.datasets.splits import InMemory
+from archdsl.diagnostics import Rejected
+from archdsl.diagnostics.codes.data import NoDownload, UnknownDataSet
+from archdsl.recipe.datasets import Torchvision
+from archdsl.shapes import Shape
+
+
+def read(dataset: Torchvision, wanted: Wanted) -> Source:
+    """The set in the root, or downloaded into the cache.
+
+    Images of different sizes are scaled to cover the network's and cropped to their centre.
+    """
+    shape = image_shape(dataset.name, wanted.input)
+    cls = getattr(datasets, dataset.name, None)
+    if not (isinstance(cls, type) and issubclass(cls, datasets.VisionDataset)):
+        raise unknown(
+            "torchvision", dataset.name, [n for n in datasets.__all__ if isinstance(getattr(datasets, n), type)]
+        )
+    accepted = inspect.signature(cls).parameters
+    shared: dict[str, Any] = dict(dataset.options)
+    if "root" in accepted:
+        shared["root"] = str(cache_folder() if wanted.root is None else wanted.folder)
+    if "download" in accepted and wanted.root is None:
+        shared["download"] = True
+    parts = [_make(dataset.name, cls, shared | part) for part in _parts(accepted, dataset.options)]
+    splits = [_collect(dataset.name, part, shape) for part in parts]
+    return Source(dataset.name, _classes(parts[0]), splits[0], splits[1] if len(splits) > 1 else None)
+
+
+def unknown(family: str, name: str, known: Collection[str]) -> Rejected:
+    """The error (E623) for a data set that is not among the known ones."""
+    listed = ", ".join(sorted(known)) or "none, as no installed project offers any"
+    return Rejected(UnknownDataSet(family, name, listed), argument="dataset", help=did_you_mean(name, known))
+
+
+def _parts(accepted: Collection[str], options: Collection[str]) -> list[dict[str, Any]]:
+    """The arguments for the training split and, where there is one, the test split."""
+    if "train" in accepted:
+        return [{"train": True}, {"train": False}]
+    if "split" in accepted and "split" not in options:
+        return [{"split": "train"}, {"split": "test"}]
+    return [{}]
+
+
+def _make(name: str, cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    try:
+        with quiet():
+            return cls(**arguments)
+    except (RuntimeError, OSError) as error:
+        if not arguments.get("download"):
+            raise not_found(name, reason(error)) from error
+        raise Rejected(NoDownload(name, reason(error)), argument="dataset") from error
+    except (TypeError, ValueError) as error:
+        raise not_found(name, f"torchvision rejects it: {error}") from error
+
+
+def _collect(name: str, part: Any, shape: Shape) -> InMemory:
+    """All images of a split in memory."""
+    mode = "L" if shape.channels == 1 else "RGB"
+    images, labels = [], []
+    for row in range(len(part)):
+        image, label = part[row]
+        if not isinstance(image, Image.Image) or not isinstance(label, int):
+            raise damaged(name, "its samples are not images with one class each")
+        images.append(upright(image, mode))
+        labels.append(int(label))
+    if len({image.size for image in images}) > 1:
+        images = [covering(image, *shape.spatial) for image in images]
+    return InMemory(torch.stack([pil_to_tensor(image) for image in images]), torch.tensor(labels))
+
+
+def _classes(part: Any) -> tuple[str, ...]:
+    names = getattr(part, "classes", None)
+    if isinstance(names, list | tuple):
+        return tuple(str(name) for name in names)
+    count = getattr(part, "num_classes", None)
+    if count is None:
+        count = 1 + max(int(part[row][1]) for row in range(len(part)))
+    return tuple(map(str, range(count)))

@@ -1,0 +1,142 @@
+"""From image files to a network's input, as its weights were trained: published weights, those of a run, or others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.backends.torch.weights import PREFIX, origin_of
+from archdsl.cards import index as zoo
+from archdsl.datasets.images import decode, opened
+from archdsl.datasets.prepare import Fit, Preparation, plan_fit
+from archdsl.diagnostics import Diagnostic, Rejected, SpecError
+from archdsl.diagnostics.codes.commands import WrongNormalisation
+from archdsl.diagnostics.codes.data import DamagedPicture
+from archdsl.diagnostics.codes.weights import WeightsWarning
+from archdsl.graph.network import Network
+from archdsl.recipe.fit import picture_shape
+from archdsl.runs.folder import RunFolder
+from archdsl.shapes import Shape
+
+#: Mean and standard deviation of ImageNet's training images, as torchvision's weights are trained with.
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+T = TypeVar("T")
+Statistics = tuple[Sequence[float], Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """How an image file becomes the network's input, and the names of the classes (none: numbers)."""
+
+    prepare: Callable[[Path], Tensor]
+    classes: tuple[str, ...] = ()
+
+
+def inputs_of(module: nn.Module, network: Network, normalize: Statistics | None) -> Inputs:
+    """The inputs that suit the module's weights, by where these are from; `normalize` replaces their statistics."""
+    origin = origin_of(module)
+    if origin.startswith(PREFIX):
+        return _published_inputs(origin, network, normalize)
+    path = Path(origin)
+    run = RunFolder(path if path.is_dir() else path.parent)
+    if origin and run.info.is_file():
+        return _run_inputs(run, network, normalize)
+    return _plain_inputs(network, normalize)
+
+
+def _published_inputs(origin: str, network: Network, normalize: Statistics | None) -> Inputs:
+    """Torchvision's preprocessing, scaled where the network takes another size."""
+    from archdsl.backends.torch import published
+
+    found = published.find(origin, network)
+    transform = found.transform()
+    if normalize is not None:
+        transform.mean, transform.std = map(list, normalize)
+    _set_size(transform, network.input_shape.spatial)
+
+    def prepare(path: Path) -> Tensor:
+        prepared: Tensor = transform(_intact(opened(path, "RGB")))
+        return prepared
+
+    fits = len(found.classes) == network.output_shape.channels
+    return Inputs(prepare, found.classes if fits else ())
+
+
+def _intact(image: T | DamagedPicture) -> T:
+    if isinstance(image, DamagedPicture):
+        raise SpecError([Diagnostic(image)])
+    return image
+
+
+def _set_size(transform: Any, size: tuple[int, ...]) -> None:
+    """Set the crop of a torchvision preprocessing, and scale its resize in proportion."""
+    before = (transform.crop_size * 2)[:2]
+    if tuple(before) != size:
+        share = max(now / then for now, then in zip(size, before, strict=True))
+        transform.crop_size = list(size)
+        transform.resize_size = [round(side * share) for side in transform.resize_size]
+
+
+def _run_inputs(run: RunFolder, network: Network, normalize: Statistics | None) -> Inputs:
+    """The preparation and the classes of the run's data set in evaluation."""
+    info, size = run.read_info(), picture_shape(network.input_shape)
+    sample = Shape(info.sample) if len(info.sample) == 3 else size
+    assert sample is not None
+    fit = plan_fit(info.dataset, sample, network.input_shape)
+    if info.dataset == "imagefolder" and size is not None and sample != size:
+        # Images of a folder are held larger where crops are cut from them; evaluation takes the centre.
+        fit = replace(fit, how="crop")
+    return Inputs(_prepared(network, sample, fit, normalize or (info.mean, info.std)), info.classes)
+
+
+def _plain_inputs(network: Network, normalize: Statistics | None) -> Inputs:
+    """Images cropped to the input's size, for weights of unknown training."""
+    sample = picture_shape(network.input_shape)
+    assert sample is not None
+    if normalize is None:
+        normalize, what = ((0.0,), (1.0,)), "as they are, in 0..1"
+        if sample.channels == len(IMAGENET[0]):
+            normalize, what = IMAGENET, "normalized by ImageNet's mean and standard deviation"
+        text = (
+            f"how the weights were trained is not known: images are scaled to cover {sample[1]}x{sample[2]}, cropped "
+        )
+        warnings.warn(f"{text}to the centre and taken {what}", WeightsWarning, stacklevel=4)
+    fit = Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=network.input_shape.rank == 0)
+    return Inputs(_prepared(network, sample, fit, normalize), _twins_classes(network))
+
+
+def _prepared(network: Network, sample: Shape, fit: Fit, normalize: Statistics) -> Callable[[Path], Tensor]:
+    """The function from a file to the network's input, through an image of the shape `sample`."""
+    mean, std = normalize
+    channels = 3 if fit.repeat else sample.channels
+    try:
+        preparation = Preparation(
+            fit,
+            stored=(sample[1], sample[2]),
+            channels=channels,
+            augmentations=(),
+            mean=mean,
+            std=std,
+            device=torch.device("cpu"),
+        )
+    except Rejected:
+        reason = f"{len(mean)} and {len(std)} numbers, but the images have {channels} channels"
+        raise SpecError([Diagnostic(WrongNormalisation(reason), path=network.path)]) from None
+    return lambda path: preparation.evaluate(_intact(decode(path, sample))[None])[0]
+
+
+def _twins_classes(network: Network) -> tuple[str, ...]:
+    """The classes of torchvision's weights for the same network, where there are as many."""
+    if not (twin := zoo.twin(network.name, network.path)):
+        return ()
+    from archdsl.backends.torch import published
+
+    classes = published.find(f"{PREFIX}{twin}/DEFAULT", network).classes
+    return classes if len(classes) == network.output_shape.channels else ()
