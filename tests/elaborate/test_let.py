@@ -53,7 +53,7 @@ def test_parameters_are_bound_again_for_the_rest_of_the_model_but_not_for_its_re
 
 
 def test_a_new_name_ends_with_its_body() -> None:
-    with pytest.raises(SpecError, match="`c` is not defined here"):
+    with pytest.raises(SpecError, match="`c` is not defined"):
         model("for i in 1..2 { let c = i; conv(c, 1) }; conv(c, 1)")
 
 
@@ -66,7 +66,7 @@ def test_blocks_see_and_change_nothing_of_their_caller() -> None:
     block = "block b(c) { for i in 1..2 { let c = c + 1; conv(c, 1) } }"
     # The third call is a copy of the second.
     assert channels(model("let c = 8; for i in 1..3 { b(c) }; conv(c, 1)", block)) == [9, 10, 9, 10, 9, 10, 8]
-    with pytest.raises(SpecError, match="`c` is not defined here"):
+    with pytest.raises(SpecError, match="`c` is not defined"):
         model("let c = 8; b", "block b { let c = c + 1; conv(c, 1) }")
 
 

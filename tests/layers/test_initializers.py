@@ -50,7 +50,7 @@ def test_fits_what_torch_can_fill(name: str, sizes: tuple[int, ...]) -> None:
     try:
         getattr(init, f"{name}_")(tensor, **initializer.arguments)
     except ValueError:
-        with pytest.raises(Rejected, match=f"`{name}` needs a weight of"):
+        with pytest.raises(Rejected, match=f"`{name}` requires a weight of"):
             initializer.require_fit(Shape(sizes))
     else:
         assert not tensor.isnan().any()

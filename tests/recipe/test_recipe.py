@@ -126,7 +126,7 @@ def test_the_root_entry_goes_before_the_data_sets_own() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown entry": ({"colour": 1}, "E601 a recipe has no entry `colour`"),
+    "unknown entry": ({"colour": 1}, "E601 there is no recipe entry `colour`"),
     "text for an integer": ({"batch": "64"}, 'E207 `batch` of `train` must be an integer, found "64"'),
     "text for a number": ({"optimizer": call("sgd", lr="big")}, 'E207 `lr` of `sgd` must be a number, found "big"'),
     "number for a flag": (
@@ -174,22 +174,22 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown optimizer": (
         {"optimizer": call("sdg", lr=0.1)},
-        "E604 there is no optimizer `sdg`; there are sgd, adam, adamw, rmsprop, adadelta, adafactor, adagrad, adamax, "
-        "asgd, nadam, radam, rprop",
+        "E604 there is no optimizer `sdg`; expected one of sgd, adam, adamw, rmsprop, adadelta, adafactor, adagrad, "
+        "adamax, asgd, nadam, radam, rprop",
     ),
     "unknown data set": (
         {"dataset": call("imagenet")},
-        "E604 there is no data set `imagenet`; there are digits, fashion_mnist, mnist, cifar10, cifar100, imagefolder, "
-        "arrays, torchvision, external",
+        "E604 there is no data set `imagenet`; expected one of digits, fashion_mnist, mnist, cifar10, cifar100, "
+        "imagefolder, arrays, torchvision, external",
     ),
     "unknown argument": (
         {"loss": call("cross_entropy", smoothing=0.1)},
         "E203 `cross_entropy` has no argument `smoothing`",
     ),
     "argument for none": ({"loss": call("mse", weight=1)}, "E203 `mse` has no argument `weight`"),
-    "missing argument": ({"schedule": call("step")}, "E205 `step` needs `every`"),
-    "no folder": ({"dataset": call("imagefolder")}, "E205 `imagefolder` needs `root`"),
-    "argument twice": ({"optimizer": call("sgd", 0.1, lr=0.2)}, "E204 `sgd` gets `lr` twice"),
+    "missing argument": ({"schedule": call("step")}, "E205 `step` requires `every`"),
+    "no folder": ({"dataset": call("imagefolder")}, "E205 `imagefolder` requires `root`"),
+    "argument twice": ({"optimizer": call("sgd", 0.1, lr=0.2)}, "E204 `sgd` is given `lr` twice"),
     "both lengths": (
         {"epochs": 3, "steps": 100},
         "E207 `steps` of `train` must be none where epochs are given, found 100",
@@ -231,7 +231,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too many": (
         {"loss": call("huber", 0.1, 0.2)},
-        "E206 `huber` takes 1 argument by position at most, 2 are given",
+        "E206 `huber` takes at most 1 argument by position, but got 2",
     ),
 }
 

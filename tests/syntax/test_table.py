@@ -53,7 +53,7 @@ def test_many_threads_parse_at_once() -> None:
     [
         ("10)", "expected the end of the value, found `)`"),
         ("1 2", "expected the end of the value, found `2`"),
-        ("", "the text ends before a value"),
+        ("", "unexpected end of input, expected a value"),
     ],
 )
 def test_a_value_that_goes_on(text: str, message: str) -> None:

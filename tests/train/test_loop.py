@@ -439,7 +439,7 @@ def test_a_run_cannot_go_on_as_another(tmp_path: Path) -> None:
     run(Stub(mlp), with_entries(QUICK, max_steps=1), tmp_path)
     found = error(lambda: run(Stub(mlp), with_entries(QUICK, batch=32), None, resume=tmp_path))
     assert found.code == "E634"
-    assert found.message.endswith("cannot be continued with batch = 32: it was started with 128")
+    assert found.message.endswith("with batch = 32: it was started with 128")
     found = error(lambda: run(Stub(cnn), None, None, resume=tmp_path))
     assert found.code == "E633"
     assert "another network" in found.message
@@ -448,7 +448,7 @@ def test_a_run_cannot_go_on_as_another(tmp_path: Path) -> None:
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         found = error(lambda folder=folder: run(Stub(mlp), None, None, resume=folder))  # type: ignore[misc]
-        assert (found.code, found.message) == ("E632", f"{folder} holds no run: checkpoints is missing")
+        assert (found.code, found.message) == ("E632", f"{folder} is not a run: checkpoints is missing")
     with pytest.raises(ValueError, match="either out or resume"):
         run_training(Stub(mlp), out=tmp_path, resume=tmp_path)
 

@@ -122,9 +122,9 @@ def test_rates_of_labels_follow_the_schedule_in_proportion() -> None:
 def test_an_unknown_label_is_rejected_with_the_nearest(tmp_path: Path) -> None:
     recipe = Recipe(freeze=("featuers",), rates={"features.7": 0.1, "head": 0.1})
     first, second = unknown_labels(recipe, Stub(Net).labels, "net.arch")
-    assert (first.code, first.message) == ("E640", "`freeze`: the network has nothing labelled `featuers`")
+    assert (first.code, first.message) == ("E640", "`freeze`: the network has no part labelled `featuers`")
     assert first.helps[0].message == "did you mean `features`?"
-    assert second.message == "`rates`: the network has nothing labelled `features.7`"
+    assert second.message == "`rates`: the network has no part labelled `features.7`"
     with pytest.raises(SpecError):
         run(Stub(Net), QUICK.model_copy(update={"freeze": ("body",)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textwrap import indent
+from textwrap import fill, indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,13 +17,21 @@ def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="An error c
     """Explain an error code with examples."""
     problem = _problem(code)
     title = (problem.__doc__ or problem.text).strip().partition("\n")[0]
-    parts = [f"{problem.code}: {title}", problem.explanation]
+    parts = [f"{problem.code}: {title}", *map(_wrapped, problem.explanation.strip("\n").split("\n\n"))]
     if problem.wrong:
         report = _report(problem.wrong)
         parts += ["Erroneous example:", indent(problem.wrong.strip(), "    "), indent(report, "    ")]
     if problem.right:
         parts += ["Corrected example:", indent(problem.right.strip(), "    ")]
-    print("\n\n".join(part.strip("\n") for part in parts if part))
+    print("\n\n".join(parts))
+
+
+def _wrapped(paragraph: str) -> str:
+    """Wrap a paragraph at the width of the terminal, unless it is indented."""
+    from archdsl.view.tables import terminal_width
+
+    text = " ".join(paragraph.splitlines())
+    return paragraph if text.startswith(" ") else fill(text, terminal_width(), break_long_words=False)
 
 
 def _problem(code: str) -> type[Problem]:

@@ -1,4 +1,4 @@
-"""E70x and E71x: what commands report: missing packages, files to write, ONNX, `--set`."""
+"""E70x and E71x: missing packages, output files, ONNX, `--set`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from archdsl.diagnostics.problem import Problem
 
 
 class MissingPackage(Problem):
-    """Something needs a package that is not installed."""
+    """A package that is not installed."""
 
     code = "E701"
     text = '{purpose} needs the package {package}: pip install "archdsl[{extra}]"'
     explanation = """
-The checker, the table and the formatter work with the front end alone. Building and training need the
-extra `torch`, the ONNX export needs the extra `onnx`; `pip install "archdsl[all]"` brings both.
+Checking, `summary` and `fmt` need no further packages. Building and training need the extra `torch`, ONNX export
+needs the extra `onnx`. `pip install "archdsl[all]"` installs both.
 """
 
     purpose: str
@@ -21,13 +21,13 @@ extra `torch`, the ONNX export needs the extra `onnx`; `pip install "archdsl[all
 
 
 class MissingWeight(Problem):
-    """The weights lack an entry that the model has."""
+    """An entry that is missing in the weights."""
 
     code = "E702"
-    text = "the weights have no {key} ({expected})"
+    text = "the weights have no entry {key} ({expected})"
     explanation = """
-Weights fit a model when their keys are the state_dict's keys of that model. Usually they belong to another
-model of the spec, or to the same one with other settings: give the `--model` and `--set` of the training run.
+The keys of the weights must be the keys of the model's state_dict. The weights probably belong to another model of
+the spec, or to the same model with other settings: pass the `--model` and `--set` options of the training run.
 """
 
     key: str
@@ -35,13 +35,13 @@ model of the spec, or to the same one with other settings: give the `--model` an
 
 
 class WrongWeightShape(Problem):
-    """An entry of the weights has other sizes than the model's."""
+    """An entry of the weights with a wrong shape."""
 
     code = "E703"
-    text = "the weights have {key} as {found}, but the model has {expected}"
+    text = "the entry {key} of the weights is {found}, but the model expects {expected}"
     explanation = """
-The weights come from a model with other sizes: another number of classes, another width, another input.
-Give the `--set` and `--input` of the training run.
+The weights belong to a model with other sizes: another number of classes, width or input size. Pass the `--set` and
+`--input` options of the training run.
 """
 
     key: str
@@ -50,13 +50,13 @@ Give the `--set` and `--input` of the training run.
 
 
 class UnexpectedWeight(Problem):
-    """The weights have an entry that the model has not."""
+    """An entry of the weights that the model does not have."""
 
     code = "E704"
-    text = "the weights have {key} ({found}), but the model has no such entry"
+    text = "the weights have an unexpected entry {key} ({found})"
     explanation = """
-Weights fit a model when their keys are the state_dict's keys of that model. Usually they belong to another
-model of the spec, or to the same one with other settings: give the `--model` and `--set` of the training run.
+The keys of the weights must be the keys of the model's state_dict. The weights probably belong to another model of
+the spec, or to the same model with other settings: pass the `--model` and `--set` options of the training run.
 """
 
     key: str
@@ -64,13 +64,13 @@ model of the spec, or to the same one with other settings: give the `--model` an
 
 
 class WrongOpset(Problem):
-    """The opset asked for is outside the range that can be written."""
+    """An unsupported opset."""
 
     code = "E705"
-    text = "opset {opset} cannot be written; {first} to {last} can"
+    text = "opset {opset} is not supported; expected {first} to {last}"
     explanation = """
-An opset is a version of ONNX's set of operators. A file says which one it uses, and a runtime reads those
-up to its own version. 20 suits current runtimes.
+An opset is a version of the ONNX operators. A file declares its opset, and a runtime reads opsets up to its own
+version. 20 works with current runtimes.
 """
 
     opset: int
@@ -79,13 +79,13 @@ up to its own version. 20 suits current runtimes.
 
 
 class OperatorNotInOpset(Problem):
-    """A layer needs an operator that the chosen opset does not have yet."""
+    """An operator that is newer than the opset."""
 
     code = "E706"
-    text = "the operator {op} is in ONNX since opset {since}, but the export is for opset {opset}"
+    text = "the operator {op} requires opset {since}, but the export uses opset {opset}"
     explanation = """
-Older opsets lack some operators, and not every layer can be put together from the older ones. Export with
-a later opset, or use another layer.
+Older opsets lack some operators, and not every layer can be built from older ones. Export with a later opset, or
+use another layer.
 """
 
     op: str
@@ -94,7 +94,7 @@ a later opset, or use another layer.
 
 
 class ExportDiffers(Problem):
-    """An ONNX file does not compute what the module computes."""
+    """An ONNX file that computes something else than the module."""
 
     code = "E707"
     text = (
@@ -102,10 +102,11 @@ class ExportDiffers(Problem):
         "allowed, as it varies by {range:.3g} between inputs"
     )
     explanation = """
-The file is run in ONNX Runtime and compared with the module on random batches, with the module's own weights and
-with random ones in both. The allowed difference of an output is the tolerance times how much it varies between
-inputs, or times 2 % of its largest value where that is more. Very deep networks can come near it by rounding
-alone: give a larger tolerance. Anything far above it is an error in the file. An export leaves no file then.
+The ONNX file is run in ONNX Runtime and compared with the module on random inputs, with the module's own weights
+and with random weights. The allowed difference of an output is the tolerance times how much it varies between
+inputs, or times 2 % of its largest value if that is more. In very deep networks rounding can cause differences near
+that limit: allow a larger one with `--tolerance`. A much larger difference is an error in the file. A failed export
+leaves no file.
 """
 
     output: str
@@ -116,13 +117,13 @@ alone: give a larger tolerance. Anything far above it is an error in the file. A
 
 
 class CannotWrite(Problem):
-    """A file cannot be written where it was asked for."""
+    """A file that cannot be written."""
 
     code = "E708"
     text = "cannot write {path}: {reason}"
     explanation = """
-The folder must exist and be writable, and the path must not be a folder's own. An older file of that name is
-replaced only when the new one is complete.
+The folder must exist and be writable, and the path must not be a folder. An existing file is replaced only after
+the new one has been written completely.
 """
 
     path: str
@@ -130,14 +131,14 @@ replaced only when the new one is complete.
 
 
 class OnnxRejected(Problem):
-    """ONNX's checker or runtime does not take the file."""
+    """An ONNX file that a tool rejects."""
 
     code = "E709"
     text = "{tool} rejects the ONNX file: {reason}"
     explanation = """
-Every file is checked with onnx.checker and full shape inference, and loaded in ONNX Runtime, before it is
-kept. When the checker rejects it, that is a defect of the layer's ONNX form; the runtime may also lack a kernel
-for an operator: try another opset. A file from elsewhere may be damaged, or lack the data beside it.
+Every exported file is checked with onnx.checker and full shape inference and loaded in ONNX Runtime before it is
+kept. An error of the checker is a bug in the layer's export. The runtime may lack a kernel for an operator: try
+another opset. A file from another program may be damaged, or its external data may be missing.
 """
 
     tool: str
@@ -145,39 +146,39 @@ for an operator: try another opset. A file from elsewhere may be damaged, or lac
 
 
 class WrongNormalisation(Problem):
-    """The mean and standard deviation to include do not suit the input."""
+    """A normalisation that does not fit the input."""
 
     code = "E710"
     text = "normalize: {reason}"
     explanation = """
-The mean and the standard deviation have one number for each channel of the input, and no deviation is 0:
-the file then starts with (x - mean) / std.
+The mean and the standard deviation need one number per channel, and no standard deviation may be 0. The exported
+network then begins with (x - mean) / std.
 """
 
     reason: str
 
 
 class NotBuiltFromSpec(Problem):
-    """The module given was not built from a spec."""
+    """A module that was not built from a spec."""
 
     code = "E711"
-    text = "the module ({cls}) was not built from a spec, so that its graph is unknown"
+    text = "the module ({cls}) was not built from a spec, so its graph is unknown"
     explanation = """
-The ONNX file is written from the checked graph that a module made by `build()` carries. Another module can be
-exported with `torch.onnx.export`, or written as a spec first.
+The export uses the checked graph that belongs to a module made by `build()`. Use `torch.onnx.export` for other
+modules, or write them as a spec.
 """
 
     cls: str
 
 
 class WrongOutputShape(Problem):
-    """An output of an ONNX file has another shape than the checker's."""
+    """An output of an ONNX file with a wrong shape."""
 
     code = "E712"
-    text = "{output} is {found} in the ONNX file, but {expected} by the checker"
+    text = "{output} is {found} in the ONNX file, expected {expected}"
     explanation = """
-ONNX infers the shape of every value anew from the file, and its runs show those of the outputs. Where an export
-ends so, that is a defect of the layer's ONNX form; a file from elsewhere is of another network.
+The shapes are inferred by ONNX or measured in ONNX Runtime. After an export this is a bug in a layer's ONNX form. A
+file from another program belongs to another network.
 """
 
     output: str
@@ -186,16 +187,16 @@ ends so, that is a defect of the layer's ONNX form; a file from elsewhere is of 
 
 
 class WeightsDiffer(Problem):
-    """An ONNX file holds other weights than the module."""
+    """An ONNX file with other weights than the module."""
 
     code = "E713"
     text = (
         "{name} of the ONNX file has other values than the module's: {count:,} of {size:,}, by up to {difference:.3g}"
     )
     explanation = """
-A file that archdsl wrote names its weights as the module does, so that they can be compared bit for bit. Here
-the file was written with other weights, changed afterwards, or exported with another normalisation: give the
-weights and the `--normalize` that it was exported with. A batch norm that was folded is compared folded.
+Files written by archdsl name their weights like the module, so they are compared bit by bit. This file was exported
+with other weights or another normalisation, or was changed: pass the weights and the `--normalize` option of the
+export. A folded batch norm is compared in its folded form.
 """
 
     name: str
@@ -205,27 +206,27 @@ weights and the `--normalize` that it was exported with. A batch norm that was f
 
 
 class NothingCompared(Problem):
-    """The comparison with an ONNX file could not have shown a difference."""
+    """A comparison without a result."""
 
     code = "E714"
-    text = "the comparison with the ONNX file shows nothing: {reason}"
+    text = "cannot compare the ONNX file: {reason}"
     explanation = """
-A comparison on random inputs says something only where the outputs differ between inputs. With fresh weights a
-deep network may answer the same whatever it sees: give trained weights with `--weights`. Files that archdsl wrote
-are compared with random weights as well; of others the weights are not known by name.
+A comparison on random inputs requires outputs that differ between inputs. The outputs of a deep network with
+initial weights may be constant: pass trained weights with `--weights`. Files written by archdsl are also compared
+with random weights, which is not possible for other files.
 """
 
     reason: str
 
 
 class OtherInterface(Problem):
-    """An ONNX file has other inputs or outputs than the network."""
+    """An ONNX file with other inputs or outputs than the network."""
 
     code = "E715"
-    text = "the {which} of the ONNX file are {found}; the network has {expected}"
+    text = "the {which} of the ONNX file are {found}, expected {expected}"
     explanation = """
-Inputs and outputs go by their positions, whatever their names: one float32 input with a batch axis before the
-network's input shape, then the network's output and its named outputs in the order of the spec.
+Inputs and outputs are matched by position: one float32 input with a batch axis followed by the network's input
+shape, then the network's output and its named outputs in the order of the spec.
 """
 
     which: str
@@ -234,14 +235,14 @@ network's input shape, then the network's output and its named outputs in the or
 
 
 class UnknownSetting(Problem):
-    """`--set` names neither a parameter of the model nor an entry of the recipe."""
+    """An unknown key for --set."""
 
     code = "E716"
-    text = "`{name}` is neither a parameter of model `{model}` nor an entry of a recipe"
+    text = "`{name}` is neither a parameter of model `{model}` nor a recipe entry"
     explanation = """
-`--set KEY=VALUE` sets the model's parameter of that name. Where the model has none, it sets the entry of the recipe:
-`--set epochs=5`, `--set optimizer.lr=0.01`. `model.KEY` and `train.KEY` say which of the two is meant; the model's
-parameters stand in the first line of `archdsl summary`, the entries in docs/training.md.
+`--set KEY=VALUE` sets the model parameter of that name or, if there is none, the recipe entry: `--set epochs=5`,
+`--set optimizer.lr=0.01`. The prefixes `model.` and `train.` select one of the two. The first line of `archdsl
+summary` shows the parameters; docs/training.md lists the entries.
 """
 
     name: str
@@ -249,13 +250,13 @@ parameters stand in the first line of `archdsl summary`, the entries in docs/tra
 
 
 class RecipeUnused(Problem):
-    """An entry of the recipe is set for a command that does not use it."""
+    """A recipe entry that the command does not use."""
 
     code = "E717"
-    text = "`{name}` is an entry of the recipe that this command does not use"
+    text = "`{name}` is a recipe entry that this command does not use"
     explanation = """
-`train` uses the whole recipe, `eval` what is about the data, the loss and the device. The other commands use no recipe:
-they take the model's parameters with `--set`.
+`train` uses the whole recipe, `eval` the entries for the data, the loss and the device. Other commands only use the
+model's parameters with `--set`.
 """
 
     name: str

@@ -1,4 +1,4 @@
-"""E61x and E62x: data sets, and whether they fit the network."""
+"""E61x and E62x: data sets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _MODEL = "model m { input(1x8x8); flatten; linear(10) }\n"
 
 
 class DataNotFound(Problem):
-    """The files of a data set are not where they were looked for."""
+    """A data set that was not found."""
 
     code = "E611"
     text = "{dataset}: {reason}"
     explanation = """
-A root that was given is taken as it is: nothing is downloaded into it. Without a root the usual places are
-searched and the set is downloaded to ~/.cache/archdsl/data. `--dataset digits` needs no files at all.
+With `root`, the files are read from that folder and nothing is downloaded. Without it, the usual folders are
+searched and the data set is downloaded to ~/.cache/archdsl/data. `--dataset digits` needs no files.
 """
 
     dataset: str
@@ -22,13 +22,13 @@ searched and the set is downloaded to ~/.cache/archdsl/data. `--dataset digits` 
 
 
 class NoDownload(Problem):
-    """A data set could not be downloaded."""
+    """A data set that could not be downloaded."""
 
     code = "E612"
     text = "{dataset} could not be downloaded: {reason}"
     explanation = """
-Without a root the set is downloaded from where torchvision knows it. Where that is not possible, put the
-files into a folder and name it with `--root`, or train on the embedded set with `--dataset digits`.
+Without `root`, a data set is downloaded from the address that torchvision has for it. If that fails, download the
+files yourself and pass their folder with `--root`, or train on the embedded data set with `--dataset digits`.
 """
 
     dataset: str
@@ -36,12 +36,12 @@ files into a folder and name it with `--root`, or train on the embedded set with
 
 
 class DamagedData(Problem):
-    """A file of a data set is not what it should be."""
+    """A damaged file of a data set."""
 
     code = "E613"
     text = "{file}: {reason}"
     explanation = """
-The file is cut off, compressed twice, or something else under that name. Fetch it again.
+The file is truncated, compressed twice, or not what its name says. Download it again.
 """
 
     file: str
@@ -49,27 +49,26 @@ The file is cut off, compressed twice, or something else under that name. Fetch 
 
 
 class NoClassFolders(Problem):
-    """A folder of pictures has no folder for each class."""
+    """An image folder without class folders."""
 
     code = "E614"
-    text = "{folder} has no folders of pictures"
+    text = "{folder} has no class folders with images"
     explanation = """
-imagefolder reads one folder for each class, named like the class, with its pictures in it or below it:
-either ROOT/train/CLASS and ROOT/val/CLASS (ROOT/test/CLASS), or ROOT/CLASS alone, of which a share is then
-held back for validation.
+`imagefolder` expects one folder per class, named after the class, with images in it or in its subfolders: either
+ROOT/train/CLASS and ROOT/val/CLASS (or ROOT/test/CLASS), or only ROOT/CLASS. In the latter case a share of the
+images is held out for validation.
 """
 
     folder: str
 
 
 class EmptyClassFolder(Problem):
-    """A class folder holds no picture."""
+    """A class folder without images."""
 
     code = "E615"
-    text = "{folder} holds no picture of a known kind ({kinds})"
+    text = "{folder} contains no images ({kinds})"
     explanation = """
-A class without a single picture is a mistake in the folder's place or in the files' names. Remove the folder
-or fill it.
+Every class needs at least one image. Remove the folder, or check where it is and how its files are named.
 """
 
     folder: str
@@ -77,13 +76,13 @@ or fill it.
 
 
 class OtherClasses(Problem):
-    """The training and validation folders do not have the same classes."""
+    """Training and validation folders with different classes."""
 
     code = "E616"
-    text = "{folder} and {training} differ in their classes: {difference}"
+    text = "{folder} and {training} have different classes: {difference}"
     explanation = """
-Classes are numbered by the sorted names of the training folders; every other folder must have no class that
-is missing there.
+Classes are numbered by the sorted names of the training folders. The other folders must not contain further
+classes.
 """
 
     folder: str
@@ -92,12 +91,12 @@ is missing there.
 
 
 class DamagedPicture(Problem):
-    """A picture cannot be decoded."""
+    """An image that cannot be decoded."""
 
     code = "E617"
-    text = "{file} cannot be read as a picture: {reason}"
+    text = "cannot read the image {file}: {reason}"
     explanation = """
-The file is cut off or no picture. Remove or replace it.
+The file is truncated or not an image. Remove or replace it.
 """
 
     file: str
@@ -105,15 +104,15 @@ The file is cut off or no picture. Remove or replace it.
 
 
 class InputDoesNotFit(Problem):
-    """The network's input cannot be made from the data set's pictures."""
+    """A network whose input does not fit the data set."""
 
     code = "E618"
-    text = "the network takes {input}, but {dataset} has {sample}: {reason}"
+    text = "the network expects {input}, but {dataset} has {sample}: {reason}"
     explanation = """
-Pictures are brought to the network's height and width (by zero padding where a few cells are missing, by
-resampling otherwise), grey ones are repeated for three channels, and an input that is a vector takes the
-flattened picture. Other differences are rejected: an input with two channels, a sequence, a colour picture
-for a network that takes grey ones.
+Images are adapted to the network's height and width (by zero padding if only a few pixels are missing, otherwise by
+resampling), greyscale images are repeated for three channels, and images are flattened for an input that is a
+vector. Other differences are errors: an input with two channels, a sequence, colour images for a network with one
+channel.
 """
     wrong = _MODEL + "train { dataset = cifar10 }"
     right = _MODEL + "train { dataset = mnist }"
@@ -125,12 +124,12 @@ for a network that takes grey ones.
 
 
 class TooManyClasses(Problem):
-    """The data set has more classes than the network has outputs."""
+    """A network with too few outputs."""
 
     code = "E619"
     text = "{dataset} has {classes} classes, but the network has {outputs} outputs"
     explanation = """
-A classifier gives one score for each class. More outputs than classes are allowed, fewer are not.
+A classifier has one output per class. More outputs than classes are allowed, fewer are not.
 """
     wrong = "model m { input(1x8x8); flatten; linear(5) }\ntrain { dataset = digits }"
     right = _MODEL + "train { dataset = digits }"
@@ -141,12 +140,12 @@ A classifier gives one score for each class. More outputs than classes are allow
 
 
 class NoClassScores(Problem):
-    """The network's output is not one score for each class."""
+    """A network whose output is not a vector of class scores."""
 
     code = "E620"
     text = "the network's output {output} is not a vector of class scores"
     explanation = """
-The losses compare one score for each class: the output must be a vector, or a picture of a single cell.
+The loss compares one score per class: the output must be a vector, or have a single pixel.
 """
     wrong = "model m { input(1x8x8); conv(10, 3) }\ntrain { dataset = digits }"
     right = _MODEL + "train { dataset = digits }"
@@ -155,13 +154,13 @@ The losses compare one score for each class: the output must be a vector, or a p
 
 
 class AugmentDoesNotFit(Problem):
-    """An augmentation does not lead to the network's input."""
+    """An augmentation that does not fit the input."""
 
     code = "E621"
     text = "{augmentation}: {reason}"
     explanation = """
-Crops are taken from pictures of the network's size (a folder's pictures are kept a little larger for a random
-resized crop), and what they leave must be of the network's size again.
+Crops are taken from images of the network's input size (an image folder's images are kept larger for a random
+resized crop), and must result in that size.
 """
     wrong = _MODEL + "train { augment = [random_crop(7)] }"
     right = _MODEL + "train { augment = [random_crop(8, padding=1)] }"
@@ -171,13 +170,13 @@ resized crop), and what they leave must be of the network's size again.
 
 
 class TooFewSamples(Problem):
-    """There is not enough data for the split asked for."""
+    """Too few samples for a split."""
 
     code = "E622"
     text = "{dataset}: {reason}"
     explanation = """
-A share is held back class by class; the training set and the part that is held back must both keep at least
-one sample.
+The validation share is taken from each class. The training set and the part held out must both keep at least one
+sample.
 """
 
     dataset: str
@@ -185,13 +184,13 @@ one sample.
 
 
 class UnknownDataSet(Problem):
-    """A data set of another library is not known there."""
+    """An unknown data set of another library."""
 
     code = "E623"
-    text = "{family} has no data set `{name}`; known: {known}"
+    text = "{family} has no data set `{name}`; expected one of {known}"
     explanation = """
-`torchvision("NAME")` takes the names of the classes in torchvision.datasets. `external("NAME")` takes what
-installed projects offer under the entry points `archdsl.datasets`.
+`torchvision("NAME")` takes the name of a class in torchvision.datasets. `external("NAME")` takes the name of an
+entry point `archdsl.datasets` of an installed package.
 """
 
     family: str
@@ -200,12 +199,12 @@ installed projects offer under the entry points `archdsl.datasets`.
 
 
 class UnknownClass(Problem):
-    """A class is chosen that the data set does not have."""
+    """A class that the data set does not have."""
 
     code = "E624"
-    text = "{dataset} has no class `{name}`; there are {known}"
+    text = "{dataset} has no class `{name}`; expected one of {known}"
     explanation = """
-`classes = [...]` in a recipe takes those of a larger set, by their names there, and numbers them in its order.
+`classes = [...]` in a recipe selects classes of the data set by name and numbers them in that order.
 """
 
     dataset: str

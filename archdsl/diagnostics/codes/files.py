@@ -1,4 +1,4 @@
-"""E0xx: files that cannot be read, and models that cannot be chosen."""
+"""E0xx: files and the models in them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NotFound(Problem):
-    """No such file, and no network of the zoo by that name."""
+    """A file or zoo network that does not exist."""
 
     code = "E001"
     text = "there is no file `{path}`{more}"
     explanation = """
-Wherever a command takes a spec, it takes the path of an `.arch` file or the name of a network of the zoo
-(`archdsl zoo` lists them). An imported file is looked for beside the file that imports it.
+A spec is given as the path of an `.arch` file or as the name of a network in the zoo (`archdsl zoo` lists them).
+The path of an import is relative to the file that imports it.
 """
     wrong = 'import "nowhere.arch"\nmodel m { input(3x8x8); relu }'
     right = "model m { input(3x8x8); relu }"
@@ -22,12 +22,12 @@ Wherever a command takes a spec, it takes the path of an `.arch` file or the nam
 
 
 class NotAFile(Problem):
-    """A directory or something else that holds no text."""
+    """A path that is not a file."""
 
     code = "E002"
     text = "`{path}` is {what}, not a file"
     explanation = """
-`archdsl check` takes folders; every other command takes one spec.
+Only `archdsl check` and `archdsl fmt` take folders. Other commands take one spec.
 """
 
     path: str
@@ -35,12 +35,12 @@ class NotAFile(Problem):
 
 
 class NotReadable(Problem):
-    """The system does not let us read it."""
+    """A file that cannot be read."""
 
     code = "E003"
     text = "`{path}` cannot be read: {reason}"
     explanation = """
-The operating system reported an error; the message is its own.
+The operating system reported an error while reading the file. Check its permissions.
 """
 
     path: str
@@ -48,13 +48,13 @@ The operating system reported an error; the message is its own.
 
 
 class NotUtf8(Problem):
-    """The file is not text in UTF-8."""
+    """A file that is not UTF-8."""
 
     code = "E004"
     text = "`{path}` is not UTF-8 text: byte {position:,} (line {line}) is 0x{byte:02x}"
     explanation = """
-Specs are UTF-8 texts. An editor can save the file in that encoding; if the file is something else (an
-ONNX file, an archive), another path was meant.
+Specs are text files encoded in UTF-8. Save the file in that encoding, or check the path: the file may be an ONNX
+file or an archive.
 """
 
     path: str
@@ -64,12 +64,12 @@ ONNX file, an archive), another path was meant.
 
 
 class FileTooLarge(Problem):
-    """The file is larger than any spec."""
+    """A file that is too large."""
 
     code = "E005"
-    text = "`{path}` has {size:,} bytes; a spec has at most {limit:,}"
+    text = "`{path}` has {size:,} bytes; the limit is {limit:,}"
     explanation = """
-A spec is a text for people. The largest network of the zoo takes a few kilobytes.
+The size of a spec is limited. The largest one in the zoo has a few kilobytes, so check whether the path is right.
 """
 
     path: str
@@ -78,12 +78,12 @@ A spec is a text for people. The largest network of the zoo takes a few kilobyte
 
 
 class ImportCycle(Problem):
-    """A file imports itself, directly or through others."""
+    """A file that imports itself."""
 
     code = "E006"
     text = "`{path}` imports itself{through}"
     explanation = """
-Imports cannot go round in a circle. Move what both files need into a third.
+Imports must not form a cycle. Move the definitions that both files need into a third file.
 """
 
     path: str
@@ -91,25 +91,25 @@ Imports cannot go round in a circle. Move what both files need into a third.
 
 
 class TooManyFiles(Problem):
-    """One spec imports too many files."""
+    """Too many imported files."""
 
     code = "E007"
-    text = "more than {limit} files are imported"
+    text = "the spec imports more than {limit} files"
     explanation = """
-The files that one spec imports, directly or not, are bounded.
+The number of files that a spec imports, directly and through other files, is limited.
 """
 
     limit: int
 
 
 class NoModel(Problem):
-    """The file holds no model to work on."""
+    """A file without a model."""
 
     code = "E008"
     text = "`{path}` has no model{more}"
     explanation = """
-A file of blocks can be imported and checked, but not summarised, trained or exported: these need a
-`model`. A model with parameters that have no default can only be the base of another.
+A file with only blocks can be checked and imported. `summary`, `train`, `export` and other commands need a `model`.
+A model that has parameters without defaults can only be used as the base of another model.
 """
     wrong = "block b { relu }"
     right = "model m { input(3x8x8); relu }"
@@ -119,12 +119,12 @@ A file of blocks can be imported and checked, but not summarised, trained or exp
 
 
 class UnknownModel(Problem):
-    """The file has no model of that name."""
+    """A model that does not exist."""
 
     code = "E009"
     text = "`{path}` has no model `{name}`; it has {models}"
     explanation = """
-`--model NAME` chooses one of the models that the file defines.
+`--model NAME` selects one of the models defined in the file.
 """
 
     path: str
@@ -133,12 +133,12 @@ class UnknownModel(Problem):
 
 
 class NothingDefined(Problem):
-    """The file defines nothing."""
+    """A file without definitions."""
 
     code = "E010"
-    text = "`{path}` is empty: it has no model, block, value or import"
+    text = "`{path}` is empty: expected a model, block, value or import"
     explanation = """
-A spec holds at least one definition. A file without any was probably saved too early, or is not the one that was meant.
+A spec contains at least one definition.
 """
     wrong = "# a network, later"
     right = "block b { relu }\nmodel m { input(3x8x8); b }"

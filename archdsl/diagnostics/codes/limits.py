@@ -1,4 +1,4 @@
-"""E5xx: bounds, so that every run ends."""
+"""E5xx: limits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from archdsl.text.limits import MAX_ELEMENTS, MAX_LENGTH
 
 
 class TooDeep(Problem):
-    """Brackets, bodies or expressions nest too deeply."""
+    """Nesting that is too deep."""
 
     code = "E501"
-    text = "{what} nest more than {limit} deep"
+    text = "{what} are nested more than {limit} deep"
     explanation = """
-Nobody reads that many levels, and every level costs stack. Name the inner parts: a block for layers, a
-`let` for a part of an expression.
+The depth of nesting is limited. Move inner parts out: layers into a block, a part of an expression into a `let`.
 """
     wrong = "model m { input(3x8x8); linear(" + "(" * 101 + "8" + ")" * 101 + ") }"
     right = "model m { input(3x8x8); linear(8) }"
@@ -23,13 +22,13 @@ Nobody reads that many levels, and every level costs stack. Name the inner parts
 
 
 class Recursive(Problem):
-    """A block reaches itself."""
+    """A block that calls itself."""
 
     code = "E502"
-    text = "`{name}` calls itself{through}, so that its expansion would never end"
+    text = "`{name}` calls itself{through}"
     explanation = """
-A spec always ends: blocks cannot reach themselves, directly or through others. Repetition is written
-with `for`.
+A block must not call itself, directly or through other blocks, because its expansion would not end. Use `for` to
+repeat layers.
 """
     wrong = "block b { relu; b }\nmodel m { input(3x8x8); b }"
     right = "block b { for i in 1..3 { relu } }\nmodel m { input(3x8x8); b }"
@@ -39,12 +38,12 @@ with `for`.
 
 
 class TooManyLayers(Problem):
-    """The expansion has too many layers."""
+    """Too many layers."""
 
     code = "E503"
     text = "the model expands to more than {limit:,} layers"
     explanation = """
-The expansion of a spec is bounded, so that a slip in a loop is an error and not a dead machine.
+The number of layers is limited, so that a mistake in a loop is reported and does not fill the memory.
 """
     wrong = "model m { input(3); for i in 1..200 { for j in 1..200 { relu } } }"
     right = "model m { input(3); for i in 1..20 { relu } }"
@@ -53,12 +52,12 @@ The expansion of a spec is bounded, so that a slip in a loop is an error and not
 
 
 class TooLong(Problem):
-    """A loop, range, list or text is too long."""
+    """A list or string that is too long."""
 
     code = "E504"
     text = "{what} has {length:,} {units}; the limit is {limit:,}"
     explanation = f"""
-Loops, ranges, lists and texts have at most {MAX_LENGTH:,} elements.
+Loops, ranges, lists and strings have at most {MAX_LENGTH:,} elements.
 """
     wrong = "model m { input(3); for i in 1..1000000000 { relu } }"
     right = "model m { input(3); for i in 1..10 { relu } }"
@@ -70,13 +69,13 @@ Loops, ranges, lists and texts have at most {MAX_LENGTH:,} elements.
 
 
 class TooManyElements(Problem):
-    """A value with too many values inside."""
+    """A value with too many elements."""
 
     code = "E508"
-    text = "the value would hold more than {limit:,} values, those of lists inside lists counted"
+    text = "the value would hold more than {limit:,} elements, including those of nested lists"
     explanation = f"""
-A list has at most {MAX_LENGTH:,} elements, and a list of lists at most {MAX_ELEMENTS:,} in all; one that occurs
-several times counts each time. Eight characters of a string count as one element.
+A list has at most {MAX_LENGTH:,} elements, and at most {MAX_ELEMENTS:,} including those of nested lists, where a
+list that occurs several times counts each time. Eight characters of a string count as one element.
 """
     wrong = "let a = [0] * 10000\nlet b = [a] * 10000\nmodel m { input(3); relu }"
     right = "let a = [0] * 100\nlet b = [a] * 100\nmodel m { input(3); relu }"
@@ -85,10 +84,10 @@ several times counts each time. Eight characters of a string count as one elemen
 
 
 class TooLarge(Problem):
-    """An integer outside 64 bits."""
+    """A number that is too large."""
 
     code = "E505"
-    text = "{what} does not fit into 64 bits"
+    text = "{what} does not fit in 64 bits"
     explanation = """
 Sizes are 64-bit integers in PyTorch and ONNX.
 """
@@ -99,13 +98,13 @@ Sizes are 64-bit integers in PyTorch and ONNX.
 
 
 class TensorTooLarge(Problem):
-    """A tensor that no machine holds."""
+    """A tensor that is too large."""
 
     code = "E506"
-    text = "{what} would be {shape}, {numel:,} elements; the limit is {limit:,}"
+    text = "{what} would be {shape} with {numel:,} elements; the limit is {limit:,}"
     explanation = """
-A tensor may have up to 2^40 elements (4 TiB in float32). More is a slip: a `flatten` of a large image
-before a `linear`, or an input size with a digit too many.
+A tensor has at most 2^40 elements (4 TiB in float32). Common mistakes are `flatten` of a large image before
+`linear`, and an input size with a digit too many.
 """
     wrong = "model m { input(1000000x1000000x10); relu }"
     right = "model m { input(3x1000x1000); relu }"
@@ -117,12 +116,12 @@ before a `linear`, or an input size with a digit too many.
 
 
 class TooManySteps(Problem):
-    """The expansion takes too long, with or without layers."""
+    """An expansion that takes too long."""
 
     code = "E507"
     text = "expanding the model takes more than {limit:,} steps"
     explanation = """
-Every statement and expression that is evaluated counts as a step. Loops inside loops multiply.
+Each evaluated statement and expression counts as a step. Nested loops multiply the number of steps.
 """
     wrong = "model m { input(3); for i in 1..10000 { for j in 1..10000 { let a = i } } }"
     right = "model m { input(3); for i in 1..100 { let a = i } }"
@@ -131,13 +130,16 @@ Every statement and expression that is evaluated counts as a step. Loops inside 
 
 
 class TooManyModels(Problem):
-    """A file whose models take too long together."""
+    """Models that take too long together."""
 
     code = "E509"
-    text = "checking the models before `{name}` took more than {limit:,} steps: it and those after it are not looked at"
+    text = (
+        "checking the models before `{name}` took more than {limit:,} steps, so `{name}` and later models were not "
+        "checked"
+    )
     explanation = """
-`check` expands every model of a file. One that takes very long is an error by itself (E507); this is for many that
-take long. Put them into several files.
+`archdsl check` expands every model of a file, with a limit for all of them together (E507 is the limit for one).
+Move some of the models to another file.
 """
     wrong = "".join(f"model m{i} {{ input(3); for i in 1..9000 {{ relu }} }}\n" for i in range(9))
     right = "model m0 { input(3); for i in 1..9000 { relu } }"

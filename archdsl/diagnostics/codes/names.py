@@ -1,4 +1,4 @@
-"""E2xx: names and arguments."""
+"""E2xx: names, labels and arguments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from archdsl.diagnostics.problem import Problem
 
 
 class UnknownLayer(Problem):
-    """Neither a kind of layer nor a block has this name."""
+    """An unknown layer or block."""
 
     code = "E201"
     text = "there is no layer or block `{name}`"
     explanation = """
-A statement names a kind of layer (`archdsl layers` lists them) or a block of this file or of an imported
-one.
+A statement starts with a layer type (`archdsl layers` lists them) or with a block that is defined in this file or
+imported.
 """
     wrong = "model m { input(3x8x8); convolution(8, 3) }"
     right = "model m { input(3x8x8); conv(8, 3) }"
@@ -21,14 +21,15 @@ one.
 
 
 class UnknownName(Problem):
-    """A name that stands for nothing here."""
+    """An undefined name."""
 
     code = "E202"
-    text = "`{name}` is not defined here"
+    text = "`{name}` is not defined"
     explanation = """
-Names are the parameters of the block or model, what `let` and `for` bind in the bodies around, the taps
-(`-> name`) made earlier in the same block, and the figures of the current tensor: `channels`, `features`,
-`length`, `depth`, `height`, `width`, `shape`. A block does not see its caller's names: pass them on.
+Defined names are: the parameters of the block or model, variables of enclosing `let` and `for` statements, taps
+(`-> name`) of earlier statements in the same block, and the properties of the current tensor: `channels`,
+`features`, `length`, `depth`, `height`, `width`, `shape`. A block does not see the names of its caller: pass them
+as arguments.
 """
     wrong = "model m(n = 8) { input(3x8x8); conv(m, 3) }"
     right = "model m(n = 8) { input(3x8x8); conv(n, 3) }"
@@ -37,16 +38,15 @@ Names are the parameters of the block or model, what `let` and `for` bind in the
 
 
 class UnknownArgument(Problem):
-    """A call names an argument that is not there."""
+    """An unknown argument."""
 
     code = "E203"
     formerly = ("E605",)
     text = "{what} has no argument `{name}`"
     explanation = """
-A layer takes the arguments of its torch.nn twin, under the same names, without the input size (`archdsl
-layers KIND` shows them); every layer also takes `init` and `trainable`. A block or model takes the
-parameters it is written with. An optimizer takes the arguments of its torch.optim twin; docs/training.md has
-those of all entries of `train { }`.
+A layer takes the arguments of the PyTorch module, under the same names, without the input size (`archdsl layers
+LAYER` lists them), and `init` and `trainable`. A block or model takes its declared parameters. An optimizer takes
+the arguments of torch.optim; docs/training.md lists those of all entries of `train { }`.
 """
     wrong = "model m { input(3x8x8); conv(8, 3, strides=2) }"
     right = "model m { input(3x8x8); conv(8, 3, stride=2) }"
@@ -56,13 +56,14 @@ those of all entries of `train { }`.
 
 
 class RepeatedArgument(Problem):
-    """The same argument twice."""
+    """An argument that is given twice."""
 
     code = "E204"
     formerly = ("E607",)
-    text = "{what} gets `{name}` twice"
+    text = "{what} is given `{name}` twice"
     explanation = """
-Arguments by position fill the parameters from the left; one of them is then named again.
+Positional arguments fill the parameters from left to right. The argument is given both by position and by name, or
+twice by name.
 """
     wrong = "model m { input(3x8x8); conv(8, 3, kernel_size=5) }"
     right = "model m { input(3x8x8); conv(8, kernel_size=5) }"
@@ -72,13 +73,13 @@ Arguments by position fill the parameters from the left; one of them is then nam
 
 
 class MissingArgument(Problem):
-    """An argument without a default is not given."""
+    """A missing argument."""
 
     code = "E205"
     formerly = ("E606",)
-    text = "{what} needs {names}"
+    text = "{what} requires {names}"
     explanation = """
-An argument without a default has to be given, by position or by name.
+An argument without a default must be given, by position or by name.
 """
     wrong = "model m { input(3x8x8); conv(8) }"
     right = "model m { input(3x8x8); conv(8, 3) }"
@@ -88,14 +89,14 @@ An argument without a default has to be given, by position or by name.
 
 
 class TooManyArguments(Problem):
-    """More arguments by position than there are parameters."""
+    """Too many positional arguments."""
 
     code = "E206"
     formerly = ("E608",)
-    text = "{what} takes {most} arguments by position at most, {given} are given"
+    text = "{what} takes at most {most} arguments by position, but got {given}"
     explanation = """
-Input channels and features are never written: they follow from the tensor that arrives. `conv(64, 3)` has
-64 output channels and a 3x3 kernel.
+Input channels and input features are inferred and not written: `conv(64, 3)` has 64 output channels and a 3x3
+kernel.
 """
     wrong = "model m { input(3x8x8); relu(64, 3) }"
     right = "model m { input(3x8x8); relu }"
@@ -105,19 +106,19 @@ Input channels and features are never written: they follow from the tensor that 
     given: int
 
     def __str__(self) -> str:
-        return super().__str__().replace(" 1 arguments", " 1 argument").replace(" 0 arguments", " no arguments")
+        return super().__str__().replace(" 1 arguments", " 1 argument").replace("at most 0 arguments", "no arguments")
 
 
 class BadArgument(Problem):
-    """An argument of the wrong type or outside its range."""
+    """An argument with a wrong type or value."""
 
     code = "E207"
     formerly = ("E602", "E603")
     text = "`{name}` of {what} {expected}, found {found}"
     explanation = """
-Every argument has a type and a range, those of PyTorch: `archdsl layers KIND` and docs/training.md show them.
-Nothing is converted: `batch = "64"` and `batch = 64.0` are not integers. An integer may be given for a number, and
-in `train { }` a pair of sizes may be written 32x32 or as the single number 32.
+Types and ranges are those of PyTorch: `archdsl layers LAYER` and docs/training.md list them. Values are not
+converted: `batch = "64"` and `batch = 64.0` are not integers. An integer is accepted as a number. In `train { }` a
+pair of sizes is written 32x32 or as the single number 32.
 """
     wrong = "model m { input(3x8x8); dropout(1.5) }"
     right = "model m { input(3x8x8); dropout(0.5) }"
@@ -129,14 +130,14 @@ in `train { }` a pair of sizes may be written 32x32 or as the single number 32.
 
 
 class DuplicateName(Problem):
-    """Two things with one name."""
+    """A name that is defined twice."""
 
     code = "E208"
-    text = "{what} `{name}` is already there"
+    text = "{what} `{name}` is already defined"
     explanation = """
-Blocks, models and values of a file have different names, those that it imports too. So have the parts of one
-scope: labels become the keys of the state_dict, where every key is there once. A part without a label is named by
-its position, so that a number as a label can meet one of those too. A dictionary has each key once.
+Blocks, models and values of a file and its imports must have different names, and so must the parts of a scope:
+labels become the keys of the state_dict. A part without a label is named by its position, which a number as a label
+can repeat. The keys of a dictionary must differ too.
 """
     wrong = "model m { input(3x8x8); a: conv(8, 3); a: conv(8, 3) }"
     right = "model m { input(3x8x8); a: conv(8, 3); b: conv(8, 3) }"
@@ -146,13 +147,13 @@ its position, so that a number as a label can meet one of those too. A dictionar
 
 
 class BadLabel(Problem):
-    """A label that cannot be a module's name."""
+    """An invalid label."""
 
     code = "E209"
-    text = "`{name}` cannot be a label: {reason}"
+    text = "`{name}` is not a valid label: {reason}"
     explanation = """
-A label becomes the name of a submodule: letters, digits, `_` and `-`, and none of the names that
-torch.nn.Module has itself (`forward`, `train`, `type`, ...).
+A label becomes the name of a submodule. It consists of letters, digits, `_` and `-`, and must not be an attribute
+of torch.nn.Module (`forward`, `train`, `type`, ...).
 """
     wrong = "model m { input(3x8x8); train: conv(8, 3) }"
     right = "model m { input(3x8x8); stem: conv(8, 3) }"
@@ -162,13 +163,13 @@ torch.nn.Module has itself (`forward`, `train`, `type`, ...).
 
 
 class Misplaced(Problem):
-    """A statement where it has no meaning."""
+    """A statement in the wrong place."""
 
     code = "E210"
     text = "{what}"
     explanation = """
-`input` is the first statement of a model and stands there once; `output` stands in a model, not in a
-block; `aux` and `output` need a tensor; a combinator needs items.
+`input` is the first statement of a model and appears once. `output` is allowed in a model but not in a block. `aux`
+and `output` need a tensor. A combinator needs at least one item.
 """
     wrong = "model m { relu; input(3x8x8) }"
     right = "model m { input(3x8x8); relu }"
@@ -177,14 +178,14 @@ block; `aux` and `output` need a tensor; a combinator needs items.
 
 
 class WrongReuse(Problem):
-    """`reuse` of something that does not fit."""
+    """A part that cannot be reused."""
 
     code = "E211"
-    text = "`{name}` cannot be used again here: {reason}"
+    text = "`{name}` cannot be reused here: {reason}"
     explanation = """
-`reuse(label)` runs an earlier labelled part of the same scope again, on the same weights. The weights'
-shapes follow from the input, so the input must have as many channels as the first time; other sizes may
-change. An output of the model (`aux`, `output`) cannot be inside, since it would be there twice.
+`reuse(label)` applies an earlier part of the same scope again, with the same weights. The shapes of the weights
+depend on the input channels, so the input must have as many channels as the first time; other sizes may differ. The
+part must not contain an output of the model (`aux`, `output`).
 """
     wrong = "model m { input(3x8x8); a: conv(8, 3, padding=1); reuse(a) }"
     right = "model m { input(3x8x8); a: conv(3, 3, padding=1); reuse(a) }"
@@ -194,13 +195,13 @@ change. An output of the model (`aux`, `output`) cannot be inside, since it woul
 
 
 class UnknownSetting(Problem):
-    """A `name = value` in a body that sets nothing."""
+    """An unknown setting."""
 
     code = "E212"
-    text = "`{name}` is no setting of a body"
+    text = "`{name}` is not a setting"
     explanation = """
-The settings of a body are `init`, the initialisation of what follows, and `defaults`, the arguments that its
-layers leave out. A value gets a name with `let`.
+The settings of a body are `init`, the initialisation of the layers that follow, and `defaults`, the default
+arguments of its layers. Use `let` to define a variable.
 """
     wrong = "model m { input(3x8x8); hidden = 8; conv(hidden, 3) }"
     right = "model m { input(3x8x8); let hidden = 8; conv(hidden, 3) }"
@@ -209,14 +210,14 @@ layers leave out. A value gets a name with `let`.
 
 
 class NotALayer(Problem):
-    """A name that is called and holds no layer."""
+    """A value that is called like a layer."""
 
     code = "E213"
-    text = "`{name}` stands for {found} here, which is no layer or block"
+    text = "`{name}` is {found} here, not a layer or block"
     explanation = """
-A parameter, a `let`, a loop or a tap hides the layer or block of the same name to the end of its body, so that
-`dropout(dropout)` would call a number. Give the value another name, such as `rate`. `input`, `use`, `output` and
-`reuse` are statements whatever is bound to their names.
+A parameter, variable or tap hides a layer type or block of the same name until the end of its body, so
+`dropout(dropout)` would call a number. Rename the value, for example to `rate`. `input`, `use`, `output` and
+`reuse` are always statements.
 """
     wrong = "model m(dropout = 0.5) { input(64); dropout(dropout) }"
     right = "model m(rate = 0.5) { input(64); dropout(rate) }"
@@ -226,15 +227,15 @@ A parameter, a `let`, a loop or a tap hides the layer or block of the same name 
 
 
 class WrongInitializer(Problem):
-    """An initializer that cannot fill the weight it is for."""
+    """An initializer that does not fit the weight."""
 
     code = "E214"
-    text = "`{initializer}` needs {need}"
+    text = "`{initializer}` requires {need}"
     explanation = """
-The functions of torch.nn.init have requirements: `xavier_uniform`, `kaiming_normal` and `orthogonal` need a weight of
-two axes or more, `eye` and `sparse` one of exactly two, `dirac` a kernel. A bias and the weights of a norm have one
-axis. An initializer alone, `init = kaiming_normal` in a body, is for the weights with two axes or more of all layers
-there; `init = {conv: dirac}` is for those of the convolutions.
+The functions of torch.nn.init restrict the weights they can fill: `xavier_uniform`, `kaiming_normal` and
+`orthogonal` require two or more axes, `eye` and `sparse` exactly two, `dirac` a convolution kernel. Biases and the
+weights of norms have one axis. `init = kaiming_normal` in a body applies to all weights with two or more axes;
+`init = {conv: dirac}` applies to the weights of convolutions.
 """
     wrong = "model m { input(3x8x8); conv(8, 3, init=eye) }"
     right = "model m { input(3x8x8); conv(8, 3, init=dirac) }"
@@ -244,13 +245,13 @@ there; `init = {conv: dirac}` is for those of the convolutions.
 
 
 class ReservedName(Problem):
-    """A block is named as a statement."""
+    """A block with a reserved name."""
 
     code = "E215"
-    text = "a block cannot be called `{name}`, which is a statement of the language"
+    text = "a block cannot be named `{name}`, which is a statement"
     explanation = """
-`input`, `use`, `output` and `reuse` are written like a layer and are looked for first, so that a block of that name
-could never be called. A block may have the name of a layer type: it then goes before it in the whole file.
+`input`, `use`, `output` and `reuse` are statements, so a block with such a name could never be called. A block may
+have the name of a layer type, which it then replaces in the whole file.
 """
     wrong = "block use(n) { conv(n, 3) }\nmodel m { input(3x8x8); use(8) }"
     right = "block use_conv(n) { conv(n, 3) }\nmodel m { input(3x8x8); use_conv(8) }"
@@ -259,12 +260,12 @@ could never be called. A block may have the name of a layer type: it then goes b
 
 
 class NoModelToTrain(Problem):
-    """A recipe in a file without models."""
+    """A recipe without a model."""
 
     code = "E216"
-    text = "this recipe is for no model: the file has none"
+    text = "this recipe applies to no model: the file defines none"
     explanation = """
-`train { }` is for the models of its own file. The recipe of an imported file is not used by the files that import it.
+`train { }` applies to the models of its own file. Files that import it do not use the recipe.
 """
     wrong = "block b { relu }\ntrain { epochs = 5 }"
     right = "model m { input(3x8x8); flatten; linear(10) }\ntrain { epochs = 5 }"

@@ -1,4 +1,4 @@
-"""E74x: pictures of a network that cannot be drawn."""
+"""E74x: pictures that cannot be drawn."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NoSuchPart(Problem):
-    """A layer is asked for that the network does not have."""
+    """A layer that does not exist."""
 
     code = "E741"
-    text = "the network has no layer or scope called {name}"
+    text = "the network has no layer or scope named {name}"
     explanation = """
-Parts are called as in the table: `archdsl summary SPEC --columns name` lists their full names, which are also
-the prefixes of their weights in the state_dict.
+`archdsl summary SPEC --columns name` lists the full names, which are also the prefixes in the state_dict.
 """
 
     name: str
 
 
 class NothingToDraw(Problem):
-    """A picture is asked for that does not exist for this network."""
+    """A picture that does not exist for this network."""
 
     code = "E742"
-    text = "no picture of the {picture}: {reason}"
+    text = "cannot draw {picture}: {reason}"
     explanation = """
-Filters are those of convolutions, feature maps need an output with two spatial axes, and mistakes and the
-confusion matrix need a network that gives one score for each class. `--layer NAME` chooses another layer.
+`filters` needs a convolution, `features` an output with two spatial axes, `mistakes` and `confusion` a network with
+one score per class. `--layer NAME` selects another layer.
 """
 
     picture: str

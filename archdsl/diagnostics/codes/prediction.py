@@ -1,4 +1,4 @@
-"""E73x: pictures and networks that `predict` cannot bring together."""
+"""E73x: networks and images that `predict` cannot use."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NotAClassifier(Problem):
-    """The network's output is not one score for each class."""
+    """A network that is not a classifier."""
 
     code = "E730"
-    text = "{model} is not a classifier: its output is {output}, not one score for each of several classes"
+    text = "{model} is not a classifier: its output is {output}, not one score per class"
     explanation = """
-`predict` lists the likeliest classes, which needs a vector of scores, or a picture of a single cell. A network
-for segmentation has scores for every cell, one for generation or distances has no classes at all.
+`predict` lists the likeliest classes. It needs a vector of scores, or an output with a single pixel. Segmentation
+networks have scores for every pixel; networks for generation have no classes.
 """
 
     model: str
@@ -20,13 +20,13 @@ for segmentation has scores for every cell, one for generation or distances has 
 
 
 class NotForPictures(Problem):
-    """The network's input is no picture."""
+    """A network whose input is not an image."""
 
     code = "E731"
-    text = "{model} takes {input}, which is no grey or colour picture"
+    text = "{model} takes {input}, which is not a greyscale or colour image"
     explanation = """
-`predict` reads picture files. They become an input of one or three channels with a height and a width, or a
-vector of as many numbers as a square picture has cells. A sequence or a video cannot be made from a file.
+`predict` reads image files and turns them into an input with one or three channels, a height and a width, or into a
+vector with as many elements as a square image. It cannot make a sequence or a video from a file.
 """
 
     model: str
@@ -34,13 +34,13 @@ vector of as many numbers as a square picture has cells. A sequence or a video c
 
 
 class NoPicture(Problem):
-    """There is no picture at the path."""
+    """An image that cannot be read."""
 
     code = "E732"
-    text = "cannot read the picture {path}: {reason}"
+    text = "cannot read the image {path}: {reason}"
     explanation = """
-Pictures are given one by one: PNG, JPEG or another format that Pillow reads. A folder of them is given by the
-shell: `folder/*.png`.
+Images are PNG, JPEG and the other formats that Pillow reads. To pass all images in a folder, use the shell:
+`folder/*.png`.
 """
 
     path: str
@@ -48,12 +48,12 @@ shell: `folder/*.png`.
 
 
 class WrongClassNames(Problem):
-    """There are not as many class names as classes."""
+    """The wrong number of class names."""
 
     code = "E733"
     text = "{source} has {found} class names, but {model} has {expected} outputs"
     explanation = """
-`--classes FILE` names a text file with one class name on each line, in the order of the network's outputs.
+`--classes FILE` takes a text file with one class name per line, in the order of the network's outputs.
 """
 
     source: str

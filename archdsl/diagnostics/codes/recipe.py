@@ -1,4 +1,4 @@
-"""E60x: recipes as they are written."""
+"""E60x: recipes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _MODEL = "model m { input(1x8x8); flatten; linear(10) }\n"
 
 
 class UnknownEntry(Problem):
-    """The train block has an entry that no recipe has."""
+    """An unknown recipe entry."""
 
     code = "E601"
-    text = "a recipe has no entry `{name}`"
+    text = "there is no recipe entry `{name}`"
     explanation = """
-The entries of a `train { }` block, and what `--set key=value` may name, are those of docs/training.md. An
-argument of an entry is reached with a dot: `--set optimizer.lr=0.1`.
+docs/training.md lists the entries of `train { }` blocks and of `--set key=value`. A dot selects an argument of an
+entry: `--set optimizer.lr=0.1`.
 """
     wrong = _MODEL + "train { epoch = 5 }"
     right = _MODEL + "train { epochs = 5 }"
@@ -23,13 +23,13 @@ argument of an entry is reached with a dot: `--set optimizer.lr=0.1`.
 
 
 class UnknownChoice(Problem):
-    """An optimizer, schedule, loss, data set or augmentation of that name is not known."""
+    """An unknown optimizer, schedule, loss, data set or augmentation."""
 
     code = "E604"
-    text = "there is no {family} `{name}`; there are {choices}"
+    text = "there is no {family} `{name}`; expected one of {choices}"
     explanation = """
-The names are those of PyTorch in small letters (`sgd`, `adamw`, `cross_entropy`); docs/training.md lists all
-with their arguments.
+Names are those of PyTorch in lower case (`sgd`, `adamw`, `cross_entropy`). docs/training.md lists them with their
+arguments.
 """
     wrong = _MODEL + "train { optimizer = sdg(lr=0.1) }"
     right = _MODEL + "train { optimizer = sgd(lr=0.1) }"

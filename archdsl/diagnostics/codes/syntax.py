@@ -1,4 +1,4 @@
-"""E1xx: text that is not the language."""
+"""E1xx: syntax errors."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from archdsl.diagnostics.problem import Problem
 
 
 class UnexpectedText(Problem):
-    """A token where another was expected."""
+    """A token that the grammar does not allow here."""
 
     code = "E101"
     text = "expected {expected}, found {found}"
     explanation = """
-The text stops making sense at this place. A body is a list of statements between `{` and `}`, each on a
-line of its own or separated by `;`. Arguments are separated by commas and given by position or as
-`name=value`.
+The parser expected something else here. A body is a list of statements between `{` and `}`, one per line or
+separated by `;`. Arguments are separated by commas and passed by position or as `name=value`.
 """
     wrong = "model m { input(3x8x8); conv(8, 3, padding 1) }"
     right = "model m { input(3x8x8); conv(8, 3, padding=1) }"
@@ -23,13 +22,13 @@ line of its own or separated by `;`. Arguments are separated by commas and given
 
 
 class UnexpectedCharacter(Problem):
-    """A character that begins nothing in the language."""
+    """A character that the grammar does not allow here."""
 
     code = "E102"
-    text = "{found} cannot stand here"
+    text = "unexpected character {found}"
     explanation = """
-No word, number, string or sign of the language begins with this character here. Strings have double
-quotes and end on their line; comments begin with `#`.
+No name, number, string or operator starts with this character. Strings are written in double quotes on one line;
+comments start with `#`.
 """
     wrong = "model m { input(3x8x8); conv(8, 3) ? }"
     right = "model m { input(3x8x8); conv(8, 3) }"
@@ -38,12 +37,12 @@ quotes and end on their line; comments begin with `#`.
 
 
 class UnexpectedEnd(Problem):
-    """The file ends in the middle of something."""
+    """An unexpected end of the input."""
 
     code = "E103"
-    text = "the text ends before {expected}"
+    text = "unexpected end of input, expected {expected}"
     explanation = """
-A bracket is still open at the end of the file. The note shows where it was opened.
+Something is incomplete, most often a bracket that is never closed. The note shows where it was opened.
 """
     wrong = "model m { input(3x8x8); conv(8, 3)"
     right = "model m { input(3x8x8); conv(8, 3) }"

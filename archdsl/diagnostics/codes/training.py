@@ -1,4 +1,4 @@
-"""E63x and E64x: run folders, devices, losses, and everything else that training reports."""
+"""E63x and E64x: training: run folders, devices, losses, processes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ _MODEL = "model m { input(1x8x8); flatten; linear(10) }\n"
 
 
 class RunFolderInUse(Problem):
-    """The folder for the run is not empty."""
+    """A run folder that is not empty."""
 
     code = "E631"
     text = "{folder} is not empty"
     explanation = """
-A run never writes over another. Name another folder, or continue the run in it with `--resume`.
+A run never overwrites another. Choose another folder, or continue the run with `--resume`.
 """
 
     folder: str
 
 
 class NothingToResume(Problem):
-    """The folder to resume holds no checkpoint."""
+    """A folder without a run to resume."""
 
     code = "E632"
-    text = "{folder} holds no run: {missing} is missing"
+    text = "{folder} is not a run: {missing} is missing"
     explanation = """
-A run writes its checkpoint at the end of each epoch and when it is interrupted. A folder without one is not a
-run's, or the run ended before its first epoch did.
+A run saves a checkpoint after each epoch and when it is interrupted. A folder without one does not belong to a run,
+or the run ended during its first epoch.
 """
 
     folder: str
@@ -34,12 +34,12 @@ run's, or the run ended before its first epoch did.
 
 
 class DamagedRun(Problem):
-    """A file of a run cannot be read."""
+    """A file of a run that cannot be read."""
 
     code = "E633"
-    text = "{file} cannot be used: {reason}"
+    text = "cannot use {file}: {reason}"
     explanation = """
-The file is damaged, or a later version of the program wrote it.
+The file is damaged, or was written by a newer version of archdsl.
 """
 
     file: str
@@ -47,14 +47,14 @@ The file is damaged, or a later version of the program wrote it.
 
 
 class OtherRun(Problem):
-    """What is to be resumed was started otherwise."""
+    """A run that cannot be resumed with other settings."""
 
     code = "E634"
-    text = "{folder} cannot be continued with {what} = {now}: it was started with {before}"
+    text = "cannot resume {folder} with {what} = {now}: it was started with {before}"
     explanation = """
-A resumed run goes on exactly as it would have without the break. Only its length (epochs, steps, max_steps,
-patience), its place and means (root, device, workers) and what it writes (keep, checkpoint_every, tensorboard)
-may be changed; for anything else start a new run.
+A resumed run continues exactly as it would have without the interruption. Only its length (epochs, steps,
+max_steps, patience), where it runs (root, device, workers) and what it writes (keep, checkpoint_every, tensorboard)
+may change. Start a new run for other changes.
 """
 
     folder: str
@@ -64,14 +64,14 @@ may be changed; for anything else start a new run.
 
 
 class NotFinite(Problem):
-    """The training loss became NaN or infinite."""
+    """A loss that became NaN or infinite."""
 
     code = "E635"
     text = "the loss became {loss} at step {step} of epoch {epoch}, on the training samples {samples}"
     explanation = """
-Most often the learning rate is too high for the network: divide it by ten, let it rise slowly with `warmup`,
-or bound the gradients with `clip_norm`. If a smaller rate does not help, look at the samples named: the run
-folder's failed_batch.json has all of them. The checkpoint of the last good epoch is kept.
+The learning rate is probably too high: divide it by ten, increase it gradually with `warmup`, or limit the
+gradients with `clip_norm`. If that does not help, look at the samples: failed_batch.json in the run folder lists
+them. The checkpoint of the last good epoch is kept.
 """
 
     loss: str
@@ -81,12 +81,12 @@ folder's failed_batch.json has all of them. The checkpoint of the last good epoc
 
 
 class NoDevice(Problem):
-    """The device asked for is not there."""
+    """A device that is not available."""
 
     code = "E636"
     text = "there is no device {device}: {reason}"
     explanation = """
-`device = "auto"` takes a GPU where there is one, else the CPU.
+`device = "auto"` uses a GPU if there is one, otherwise the CPU.
 """
 
     device: str
@@ -94,24 +94,25 @@ class NoDevice(Problem):
 
 
 class NothingToTrain(Problem):
-    """The network has no weight that training could change."""
+    """A network without trainable weights."""
 
     code = "E637"
     text = "the network has no weights to train"
     explanation = """
-Training changes the weights of layers such as conv, linear and batchnorm that are not frozen. This network has
-none.
+Training changes the weights of layers such as conv, linear and batchnorm, unless they are frozen. This network has
+no such weights.
 """
 
 
 class UnknownLabel(Problem):
-    """`freeze` or `rates` names a layer that the network does not have."""
+    """A label that the network does not have."""
 
     code = "E640"
-    text = "`{entry}`: the network has nothing labelled `{label}`"
+    text = "`{entry}`: the network has no part labelled `{label}`"
     explanation = """
-Labels are those of `archdsl summary`: `features` is everything under that label, `layer4.1` the second block of
-layer4. In a dictionary a label with a dot stands in quotes: rates = {features: 0.1, "layer4.1": 0.5}.
+`freeze` and `rates` take the labels in `archdsl summary`: `features` is everything under that label, `layer4.1` the
+second block of layer4. In a dictionary, write labels with a dot in quotes: rates = {features: 0.1, "layer4.1":
+0.5}.
 """
     wrong = _MODEL + "train { rates = {head: 0.1} }"
     right = _MODEL + 'train { rates = {"1": 0.1} }'
@@ -121,14 +122,14 @@ layer4. In a dictionary a label with a dot stands in quotes: rates = {features: 
 
 
 class LossDoesNotFit(Problem):
-    """The loss cannot compare the network's output with the data set's targets."""
+    """A loss that does not fit the output or the targets."""
 
     code = "E641"
     text = "{loss}: {reason}"
     explanation = """
-cross_entropy and nll compare one score for each class with the class; mse, l1, huber, smooth_l1 and bce compare
-numbers one by one, so that the output must be of the target's shape; pairwise_distance takes any output, and
-classes that are numbers.
+cross_entropy and nll compare one score per class with a class. mse, l1, huber, smooth_l1 and bce compare the
+elements of the output with those of the target, so both must have the same shape. pairwise_distance takes any
+output, and classes as targets.
 """
     wrong = _MODEL + "train { loss = cross_entropy(weight=[1, 2]) }"
     right = _MODEL + "train { loss = cross_entropy(weight=[1, 1, 1, 1, 1, 1, 1, 1, 1, 2]) }"
@@ -138,13 +139,13 @@ classes that are numbers.
 
 
 class NoSuchFigure(Problem):
-    """A figure is to be measured that this run does not have."""
+    """A metric that does not fit the run."""
 
     code = "E642"
     text = "`{entry}`: {figure} cannot be measured: {reason}"
     explanation = """
-accuracy, top5 and f1 are figures of classes: the targets must be classes and the loss must tell them apart.
-`loss` can always be monitored.
+accuracy, top5 and f1 are metrics of classification: the targets must be classes, and the loss must compare class
+scores. `loss` can always be monitored.
 """
     wrong = _MODEL + "train { loss = pairwise_distance; metrics = [accuracy] }"
     right = _MODEL + "train { loss = cross_entropy; metrics = [accuracy] }"
@@ -155,14 +156,14 @@ accuracy, top5 and f1 are figures of classes: the targets must be classes and th
 
 
 class OutOfMemory(Problem):
-    """The device has not enough memory for a step."""
+    """A device without enough memory."""
 
     code = "E643"
     text = "{device} ran out of memory with {samples} samples at a time"
     explanation = """
-What a step needs grows with the samples that pass through the network at once. `accumulate = 2` sends each batch
-through in two parts and then takes the same step; a smaller `batch` takes smaller steps; `precision = bf16`
-halves what is kept of the layers' outputs.
+The memory of a step grows with the number of samples per forward pass. `accumulate = 2` computes each batch in two
+parts and takes the same step; a smaller `batch` takes smaller steps; `precision = bf16` halves the memory of the
+activations.
 """
 
     device: str
@@ -170,13 +171,13 @@ halves what is kept of the layers' outputs.
 
 
 class WeightsDoNotFit(Problem):
-    """The weights to start from are those of another network."""
+    """Initial weights of another network."""
 
     code = "E644"
     text = "{weights}: only {fitting} of the network's {entries} entries fit"
     explanation = """
-`weights` may come from a network with another head: entries that are missing or of another shape are left
-fresh, and the run says which. Where less than half of them fit, it is another network.
+`weights` may come from a network with another head: entries that are missing or have another shape keep their
+initial values, and the run lists them. If less than half of the entries fit, the weights belong to another network.
 """
 
     weights: str
@@ -185,14 +186,14 @@ fresh, and the run says which. Where less than half of them fit, it is another n
 
 
 class ProcessLost(Problem):
-    """Another process of a run in several processes has ended, or cannot be reached."""
+    """A process that was lost in distributed training."""
 
     code = "E645"
-    text = "process {rank} of {world}: another process of the run has ended, or cannot be reached any more"
+    text = "process {rank} of {world}: another process of the run has ended or cannot be reached"
     explanation = """
-Processes that train together wait for each other in every step: when one is killed, runs out of memory or loses
-its machine, the others end too. What that process said, or the launcher's report of it, tells why. Every
-checkpoint is whole; the newest serves any number of processes. `checkpoint_every = "10min"` bounds what is lost.
+In every step the processes wait for each other. When one is killed, runs out of memory or loses its machine, the
+others stop too. The output of that process, or the launcher's report, tells the cause. Every checkpoint is complete
+and can be resumed with any number of processes. `checkpoint_every = "10min"` limits how much work is lost.
 """
 
     rank: int
@@ -200,14 +201,14 @@ checkpoint is whole; the newest serves any number of processes. `checkpoint_ever
 
 
 class NotTogether(Problem):
-    """An entry of the recipe does not work in several processes, or not as they were launched."""
+    """A recipe entry that distributed training does not support."""
 
     code = "E646"
     text = "`{entry}` does not work with these processes: {reason}"
     explanation = """
-Under `torchrun` and `accelerate launch` a run is shared by several processes: with DDP each has the whole network,
-with FSDP a part of it. Synchronised batch norm needs GPUs; FSDP needs GPUs and its second version, and takes no
-moving average, no bound on single gradients and no `fp16`.
+`torchrun` and `accelerate launch` start several processes: with DDP each of them holds the whole network, with FSDP
+a part. Synchronised batch norm needs GPUs. FSDP needs GPUs and version 2, and does not support moving averages,
+clipping by value and `fp16`.
 """
 
     entry: str
@@ -215,13 +216,12 @@ moving average, no bound on single gradients and no `fp16`.
 
 
 class RepeatedRecipe(Problem):
-    """Two `train` blocks for the same models."""
+    """Two recipes for one model."""
 
     code = "E647"
     text = "there are two recipes for {models}"
     explanation = """
-A model has one recipe: that of the `train` block that names it, else that of the `train { }` without names, of which
-a file has one at most.
+A model uses the `train` block that names it, otherwise the one `train { }` block without names.
 """
     wrong = _MODEL + "train { epochs = 5 }\ntrain { batch = 32 }"
     right = _MODEL + "train { epochs = 5; batch = 32 }"

@@ -1,4 +1,4 @@
-"""E3xx: expressions whose values do not fit."""
+"""E3xx: expressions and their values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class WrongType(Problem):
     code = "E301"
     text = "{what} {expected}, found {found}"
     explanation = """
-Arithmetic is for numbers, conditions are `true` or `false` (compare: `n != 0`), `len` is for lists. `/`
-gives a fraction, `//` a whole number.
+Arithmetic takes numbers, conditions are `true` or `false` (write a comparison: `n != 0`), `len` takes lists. `/`
+returns a fraction, `//` an integer.
 """
     wrong = "model m(n = 2) { input(3x8x8); if n { relu } }"
     right = "model m(n = 2) { input(3x8x8); if n != 0 { relu } }"
@@ -28,7 +28,7 @@ class ArithmeticFault(Problem):
     code = "E302"
     text = "{what}"
     explanation = """
-Division by zero, the root of a negative number, the smallest of nothing.
+Examples are division by zero, the square root of a negative number, and the minimum of an empty list.
 """
     wrong = "model m(n = 0) { input(3x8x8); conv(8 // n, 3) }"
     right = "model m(n = 2) { input(3x8x8); conv(8 // n, 3) }"
@@ -37,12 +37,12 @@ Division by zero, the root of a negative number, the smallest of nothing.
 
 
 class OutOfRange(Problem):
-    """An index outside a list."""
+    """An index out of range."""
 
     code = "E303"
-    text = "index {index} is outside {what} with {length} {units}"
+    text = "index {index} is out of range for {what} with {length} {units}"
     explanation = """
-Indices count from 0; negative ones count from the end, -1 being the last.
+Indices start at 0. Negative indices count from the end: -1 is the last element.
 """
     wrong = "model m(c = [8, 16]) { input(3x8x8); conv(c[2], 3) }"
     right = "model m(c = [8, 16]) { input(3x8x8); conv(c[1], 3) }"
@@ -54,12 +54,12 @@ Indices count from 0; negative ones count from the end, -1 being the last.
 
 
 class WrongUnpacking(Problem):
-    """Another number of values than names."""
+    """The wrong number of values to unpack."""
 
     code = "E304"
-    text = "{names} names cannot take {values}"
+    text = "cannot unpack {values} into {names} names"
     explanation = """
-`for (t, c) in [(1, 16), (6, 24)]` and `let a, b = (1, 2)` need as many values as names.
+`for (t, c) in [(1, 16), (6, 24)]` and `let a, b = (1, 2)` need one value for each name.
 """
     wrong = "model m { input(3x8x8); for (c, k) in [(8, 3), 16] { conv(c, k) } }"
     right = "model m { input(3x8x8); for (c, k) in [(8, 3), (16, 3)] { conv(c, k) } }"
@@ -73,13 +73,13 @@ class WrongUnpacking(Problem):
 
 
 class NoSuchAxis(Problem):
-    """A figure that the current tensor does not have."""
+    """A property that the current tensor does not have."""
 
     code = "E305"
     text = "`{name}` {needs}, but the current tensor is {shape}"
     explanation = """
-`channels` and `features` are the first size of the current tensor; `length` needs one spatial axis,
-`height` and `width` two or three, `depth` three.
+`channels` and `features` are the first size of the current tensor. `length` needs one spatial axis, `height` and
+`width` two or three, `depth` three.
 """
     wrong = "model m { input(784); linear(height) }"
     right = "model m { input(784); linear(features) }"
@@ -90,13 +90,13 @@ class NoSuchAxis(Problem):
 
 
 class NotAFunction(Problem):
-    """A layer, block or other value that is called in an expression."""
+    """A call of something that is not a function."""
 
     code = "E306"
-    text = "`{name}` is {found} and no function: it cannot be called in an expression"
+    text = "`{name}` is {found}, not a function"
     explanation = """
-Expressions call functions (`min`, `round`, `divisible`, ...). Layers and blocks run as statements; as values they are
-passed by their names alone. For a layer with arguments, write a block and pass that.
+Expressions can only call functions (`min`, `round`, `divisible`, ...). Layers and blocks run as statements and are
+passed as values by name, without arguments. To pass a layer with arguments, write a block.
 """
     wrong = "block twice(f) { f; f }; model m { input(3x8x8); twice(maxpool(2)) }"
     right = "block twice(f) { f; f }; block pool { maxpool(2) }; model m { input(3x8x8); twice(pool) }"

@@ -1,4 +1,4 @@
-"""E72x: files of weights that cannot be read. Those that do not fit the model are in `runtime`."""
+"""E72x: weights files and published weights. Weights that do not fit the model are E702 to E704."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NoWeights(Problem):
-    """There are no weights at the path."""
+    """Weights that cannot be read."""
 
     code = "E720"
     text = "cannot read the weights {path}: {reason}"
     explanation = """
-Weights are a `.safetensors` file, a PyTorch file (`.pt`, `.pth`) that holds a state_dict, or the folder of a
-training run, which has them in `weights.safetensors`.
+Weights are a `.safetensors` file, a PyTorch file (`.pt`, `.pth`) with a state_dict, or a run folder, which contains
+`weights.safetensors`.
 """
 
     path: str
@@ -20,14 +20,14 @@ training run, which has them in `weights.safetensors`.
 
 
 class NotWeights(Problem):
-    """The file is not what its name says, or holds more than tensors."""
+    """A file that does not contain weights."""
 
     code = "E721"
-    text = "{path} holds no weights: {reason}"
+    text = "{path} does not contain weights: {reason}"
     explanation = """
-A `.safetensors` file has to be complete. A PyTorch file has to hold a state_dict: a dictionary of tensors,
-possibly under the key `state_dict` or `model`. Files with other objects in them are never unpickled, because
-unpickling runs code: save `module.state_dict()` rather than the module itself.
+A `.safetensors` file must be complete. A PyTorch file must contain a state_dict: a dictionary of tensors,
+optionally under the key `state_dict` or `model`. Files with other objects are not unpickled, because unpickling
+runs code: save `module.state_dict()` instead of the module.
 """
 
     path: str
@@ -35,14 +35,14 @@ unpickling runs code: save `module.state_dict()` rather than the module itself.
 
 
 class NoTwin(Problem):
-    """Torchvision's weights are asked for, for a network that torchvision has not."""
+    """A network without torchvision weights."""
 
     code = "E722"
     text = "torchvision publishes no weights for {model}: {reason}"
     explanation = """
-`torchvision:NAME` is for the networks of the zoo that torchvision has too; `archdsl zoo NAME` says what it calls
-them there. For a model of one's own that has the structure of one of them, the form `torchvision:TWIN/NAME` says
-which: `torchvision:resnet50/IMAGENET1K_V2`.
+`torchvision:NAME` works for networks of the zoo that are also in torchvision; `archdsl zoo NAME` shows their names
+there. For your own model with the same structure as one of them, use `torchvision:MODEL/NAME`, for example
+`torchvision:resnet50/IMAGENET1K_V2`.
 """
 
     model: str
@@ -50,26 +50,26 @@ which: `torchvision:resnet50/IMAGENET1K_V2`.
 
 
 class UnknownTwin(Problem):
-    """Torchvision has no network of that name."""
+    """An unknown torchvision model."""
 
     code = "E723"
-    text = "torchvision has no network `{twin}` with weights"
+    text = "torchvision has no weights for a model `{twin}`"
     explanation = """
-In `torchvision:TWIN/NAME` the first name is that of a builder in `torchvision.models`, such as `resnet50`, or of
-one below it that is known there by a plain name: `fcn_resnet50`, `r3d_18`.
+The first name in `torchvision:MODEL/NAME` is a function in `torchvision.models` such as `resnet50`, or in one of
+its submodules: `fcn_resnet50`, `r3d_18`.
 """
 
     twin: str
 
 
 class UnknownPublished(Problem):
-    """Torchvision has no weights of that name for the network."""
+    """Unknown torchvision weights."""
 
     code = "E724"
-    text = "torchvision has no weights `{name}` for {twin}; there are {names}"
+    text = "torchvision has no weights `{name}` for {twin}; expected one of {names}"
     explanation = """
-Published weights are members of an enumeration in torchvision, one for each network. `DEFAULT` stands for the
-best of them. A newer torchvision may have more.
+The weights are those of torchvision's `..._Weights` enumerations. `DEFAULT` selects the best ones. A newer version
+of torchvision may have more.
 """
 
     name: str
@@ -78,14 +78,14 @@ best of them. A newer torchvision may have more.
 
 
 class NoDownload(Problem):
-    """Published weights are not at hand and could not be downloaded."""
+    """Weights that could not be downloaded."""
 
     code = "E725"
     text = "the weights {name} could not be downloaded: {reason}"
     explanation = """
-Torchvision downloads weights once, compares the file with the checksum in its name and keeps it in a folder of
-its own (`torch.hub.get_dir()`, which the variable TORCH_HOME moves). Without a network, put a copy of the file
-there under the same name, or give its path: `--weights FILE`.
+Torchvision downloads weights once, verifies their checksum, and stores them in `torch.hub.get_dir()` (set
+TORCH_HOME to move it). Without a network connection, copy the file to that folder under the same name, or pass its
+path with `--weights FILE`.
 """
 
     name: str
@@ -93,4 +93,4 @@ there under the same name, or give its path: `--weights FILE`.
 
 
 class WeightsWarning(UserWarning):
-    """Something to know about weights that were loaded, such as a layer that was left fresh."""
+    """A note about loaded weights, for example that a layer keeps its initial values."""

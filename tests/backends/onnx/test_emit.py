@@ -393,7 +393,7 @@ def test_an_operator_that_is_too_new_is_rejected_at_the_layer(monkeypatch: pytes
         emit(net, weights, opset=17)
     [diagnostic] = raised.value.diagnostics
     assert diagnostic.code == "E706"
-    assert "Mish is in ONNX since opset 18" in diagnostic.message
+    assert "Mish requires opset 18" in diagnostic.message
     assert diagnostic.span is not None
     assert diagnostic.span.text == "relu"
 
