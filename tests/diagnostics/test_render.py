@@ -193,6 +193,6 @@ def test_json_without_a_place() -> None:
 
 def test_github_escapes_what_it_gives_a_meaning() -> None:
     source = Source("a,b:c.arch", "x")
-    line = render_github([Diagnostic(WrongRank("50%", "a", "b"), Span(source, 0, 1), helps=(Help("mend"),))])
-    message = "50%25 takes a, but its input is b%0Ahelp: mend"
+    line = render_github([Diagnostic(WrongRank("50%", "a", "b"), Span(source, 0, 1), helps=(Help("fix"),))])
+    message = "50%25 expects a, but its input is b%0Ahelp: fix"
     assert line == f"::error file=a%2Cb%3Ac.arch,line=1,endLine=1,col=1,endColumn=2,title=E401::{message}"
