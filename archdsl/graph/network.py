@@ -4,34 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
-from typing import Any, NamedTuple, assert_never
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from archdsl.arguments.values import spec_text
 from archdsl.diagnostics import Frame
-from archdsl.graph import (
-    AnyNode,
-    Aux,
-    Dense,
-    Group,
-    Inception,
-    LayerNode,
-    Residual,
-    Scale,
-    Split,
-    Sum,
-    Tap,
-    Use,
-    layer_nodes,
-    walk,
-)
+from archdsl.graph import Aux, Group, LayerNode, Tap, layer_nodes, walk
+from archdsl.graph.lower import Program, lower
 from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class LayerInfo:
+class LayerInfo(NamedTuple):
     """One layer as people and tools read it. All shapes are without the batch axis.
 
     `params`, `macs` and the bytes are this layer's own; a `shared` layer runs on an earlier one's weights,
@@ -111,9 +96,14 @@ class Network:
         return tuple(node for node in walk(self.root) if isinstance(node, Aux))
 
     @cached_property
+    def program(self) -> Program:
+        """The network as a list of steps, which the back ends read."""
+        return lower(self.root, self.outputs)
+
+    @cached_property
     def layers(self) -> tuple[LayerInfo, ...]:
         """Every layer in execution order, each as often as it runs."""
-        return tuple(_rows(self.root))
+        return tuple(_rows(self.program))
 
     @cached_property
     def params(self) -> int:
@@ -174,72 +164,37 @@ def _prefixes(name: str) -> Iterator[str]:
     return (".".join(parts[: i + 1]) for i in range(len(parts)))
 
 
-def _rows(root: Group) -> Iterator[LayerInfo]:
-    rows = _Rows()
-    rows.visit(root, ReceptiveField.of_input(root.input), aux=False)
-    return iter(rows.rows)
+def _rows(program: Program) -> Iterator[LayerInfo]:
+    """The rows of all layers, each with the receptive field of its output."""
+    fields = {program.input: ReceptiveField.of_input(program.input.shape)}
+    figures = _Figures()
+    for step in program.operations:
+        node = step.node
+        field, *others = [fields[value.source] for value in step.inputs]
+        if isinstance(node, LayerNode):
+            field = node.layer.receptive_field(field, node.input, node.output)
+        for other in others:
+            field = field.join(other)
+        for value in step.outputs:
+            fields[value] = field
+        if isinstance(node, LayerNode):
+            yield figures.row(node, field, aux=step.aux)
 
 
-class _Figures(NamedTuple):
-    """What a layer on an input amounts to, wherever it stands."""
-
-    params: int
-    macs: int
-    param_bytes: int
-    buffer_bytes: int
-
-
-class _Rows:
-    """One walk that makes the rows, with the receptive field behind each node."""
+class _Figures:
+    """The figures of layers; those of a layer that is repeated (the same object on the same shape) are kept."""
 
     def __init__(self) -> None:
-        self.rows: list[LayerInfo] = []
-        self._taps: dict[int, ReceptiveField] = {}
-        #: Repeated layers are the same object on the same shape.
-        self._figures: dict[tuple[int, Shape], _Figures] = {}
+        self._known: dict[tuple[int, Shape], tuple[int, int, int, int]] = {}
 
-    def visit(self, node: AnyNode, before: ReceptiveField, *, aux: bool) -> ReceptiveField:
-        """Append the rows of a node; returns the receptive field behind it."""
-        match node:
-            case LayerNode():
-                after = node.layer.receptive_field(before, node.input, node.output)
-                for tap in node.operands:
-                    after = after.join(self._taps[tap.id])
-                self.rows.append(self._row(node, after, aux=aux))
-            case Use():
-                after = self._taps[node.tap.id]
-            case Group():
-                after = before
-                for inner in node.body:
-                    after = self.visit(inner, after, aux=aux)
-            case Residual():
-                after = self.visit(node.body, before, aux=aux)
-                after = after.join(before if node.shortcut is None else self.visit(node.shortcut, before, aux=aux))
-            case Inception() | Sum() | Split():
-                first, *others = [self.visit(branch, before, aux=aux) for branch in node.branches]
-                after = reduce(ReceptiveField.join, others, first)
-            case Dense():
-                after = before
-                for item in node.items:
-                    after = after.join(self.visit(item, after, aux=aux))
-            case Scale():
-                after = before.join(self.visit(node.body, before, aux=aux))
-            case Aux():
-                self.visit(node.body, before, aux=True)
-                after = before
-            case _:
-                assert_never(node)
-        for tap in node.taps:
-            self._taps[tap.id] = after
-        return after
-
-    def _row(self, node: LayerNode, field: ReceptiveField, *, aux: bool) -> LayerInfo:
+    def row(self, node: LayerNode, field: ReceptiveField, *, aux: bool) -> LayerInfo:
         key = (id(node.layer), node.input)
-        figures = self._figures.get(key) or self._figures.setdefault(key, _figures(node))
-        params, macs, param_bytes, buffer_bytes = figures
+        if key not in self._known:
+            self._known[key] = _figures(node)
+        params, macs, param_bytes, buffer_bytes = self._known[key]
+        frozen = sum(node.weights[name].numel for name in node.frozen)
         if node.shared:
-            params = param_bytes = buffer_bytes = 0
-        frozen = 0 if node.shared else sum(node.weights[name].numel for name in node.frozen)
+            params = param_bytes = buffer_bytes = frozen = 0
         return LayerInfo(
             name=node.name,
             kind=node.kind,
@@ -259,11 +214,9 @@ class _Rows:
         )
 
 
-def _figures(node: LayerNode) -> _Figures:
-    weights, buffers = node.weights.values(), node.buffers.values()
-    return _Figures(
-        params=sum(tensor.numel for tensor in weights),
-        macs=node.macs,
-        param_bytes=sum(tensor.nbytes for tensor in weights),
-        buffer_bytes=sum(tensor.nbytes for tensor in buffers),
-    )
+def _figures(node: LayerNode) -> tuple[int, int, int, int]:
+    """Parameters, multiply-adds, bytes of parameters and bytes of buffers."""
+    weights = [(tensor.numel, BYTES[tensor.dtype]) for tensor in node.weights.values()]
+    params = sum([count for count, _ in weights])
+    param_bytes = sum([count * size for count, size in weights])
+    return params, node.macs, param_bytes, sum([tensor.nbytes for tensor in node.buffers.values()])

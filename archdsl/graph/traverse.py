@@ -20,6 +20,7 @@ from archdsl.graph.nodes import (
     Use,
 )
 from archdsl.text.record import replace
+from archdsl.text.stack import deep
 
 N = TypeVar("N", bound=Node)
 
@@ -62,9 +63,11 @@ def rebuilt(node: N, change: Callable[[Any], Any], /, **changes: Any) -> N:
 
 def walk(node: AnyNode) -> Iterator[AnyNode]:
     """The node and everything inside it, in execution order."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    ahead = [node]
+    while ahead:
+        node = ahead.pop()
+        yield node
+        ahead += reversed(children(node))
 
 
 def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:
@@ -72,6 +75,7 @@ def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:
     return (inner for inner in walk(node) if isinstance(inner, LayerNode))
 
 
+@deep
 def same_graph(one: object, other: object) -> bool:
     """Whether two graphs compute the same under the same names, wherever and in whatever blocks they are written."""
     if isinstance(one, tuple) and isinstance(other, tuple):

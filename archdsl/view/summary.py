@@ -5,10 +5,11 @@ The JSON form is a public contract (docs/json.md). The table itself is drawn by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.graph import AnyNode, Group, LayerNode, children
+from archdsl.graph import AnyNode, Group, LayerNode
+from archdsl.graph.lower import is_scope
 
 if TYPE_CHECKING:
     from archdsl.graph.network import LayerInfo, Network
@@ -54,17 +55,25 @@ class Row(NamedTuple):
 def rows(network: Network, depth: int | None = None) -> list[Row]:
     """The rows of the table in execution order; scopes nested deeper than `depth` are summed up in theirs."""
     layers = iter(network.layers)
-    return [row for node in network.root.body for row in _rows(node, layers, (), depth)]
+    scopes: list[str] = []
+    inside: list[list[Row]] = [[]]
+    for step in network.program.steps:
+        if step.op == "layer":
+            inside[-1].append(_row(step.node, [next(layers)], scopes))
+        elif step.op == "enter" and is_scope(step.node):
+            scopes.append(step.node.name)
+            inside.append([])
+        elif step.op == "exit" and is_scope(step.node):
+            scopes.pop()
+            inner = inside.pop()
+            inside[-1] += _scope_rows(step.node, inner, scopes, depth)
+    return inside[0]
 
 
-def _rows(node: AnyNode, layers: Iterator[LayerInfo], scopes: tuple[str, ...], depth: int | None) -> list[Row]:
-    """The rows of a node inside `scopes`. `layers` yields the figures in the order in which this walk meets them."""
-    if isinstance(node, LayerNode):
-        return [_row(node, [next(layers)], scopes)]
-    around = scopes if node.label is None else (*scopes, node.name)
-    inner = [row for child in children(node) for row in _rows(child, layers, around, depth)]
-    if node.label is None or not inner:
-        return inner
+def _scope_rows(node: AnyNode, inner: list[Row], scopes: Sequence[str], depth: int | None) -> list[Row]:
+    """The rows of a scope: a header and those inside, or one with the sums of those."""
+    if not inner:
+        return []
     leaves = [row for row in inner if not row.header]
     if depth is not None and len(scopes) + 1 >= depth:
         return [_row(node, leaves, scopes)]

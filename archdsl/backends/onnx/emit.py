@@ -1,10 +1,9 @@
-"""The checked graph as an ONNX model: one walk over the nodes, each layer writing its own."""
+"""The checked graph as an ONNX model: a fold over its operations, each layer writing its own nodes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 
 import numpy as np
 import onnx
@@ -22,19 +21,8 @@ from archdsl.backends.onnx.passes import (
 )
 from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
 from archdsl.diagnostics.codes.commands import WrongNormalisation, WrongOpset
-from archdsl.graph import (
-    AnyNode,
-    Aux,
-    Dense,
-    Group,
-    Inception,
-    LayerNode,
-    Residual,
-    Scale,
-    Split,
-    Sum,
-    Use,
-)
+from archdsl.graph import AnyNode, LayerNode
+from archdsl.graph.lower import JOINS, Step
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 from archdsl.version import __version__
@@ -97,18 +85,20 @@ def output_names(network: Network) -> list[str]:
 
 
 class _Emitter:
-    """The walk: knows which value each tap stands for."""
+    """Appends the nodes of a network: a fold over its operations."""
 
     def __init__(self, graph: OnnxGraph, network: Network) -> None:
         self.graph = graph
         self.network = network
-        self.taps: dict[int, str] = {}
 
     def run(self, normalize: Normalization | None) -> list[str]:
-        """Append everything; returns the values of the outputs."""
-        x = INPUT if normalize is None else self.normalize(normalize)
-        output = self.visit(self.network.root, x)
-        return [output, *(self.taps[tap.id] for tap in self.network.outputs)]
+        """Append everything; returns the names of the outputs."""
+        program = self.network.program
+        names = {program.input: INPUT if normalize is None else self.normalize(normalize)}
+        for step in program.operations:
+            outputs = self.step(step, [names[value.source] for value in step.inputs])
+            names.update(zip(step.outputs, outputs, strict=True))
+        return [names[value.source] for value in program.outputs]
 
     def normalize(self, normalize: Normalization) -> str:
         """(x - mean) / std as the first two nodes."""
@@ -118,78 +108,34 @@ class _Emitter:
         centred = self.graph.node("Sub", "normalize/Sub", [INPUT, mean_name])
         return self.graph.node("Div", "normalize/Div", [*centred.outputs, std_name]).outputs[0]
 
-    def visit(self, node: AnyNode, x: str) -> str:
-        """Append a node of the checked graph behind the value `x`; returns its output's value."""
-        value = self.node(node, x)
-        for tap in node.taps:
-            self.taps[tap.id] = value
-        return value
+    def step(self, step: Step, inputs: list[str]) -> list[str]:
+        """Append the nodes of an operation; returns the names of its outputs."""
+        if isinstance(step.node, LayerNode):
+            return [self.layer(step.node, *inputs)]
+        if step.op == "split":
+            sizes = self.graph.ints([value.shape.channels for value in step.outputs])
+            name = _inner_name(step.node, "Split")
+            return self.graph.node("Split", name, [inputs[0], sizes], {"axis": 1}, len(step.outputs)).outputs
+        return [self.join(step, inputs)] if step.outputs else []
 
-    def node(self, node: AnyNode, x: str) -> str:
-        match node:
-            case LayerNode():
-                return self.layer(node, x)
-            case Use():
-                return self.taps[node.tap.id]
-            case Group():
-                for inner in node.body:
-                    x = self.visit(inner, x)
-                return x
-            case Residual():
-                body = self.visit(node.body, x)
-                shortcut = x if node.shortcut is None else self.visit(node.shortcut, x)
-                return self.join("Add", node, [body, shortcut])
-            case Inception():
-                return self.concat(node, [self.visit(branch, x) for branch in node.branches])
-            case Sum():
-                terms = [self.visit(branch, x) for branch in node.branches]
-                return self.join("Add" if len(terms) == 2 else "Sum", node, terms)
-            case Dense():
-                return self.dense(node, x)
-            case Scale():
-                return self.join("Mul", node, [x, self.visit(node.body, x)])
-            case Split():
-                parts = self.split(node, x)
-                return self.concat(node, [self.visit(*pair) for pair in zip(node.branches, parts, strict=True)])
-            case Aux():
-                self.visit(node.body, x)  # a tap inside may be used outside; what is not needed goes again
-                return x
-            case _:
-                assert_never(node)
-
-    def layer(self, node: LayerNode, x: str) -> str:
+    def layer(self, node: LayerNode, x: str, *operands: str) -> str:
         try:
-            return self.graph.layer(node, x, tuple(self.taps[tap.id] for tap in node.operands))
+            return self.graph.layer(node, x, operands)
         except Rejected as rejected:
             helps = (Help(rejected.help),) if rejected.help else ()
             path = self.network.path
             placed = Diagnostic(rejected.problem, node.span, helps=helps, chain=node.chain, path=path)
             raise SpecError([placed]) from None
 
-    def join(self, op: str, node: AnyNode, values: Sequence[str], **attributes: int) -> str:
-        """One operator over the values a combinator joins, as its output; a single value stays as it is."""
-        if len(values) == 1:
-            return values[0]
-        name = _inner_name(node, op) if node.label is None else node.name
-        value = self.graph.node(op, name, values, attributes).outputs[0]
-        self.graph.shapes[value] = node.output
+    def join(self, step: Step, inputs: list[str]) -> str:
+        """One operator, with the name of the node where it makes the node's output."""
+        join, [output] = JOINS[step.op], step.outputs
+        op = join.several if len(inputs) > 2 and join.several else join.onnx
+        ends = step.node.label is not None and output.shape == step.node.output
+        name = step.node.name if ends else _inner_name(step.node, op)
+        value = self.graph.node(op, name, inputs, {"axis": 1} if op == "Concat" else {}).outputs[0]
+        self.graph.shapes[value] = output.shape
         return value
-
-    def concat(self, node: AnyNode, values: Sequence[str]) -> str:
-        return self.join("Concat", node, values, axis=1)
-
-    def dense(self, node: Dense, x: str) -> str:
-        for item in node.items[:-1]:
-            values = [x, self.visit(item, x)]
-            x = self.graph.node("Concat", _inner_name(node, "Concat"), values, {"axis": 1}).outputs[0]
-        return self.concat(node, [x, *(self.visit(item, x) for item in node.items[-1:])])
-
-    def split(self, node: Split, x: str) -> list[str]:
-        parts = len(node.branches)
-        if parts == 1:
-            return [x]
-        sizes = self.graph.ints([node.input.channels // parts] * parts)
-        return self.graph.node("Split", _inner_name(node, "Split"), [x, sizes], {"axis": 1}, parts).outputs
 
 
 def _inner_name(node: AnyNode, op: str) -> str:

@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NamedTuple, cast
 from torch import nn
 
 from archdsl.backends.torch import modules
-from archdsl.backends.torch.forward import Leaf, Scope, scopes
+from archdsl.backends.torch.forward import scopes
 from archdsl.backends.torch.init import initialise, seeded
+from archdsl.backends.torch.scope import Leaf, Scope
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import NotBuiltFromSpec
 from archdsl.graph.network import Network

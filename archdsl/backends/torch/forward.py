@@ -1,149 +1,52 @@
 """The straight-line `forward` of every scope, and the tree of modules that goes with it.
 
-Both the builder and the source printer read the `Scope` made here, so that they cannot disagree. Code is
-written in one walk: a node reads its input from one variable and may assign to one other, the target.
+Both the builder and the source printer read the `Scope` made here, so that they cannot disagree. Code is a fold
+over the steps of the lowered network; the variable of a value is that of its slot, unless it shares another's.
 """
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import assert_never
 
-from archdsl.backends.torch.dataflow import InPlace, Interface, Interfaces, is_scope
-from archdsl.graph import (
-    AnyNode,
-    Aux,
-    Dense,
-    Group,
-    Inception,
-    LayerNode,
-    Residual,
-    Scale,
-    Split,
-    Sum,
-    Tap,
-    Use,
-    walk,
-)
+from archdsl.backends.torch.dataflow import Interface, Interfaces, in_place
+from archdsl.backends.torch.scope import Leaf, Run, Scope, class_name, identifier, mark
+from archdsl.graph import AnyNode, Aux, Group, LayerNode, Tap, walk
+from archdsl.graph.lower import JOINS, Slot, Step, Value, is_scope
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A layer's module, and the node it comes from."""
-
-    form: TorchForm
-    node: LayerNode
-
-    @property
-    def is_parameter(self) -> bool:
-        """Whether the module's one weight is what the scope around holds, under the layer's label."""
-        return self.node.layer.is_parameter
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One way to run a scope: what it takes besides `x`, its code, and what it returns."""
-
-    parameters: tuple[str, ...]
-    lines: tuple[str, ...]
-    returns: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """A module with modules in it. `plain` ones are an nn.Sequential: `forward` says the same, but is not needed.
-
-    cls   the name of its class; None for a plain sequence that has no name in the spec
-    code  the text of `forward`, with a mark wherever a child is used
-    runs  its first run, then those of `reuse` on inputs that need other code (another crop, another padding)
-    """
-
-    cls: str | None
-    plain: bool
-    code: str
-    children: dict[str, Leaf | Scope]
-    runs: tuple[Run, ...]
-
-    @property
-    def forward(self) -> str:
-        """The text of `forward`, with the children under their labels."""
-        return self.written(lambda label, arguments: member(label) + ("" if arguments is None else f"({arguments})"))
-
-    def written(self, use: Callable[[str, str | None], str]) -> str:
-        """The text of `forward`; `use` writes a child, given its label and the arguments (None: it is only read)."""
-        return _USE.sub(lambda match: use(match[1], match[2]), self.code)
-
-    def scopes(self) -> Iterator[Scope]:
-        """The scope itself and all inside it, outer ones first."""
-        yield self
-        for child in self.children.values():
-            if isinstance(child, Scope):
-                yield from child.scopes()
-
-    def leaves(self) -> Iterator[Leaf]:
-        """All layers inside."""
-        return (child for scope in self.scopes() for child in scope.children.values() if isinstance(child, Leaf))
-
-
-#: A child in the code of a scope: its label between two marks, and the arguments where it is called.
-_USE = re.compile("\0([^\0]*)\0(?:\\(([^()]*)\\))?")
-
-
-def _child(label: str) -> str:
-    return f"\0{label}\0"
+from archdsl.text.stack import deep
 
 
 def scopes(network: Network, *, inplace: bool = True) -> Scope:
     """The module tree of a network with the code of each scope."""
+    program = network.program
+    forms = {step: step.node.layer.torch(step.node.input) for step in program.steps if isinstance(step.node, LayerNode)}
+    overwriting = in_place(network, forms) if inplace else ()
     names = frozenset(node.name for node in walk(network.root))
-    plan = _Plan(Interfaces(network), InPlace(network, enabled=inplace), names)
-    writer = _Writer(plan, network.root.name)
-    last = writer.body(network.root, "x", "x")
-    writer.return_outputs(last, network.outputs)
+    plan = _Plan(Interfaces(program), forms, overwriting, names)
+    writer = _Writer(plan, iter(program.steps), network.root.name)
+    writer.write(program.input)
+    writer.return_outputs(program.outputs, network.outputs)
     return writer.scope(class_name(network.name) or "Network", (writer.run,))
-
-
-def class_name(name: str) -> str:
-    """`dense_block` -> `DenseBlock`; the empty string where nothing is left of the name."""
-    words = (word for word in re.split(r"[^A-Za-z0-9]+", name) if word)
-    camel = "".join(word[0].upper() + word[1:] for word in words)
-    if camel[:1].isdigit():
-        camel = f"_{camel}"
-    return f"{camel}_" if keyword.iskeyword(camel) else camel
-
-
-def identifier(name: str) -> str:
-    """The nearest Python identifier that is no keyword."""
-    name = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
-    if name[0].isdigit():
-        name = f"_{name}"
-    return f"{name}_" if keyword.iskeyword(name) else name
-
-
-def member(label: str) -> str:
-    """The expression that reads the child `label` of `self`."""
-    plain = label.isidentifier() and not keyword.iskeyword(label)
-    return f"self.{label}" if plain else f'getattr(self, "{label}")'
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
+    """What the writers of all scopes read."""
+
     interfaces: Interfaces
-    inplace: InPlace
+    forms: Mapping[Step, TorchForm]
+    overwriting: Collection[Step]
     names: frozenset[str]
 
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes the `forward` of one scope and collects its children."""
+    """Writes the `forward` of one scope and collects its children. `steps` goes on until the scope ends."""
 
     plan: _Plan
+    steps: Iterator[Step]
     name: str
     interface: Interface = field(default_factory=Interface)
     children: dict[str, Leaf | Scope] = field(default_factory=dict)
@@ -151,7 +54,9 @@ class _Writer:
     _lines: list[str] = field(default_factory=list)
     _depth: int = 2
     _taken: set[str] = field(default_factory=lambda: {"self", "torch", "nn", "getattr", "x", "run"})
-    _taps: dict[int, str] = field(default_factory=dict)
+    _slots: dict[Slot, str] = field(default_factory=dict)
+    _open: list[list[Slot]] = field(default_factory=list)
+    _names: dict[Value, str] = field(default_factory=dict)
     _aux: dict[str, str] = field(default_factory=dict)
     _parameters: list[str] = field(default_factory=list)
     _returns: str = "torch.Tensor"
@@ -163,37 +68,49 @@ class _Writer:
         return Run(tuple(self._parameters), tuple(self._lines), self._returns)
 
     def scope(self, cls: str | None, runs: tuple[Run, ...]) -> Scope:
-        return Scope(cls, self.plain, _forward(runs), self.children, runs)
+        return Scope(cls, self.plain, self.children, runs)
 
     @classmethod
-    def nested(cls, plan: _Plan, node: AnyNode, known: Scope | None = None) -> tuple[Scope, Run]:
-        """The scope of a labelled node that is not the root, and how it runs here. `known` is that of earlier runs."""
-        writer = cls(plan, node.name, plan.interfaces.of(node), dict(known.children) if known else {})
-        writer.plain = writer.interface.plain and known is None
-        arguments = writer.interface.arguments
-        for tap in arguments:
-            # Without its number, so that blocks that differ in it alone are one class.
-            plain = tap.name.rstrip("0123456789") if len(arguments) == 1 else tap.name
-            writer._taps[tap.id] = writer._new(plain or tap.name)
-            writer._parameters.append(writer._taps[tap.id])
-        last = writer.body(node, "x", "x")
-        results = [writer._taps[tap.id] for tap in writer.interface.results]
-        results += [writer._aux[aux.output_name] for aux in writer.interface.aux]
-        if results:
-            optional = " | None" if writer.interface.aux else ""
-            writer._returns = f"tuple[torch.Tensor{optional}, ...]"
-        writer._line(f"return {', '.join([last, *results])}")
-        run = writer.run
-        if known is None:
-            return writer.scope(_scope_class(node, plain=writer.plain), (run,)), run
-        if run in known.runs:
-            return known, run
-        return writer.scope(_scope_class(node, plain=False), (*known.runs, run)), run
+    @deep
+    def nested(cls, plan: _Plan, steps: Iterator[Step], enter: Step, known: Scope | None) -> tuple[Scope, Run, Step]:
+        """The scope that a step enters, how it runs here, and the step that ends it.
 
-    def return_outputs(self, last: str, outputs: Sequence[Tap]) -> None:
+        `known` is the scope of earlier runs.
+        """
+        interface = plan.interfaces.of(enter.node)
+        writer = cls(plan, steps, enter.node.name, interface, dict(known.children) if known else {})
+        writer.plain = interface.plain and known is None
+        writer._take(interface.arguments)
+        end = writer.write(enter.outputs[0])
+        writer._return(writer._names[end.inputs[0]])
+        run = writer.run
+        if known is not None and run in known.runs:
+            return known, run, end
+        earlier = () if known is None else known.runs
+        writer.plain = writer.plain and known is None
+        return writer.scope(_scope_class(enter.node, plain=writer.plain), (*earlier, run)), run, end
+
+    def _take(self, taps: Sequence[Value]) -> None:
+        """The parameters of `forward` besides `x`."""
+        for tap in taps:
+            # Without its number, so that blocks that differ in it alone are one class.
+            plain = tap.slot.name.rstrip("0123456789") if len(taps) == 1 else ""
+            self._names[tap] = self._new(plain or tap.slot.name)
+            self._parameters.append(self._names[tap])
+
+    def _return(self, last: str) -> None:
+        results = [self._names[tap] for tap in self.interface.results]
+        results += [self._aux[aux.output_name] for aux in self.interface.aux]
+        if results:
+            optional = " | None" if self.interface.aux else ""
+            self._returns = f"tuple[torch.Tensor{optional}, ...]"
+        self._line(f"return {', '.join([last, *results])}")
+
+    def return_outputs(self, values: Sequence[Value], outputs: Sequence[Tap]) -> None:
         """The root's result: one tensor, or a dict where there are several, as torchvision's segmentation models do."""
-        named = {"out": last} | {tap.name: self._taps[tap.id] for tap in outputs}
-        result = _dict(named) if outputs else last
+        names = [self._names[value] for value in values]
+        named = dict(zip(["out", *(tap.name for tap in outputs)], names, strict=True))
+        result = _dict(named) if outputs else names[0]
         if outputs or self._aux:
             self.plain = False
             self._returns = "dict[str, torch.Tensor]" if outputs else "torch.Tensor | dict[str, torch.Tensor]"
@@ -216,82 +133,63 @@ class _Writer:
         self._taken.add(name)
         return name
 
-    @contextmanager
-    def _local(self, *bases: str) -> Iterator[list[str]]:
-        """Variables that can be used again afterwards."""
-        names = [self._new(base) for base in bases]
-        yield names
-        self._taken.difference_update(names)
+    def _assign(self, value: Value, code: str) -> None:
+        """Write a line that puts a value into the variable of its slot."""
+        self._names[value] = self._slots[value.slot]
+        self._line(f"{self._names[value]} = {code}")
 
-    def _keep(self, taps: Sequence[Tap], value: str) -> None:
-        for tap in taps:
-            if self.plan.interfaces.uses[tap.id] or tap in self.interface.results:
-                self.plain = False
-                self._taps[tap.id] = self._new(tap.name)
-                self._line(f"{self._taps[tap.id]} = {value}")
+    # Steps.
 
-    # Nodes. Each method returns the variable that holds the result: the target, or where it already was.
+    def write(self, x: Value) -> Step:
+        """Write the code of the scope, whose input is `x`; returns its last step."""
+        self._slots[x.slot] = self._names[x] = "x"
+        return self._write_on()
 
-    def node(self, node: AnyNode, x: str, target: str) -> str:
-        """Run a node on the variable `x`: call its module where it has one, else write its code here."""
-        if isinstance(node, LayerNode):
-            result = self._layer(node, x, target)
-        elif isinstance(node, Aux):
-            result = self._aux_head(node, x)
-        elif is_scope(node):
-            result = self._call_scope(node, x, target)
-        else:
-            result = self.body(node, x, target)
-        self._keep(node.taps, result)
-        return result
+    def _write_on(self) -> Step:
+        for step in self.steps:
+            if step.op == "exit":
+                break
+            self._step(step)
+        return step
 
-    def body(self, node: AnyNode, x: str, target: str) -> str:
-        """The code of an inner node."""
-        self.plain = self.plain and isinstance(node, Group | Aux)
-        match node:
-            case LayerNode():
-                return self._layer(node, x, target)
-            case Use():
-                return self._taps[node.tap.id]
-            case Group():
-                for inner in node.body:
-                    x = self.node(inner, x, target)
-                return x
-            case Residual():
-                return self._residual(node, x, target)
-            case Inception():
-                return self._branches(node.branches, x, target, "torch.cat([{}], 1)", ", ")
-            case Sum():
-                return self._branches(node.branches, x, target, "{}", " + ")
-            case Dense():
-                return self._dense(node, x, target)
-            case Scale():
-                with self._local("scale") as [scale]:
-                    self._line(f"{target} = {x} * {self.node(node.body, x, scale)}")
-                return target
-            case Split():
-                return self._split(node, x, target)
-            case Aux():
-                return self.node(node.body, x, target)
+    def _step(self, step: Step) -> None:
+        self.plain = self.plain and step.op in ("layer", "enter", "keep", "output")
+        match step.op:
+            case "layer":
+                self._layer(step)
+            case "fork":
+                self._fork(step)
+            case "split":
+                self._split(step)
+            case "use":
+                self._names[step.outputs[0]] = self._names[step.inputs[0]]
+            case "keep":
+                self._keep(step)
+            case "enter":
+                self._enter(step)
+            case "output":
+                pass
             case _:
-                assert_never(node)
+                self._join(step)
 
-    def _layer(self, node: LayerNode, x: str, target: str) -> str:
-        form = node.layer.torch(node.input)
-        # What runs in place is our business: `inplace=true` in a spec never changes a result.
-        keywords = {name: value for name, value in form.keywords.items() if name != "inplace"}
-        if self.plan.inplace.layer(node):
-            keywords["inplace"] = True
-        form = replace(form, keywords=keywords)
-        operands = [self._taps[tap.id] for tap in node.operands]
-        self.plain = self.plain and not operands
-        label = self._register(node, Leaf(form, node))
+    def _layer(self, step: Step) -> None:
+        node = step.node
+        assert isinstance(node, LayerNode)
+        x, *operands = [self._names[value] for value in step.inputs]
+        self.plain = self.plain and not operands and not node.layer.is_parameter
+        child = mark(self._register(node, Leaf(self._form(step), node)))
         if node.layer.is_parameter:
-            self.plain = False
-            self._line(f"{target} = {_child(label)}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
+            self._assign(step.outputs[0], f"{child}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
         else:
-            self._line(f"{target} = {_child(label)}({', '.join([x, *operands])})")
-        return target
+            self._assign(step.outputs[0], f"{child}({', '.join([x, *operands])})")
+
+    def _form(self, step: Step) -> TorchForm:
+        """A layer's module; whether it runs in place is decided here, since `inplace=true` never changes a result."""
+        form = self.plan.forms[step]
+        keywords = {name: value for name, value in form.keywords.items() if name != "inplace"}
+        if step in self.plan.overwriting:
+            keywords["inplace"] = True
+        return replace(form, keywords=keywords)
 
     def _register(self, node: LayerNode, child: Leaf) -> str:
         """Add a layer's module under its label; where it has run before, that module if it is the same."""
@@ -315,111 +213,93 @@ class _Writer:
         name = f"{self.name}.{label}" if self.name else label
         return label not in self.children and name not in self.plan.names
 
-    def _register_scope(self, node: AnyNode, x: str) -> tuple[str, str]:
-        """Add a scope, or another run to the one that ran before; returns its label and the arguments of the call."""
-        label = self._label(node, lambda before: isinstance(before, Scope))
-        known = self.children.get(label)
-        scope, run = _Writer.nested(self.plan, node, known if isinstance(known, Scope) else None)
-        self.children[label] = scope
-        values = [self._taps[tap.id] for tap in self.plan.interfaces.of(node).arguments]
-        number = scope.runs.index(run) + 1
-        if number == 1:
-            return label, ", ".join([x, *values])
-        named = (f"{name}={value}" for name, value in zip(run.parameters, values, strict=True))
-        return label, ", ".join([x, *named, f"run={number}"])
-
-    def _call_scope(self, node: AnyNode, x: str, target: str) -> str:
-        interface = self.plan.interfaces.of(node)
-        label, arguments = self._register_scope(node, x)
-        self._taps |= {tap.id: self._new(tap.name) for tap in interface.results}
-        results = [self._taps[tap.id] for tap in interface.results]
+    def _enter(self, step: Step) -> None:
+        if isinstance(step.node, Aux):
+            self._aux_head(step, step.node)
+            return
+        call, end = self._call(step)
+        interface = self.plan.interfaces.of(step.node)
+        self._names |= {tap: self._new(tap.slot.name) for tap in interface.results}
+        results = [self._names[tap] for tap in interface.results]
         results += [self._new_aux(aux) for aux in interface.aux]
         self.plain = self.plain and interface.plain
-        self._line(f"{', '.join([target, *results])} = {_child(label)}({arguments})")
-        return target
+        [last] = end.outputs
+        self._names[last] = self._slots[last.slot]
+        self._line(f"{', '.join([self._names[last], *results])} = {call}")
 
-    def _residual(self, node: Residual, x: str, target: str) -> str:
-        """Shortcut plus body. The sum is written into the body's last tensor where nobody can tell."""
-        with self._local("identity" if node.shortcut is None else "shortcut") as [saved]:
-            kept = x
-            if x == target:
-                self._line(f"{saved} = {x}")
-                kept = saved
-            result = self.node(node.body, x, target)
-            shortcut = kept if node.shortcut is None else self.node(node.shortcut, kept, saved)
-            if self.plan.inplace.addition(node):
-                self._line(f"{result} += {shortcut}")
-                return result
-            self._line(f"{target} = {shortcut} + {result}")
-        return target
+    def _call(self, step: Step) -> tuple[str, Step]:
+        """Add a scope, or another run to the one that ran before; returns the call and the step that ends the scope."""
+        label = self._label(step.node, lambda before: isinstance(before, Scope))
+        known = self.children.get(label)
+        scope, run, end = _Writer.nested(self.plan, self.steps, step, known if isinstance(known, Scope) else None)
+        self.children[label] = scope
+        number = scope.runs.index(run) + 1
+        values = [self._names[tap] for tap in self.plan.interfaces.of(step.node).arguments]
+        if number > 1:
+            values = [f"{name}={value}" for name, value in zip(run.parameters, values, strict=True)]
+            values.append(f"run={number}")
+        return f"{mark(label)}({', '.join([self._names[step.inputs[0]], *values])})", end
 
-    def _branches(self, branches: Sequence[AnyNode], x: str, target: str, join: str, separator: str) -> str:
-        if len(branches) == 1:
-            return self.node(branches[0], x, target)
-        names = [_spoken(branch.label) or f"branch{number}" for number, branch in enumerate(branches, start=1)]
-        with self._local(*names) as variables:
-            results = [self.node(branch, x, name) for branch, name in zip(branches, variables, strict=True)]
-            self._line(f"{target} = {join.format(separator.join(results))}")
-        return target
-
-    def _dense(self, node: Dense, x: str, target: str) -> str:
-        for item in node.items:
-            with self._local("new") as [new]:
-                result = self.node(item, x, new)
-                self._line(f"{target} = torch.cat([{x}, {result}], 1)")
-            x = target
-        return x
-
-    def _split(self, node: Split, x: str, target: str) -> str:
-        count = len(node.branches)
-        if count == 1:
-            return self.node(node.branches[0], x, target)
-        with self._local(*(f"part{number}" for number in range(1, count + 1))) as parts:
-            self._line(f"{', '.join(parts)} = {x}.chunk({count}, 1)")
-            results = [self.node(branch, part, part) for branch, part in zip(node.branches, parts, strict=True)]
-            self._line(f"{target} = torch.cat([{', '.join(results)}], 1)")
-        return target
+    def _aux_head(self, step: Step, node: Aux) -> None:
+        """Run an auxiliary head in training only."""
+        self.plain = False
+        output = self._new_aux(node)
+        if is_scope(node):
+            self._line(f"{output} = {self._call(step)[0]} if self.training else None")
+            return
+        self._line(f"{output} = None")
+        self._line("if self.training:")
+        self._depth += 1
+        [x] = step.outputs
+        self._slots[x.slot], self._names[x] = output, self._names[step.inputs[0]]
+        result = self._names[self._write_on().inputs[0]]
+        if result != output:
+            self._line(f"{output} = {result}")
+        self._depth -= 1
 
     def _new_aux(self, node: Aux) -> str:
         self._aux[node.output_name] = self._new(node.output_name)
         return self._aux[node.output_name]
 
-    def _aux_head(self, node: Aux, x: str) -> str:
-        """Run an auxiliary head in training only; the current tensor goes on unchanged."""
-        self.plain = False
-        output = self._new_aux(node)
-        if is_scope(node):
-            label, arguments = self._register_scope(node, x)
-            call = f"{_child(label)}({arguments})"
-            self._line(f"{output} = {call} if self.training else None")
-            return x
-        self._line(f"{output} = None")
-        self._line("if self.training:")
-        self._depth += 1
-        result = self.body(node, x, output)
-        if result != output:
-            self._line(f"{output} = {result}")
-        self._depth -= 1
-        return x
+    def _keep(self, step: Step) -> None:
+        [tap] = step.outputs
+        if self.plan.interfaces.uses[tap] or tap in self.interface.results:
+            self.plain = False
+            self._slots[tap.slot] = self._new(tap.slot.name)
+            self._assign(tap, self._names[step.inputs[0]])
 
+    def _fork(self, step: Step) -> None:
+        """Paths that run on one value. Where the first path overwrites its variable, the others get a copy."""
+        name = self._names[step.inputs[0]]
+        opened = self._open_slots(step.outputs)
+        overwritten = any(self._slots[value.slot] == name for value in step.outputs)
+        for value in step.outputs:
+            self._names[value] = name
+            if overwritten and value.slot in opened:
+                self._assign(value, name)
 
-def _spoken(label: str | None) -> str | None:
-    """A label that says more than a number."""
-    return None if label is None or label.isdigit() else label
+    def _split(self, step: Step) -> None:
+        self._open_slots(step.outputs)
+        self._names |= {value: self._slots[value.slot] for value in step.outputs}
+        names = ", ".join(self._names[value] for value in step.outputs)
+        self._line(f"{names} = {self._names[step.inputs[0]]}.chunk({len(step.outputs)}, 1)")
 
+    def _open_slots(self, values: Iterable[Value]) -> list[Slot]:
+        """Find variables for the slots that are new; `_join` makes them free again."""
+        opened = [value.slot for value in values if value.slot not in self._slots]
+        self._slots |= {slot: self._new(slot.name) for slot in opened}
+        self._open.append(opened)
+        return opened
 
-def _forward(runs: Sequence[Run]) -> str:
-    """The method that runs a scope; with more than one way to, its argument `run` chooses."""
-    first, *others = runs
-    alike = all(run.parameters == first.parameters for run in others)
-    kind = "torch.Tensor" if alike else "torch.Tensor | None = None"
-    names = dict.fromkeys(name for run in runs for name in run.parameters)
-    parameters = ["self", "x: torch.Tensor", *(f"{name}: {kind}" for name in names), *["run: int = 1"] * bool(others)]
-    returns = " | ".join(dict.fromkeys(run.returns for run in runs))
-    lines = [f"    def forward({', '.join(parameters)}) -> {returns}:"]
-    for number, run in enumerate(others, start=2):
-        lines += [f"        if run == {number}:", *(f"    {line}" for line in run.lines)]
-    return "\n".join([*lines, *first.lines, ""])
+    def _join(self, step: Step) -> None:
+        join, [result] = JOINS[step.op], step.outputs
+        names = [self._names[value] for value in step.inputs]
+        if step in self.plan.overwriting:
+            self._names[result] = names[0]
+            self._line(f"{names[0]} {join.torch}= {names[1]}")
+        else:
+            self._assign(result, join.expression(names))
+        self._taken.difference_update(self._slots[slot] for slot in self._open.pop())
 
 
 def _dict(values: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from archdsl.backends.torch.forward import Leaf, Scope, identifier
+from archdsl.backends.torch.scope import Leaf, Scope, identifier
 
 Child = Leaf | Scope
 

@@ -14,9 +14,10 @@ from functools import cache
 from typing import Any
 
 from archdsl.backends.torch.build import torch_class
-from archdsl.backends.torch.forward import Leaf, Scope, class_name, identifier, scopes
+from archdsl.backends.torch.forward import scopes
 from archdsl.backends.torch.layout import WIDTH, wrapped
 from archdsl.backends.torch.naming import Child, Members, entry_names, expression, is_name, literal, spoken, unused
+from archdsl.backends.torch.scope import Leaf, Scope, class_name, identifier
 from archdsl.backends.torch.standalone import Imports, definitions
 from archdsl.backends.torch.starts import Starts
 from archdsl.graph.network import Network

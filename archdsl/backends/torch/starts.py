@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from archdsl.backends.torch.forward import Leaf, Scope
 from archdsl.backends.torch.naming import literal
+from archdsl.backends.torch.scope import Leaf, Scope
 from archdsl.graph import LayerNode
 from archdsl.layers.initializers import Initializer
 

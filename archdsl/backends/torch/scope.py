@@ -1,0 +1,115 @@
+"""The tree of modules of a network: the code of each, and what it is made of."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from archdsl.graph import LayerNode
+from archdsl.layers.base import TorchForm
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A layer's module, and the node it comes from."""
+
+    form: TorchForm
+    node: LayerNode
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether the module's one weight is what the scope around holds, under the layer's label."""
+        return self.node.layer.is_parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way to run a scope: what it takes besides `x`, its code, and what it returns."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+    returns: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A module with modules in it. `plain` ones are an nn.Sequential: `forward` says the same, but is not needed.
+
+    cls   the name of its class; None for a plain sequence that has no name in the spec
+    runs  its first run, then those of `reuse` on inputs that need other code (another crop, another padding)
+    """
+
+    cls: str | None
+    plain: bool
+    children: dict[str, Leaf | Scope]
+    runs: tuple[Run, ...]
+
+    @property
+    def forward(self) -> str:
+        """The text of `forward`, with the children under their labels."""
+        return self.written(lambda label, arguments: member(label) + ("" if arguments is None else f"({arguments})"))
+
+    def written(self, use: Callable[[str, str | None], str]) -> str:
+        """The text of `forward`; `use` writes a child, given its label and the arguments (None: it is only read)."""
+        return _USE.sub(lambda match: use(match[1], match[2]), self._code)
+
+    @property
+    def _code(self) -> str:
+        """The method `forward` with marks for children; with more than one way to run, its argument `run` chooses."""
+        first, *others = self.runs
+        alike = all(run.parameters == first.parameters for run in others)
+        kind = "torch.Tensor" if alike else "torch.Tensor | None = None"
+        names = dict.fromkeys(name for run in self.runs for name in run.parameters)
+        parameters = ["self", "x: torch.Tensor", *(f"{name}: {kind}" for name in names)]
+        if others:
+            parameters.append("run: int = 1")
+        returns = " | ".join(dict.fromkeys(run.returns for run in self.runs))
+        lines = [f"    def forward({', '.join(parameters)}) -> {returns}:"]
+        for number, run in enumerate(others, start=2):
+            lines += [f"        if run == {number}:", *(f"    {line}" for line in run.lines)]
+        return "\n".join([*lines, *first.lines, ""])
+
+    def scopes(self) -> Iterator[Scope]:
+        """The scope itself and all inside it, outer ones first."""
+        yield self
+        for child in self.children.values():
+            if isinstance(child, Scope):
+                yield from child.scopes()
+
+    def leaves(self) -> Iterator[Leaf]:
+        """All layers inside."""
+        return (child for scope in self.scopes() for child in scope.children.values() if isinstance(child, Leaf))
+
+
+#: A child in the code of a scope: its label between two marks, and the arguments where it is called.
+_USE = re.compile("\0([^\0]*)\0(?:\\(([^()]*)\\))?")
+
+
+def mark(label: str) -> str:
+    """A child in the code of a scope."""
+    return f"\0{label}\0"
+
+
+def class_name(name: str) -> str:
+    """`dense_block` -> `DenseBlock`; the empty string where nothing is left of the name."""
+    words = (word for word in re.split(r"[^A-Za-z0-9]+", name) if word)
+    camel = "".join(word[0].upper() + word[1:] for word in words)
+    if camel[:1].isdigit():
+        camel = f"_{camel}"
+    return f"{camel}_" if keyword.iskeyword(camel) else camel
+
+
+def identifier(name: str) -> str:
+    """The nearest Python identifier that is no keyword."""
+    name = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+    if name[0].isdigit():
+        name = f"_{name}"
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def member(label: str) -> str:
+    """The expression that reads the child `label` of `self`."""
+    plain = label.isidentifier() and not keyword.iskeyword(label)
+    return f"self.{label}" if plain else f'getattr(self, "{label}")'
