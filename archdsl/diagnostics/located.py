@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from archdsl.diagnostics.diagnostic import Help, Note
+from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.diagnostics.problem import Problem
 from archdsl.text.source import Span
 from archdsl.text.suggest import suggestion
@@ -42,6 +42,10 @@ class Located(Exception):
     @helps.setter
     def helps(self, helps: tuple[Help, ...]) -> None:
         self._helps = helps
+
+    def diagnostic(self, chain: tuple[Frame, ...] = ()) -> Diagnostic:
+        """Return the problem as it is reported, with the calls that led to it."""
+        return Diagnostic(self.problem, self.span, self.label, self.notes, self.helps, chain)
 
 
 def did_you_mean(name: str, known: Iterable[str], span: Span | None = None, otherwise: str = "") -> tuple[Help, ...]:

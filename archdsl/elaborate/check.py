@@ -50,9 +50,9 @@ def check_source(source: Source, path: Path | None = None) -> Checked:
 
 
 def _problems_of_definitions(module: Module) -> Sequence[Diagnostic]:
-    from archdsl.elaborate.definitions import problems_of
+    from archdsl.elaborate.definitions import check_definitions
 
-    return problems_of(module.with_imports())
+    return check_definitions(module.with_imports()).errors
 
 
 def _problems_of_models(module: Module) -> Iterator[Diagnostic]:
@@ -100,4 +100,4 @@ def _problems_of_variants(module: Module) -> Iterator[Diagnostic]:
             try:
                 require_base(model, each)
             except Located as error:
-                yield Diagnostic(error.problem, error.span, error.label, error.notes, error.helps)
+                yield error.diagnostic()

@@ -20,6 +20,8 @@ from archdsl.text.suggest import suggestion
 
 #: Statements that are written like a layer.
 STATEMENTS = ("input", "use", "output", "reuse")
+#: Among the labels of a scope: one that is not known, after a mistake or without values.
+ANY_LABEL = ""
 
 
 def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
@@ -125,6 +127,12 @@ def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bo
             raise Located(Misplaced("`output` stands in a model, not in a block or `aux`"), form.span)
         if not form.arguments:
             raise Located(Misplaced("`output` names the taps that the model returns too"), form.span)
+
+
+def written_label(label: tree.Label) -> str:
+    """A label as it is written; `ANY_LABEL` for one that depends on a value."""
+    fixed = all(isinstance(part, str) for part in label.parts)
+    return "".join(map(str, label.parts)) if fixed else ANY_LABEL
 
 
 def reused_label(form: tree.LayerCall) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, Help, Located, Note, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Located, Note, Problem, SpecError, did_you_mean
 from archdsl.diagnostics.codes.files import (
     FileTooLarge,
     ImportCycle,
@@ -22,12 +22,12 @@ from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, Mode
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.forms import STATEMENTS
+from archdsl.elaborate.references import Definition
 from archdsl.syntax import tree
 from archdsl.syntax.parser import parse
 from archdsl.text.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
 from archdsl.text.source import Source, Span
 from archdsl.text.stack import deep
-from archdsl.text.suggest import suggestion
 
 
 def read(path: Path, name: str | None = None) -> Source:
@@ -66,32 +66,39 @@ def read(path: Path, name: str | None = None) -> Source:
 class Module:
     """One file with what it defines; `globals` also holds what it imports from `imports`.
 
-    places  where the file defines or imports each name
+    places       where the file defines or imports each name
+    definitions  the definition of each name, in this file or an imported one
+    is_broken    whether it has syntax errors, so that names may be missing
     """
 
     source: Source
     file: tree.File
+    is_broken: bool = False
     globals: Environment = field(default_factory=Environment)
     models: dict[str, ModelValue] = field(default_factory=dict)
     imported_models: dict[str, ModelValue] = field(default_factory=dict)
     trains: list[tree.TrainDef] = field(default_factory=list)
     imports: list[Module] = field(default_factory=list)
     places: dict[str, Span] = field(default_factory=dict)
+    definitions: dict[str, Definition] = field(default_factory=dict)
 
     def with_imports(self) -> list[Module]:
         """The file itself and all that it imports, directly or not, each once."""
-        found: dict[int, Module] = {}
+        found: dict[Module, None] = {}
         waiting = [self]
         while waiting:
             module = waiting.pop()
-            if id(module) not in found:
-                found[id(module)] = module
+            if module not in found:
+                found[module] = None
                 waiting += module.imports
-        return list(found.values())
+        return list(found)
 
 
 class Loader:
-    """Loads a file and its imports; the problems of all of them are collected in `diagnostics`."""
+    """Loads a file and its imports; the problems of all of them are collected in `diagnostics`.
+
+    A file with syntax errors reports only these, since other errors may follow from them.
+    """
 
     def __init__(self) -> None:
         self.modules: dict[Path, Module] = {}
@@ -99,18 +106,15 @@ class Loader:
         self._evaluator = Evaluator()
         self._open: list[Path] = []
 
-    @property
-    def texts(self) -> list[Source]:
-        """The sources in the order they were opened."""
-        return [module.source for module in self.modules.values()]
-
     @deep
     def load(self, source: Source, path: Path) -> Module:
-        """A source as a module. Syntax errors are raised, all others collected."""
-        module = Module(source, parse(source))
+        """A source as a module."""
+        file, errors = _parsed(source)
+        self.diagnostics += errors
+        module = Module(source, file, is_broken=bool(errors))
         self.modules[path] = module
         self._open.append(path)
-        for item in module.file.items:
+        for item in file.items:
             if len(self.diagnostics) >= MAX_ERRORS:
                 break
             try:
@@ -118,15 +122,12 @@ class Loader:
             except Unknown:
                 pass
             except Located as error:
-                self.report(error)
+                if not module.is_broken:
+                    self.diagnostics.append(error.diagnostic())
                 if isinstance(error, Stop):
                     break
         self._open.pop()
         return module
-
-    def report(self, error: Located) -> None:
-        """Keep a problem at its place."""
-        self.diagnostics.append(Diagnostic(error.problem, error.span, error.label, error.notes, error.helps))
 
     def _define(self, item: tree.TopLevel, module: Module, path: Path) -> None:
         match item:
@@ -135,32 +136,35 @@ class Loader:
             case tree.BlockDef():
                 if item.name.name in STATEMENTS:
                     raise Located(ReservedName(item.name.name), item.name.span)
-                self._bind(item.name, BlockValue(item, module.globals), module)
+                self._claim(item.name, module, Definition(item.name.name, "block", item.name.span))
+                module.globals.values[item.name.name] = BlockValue(item, module.globals)
             case tree.ModelDef() | tree.VariantDef():
-                self._claim(item.name, module)
+                self._claim(item.name, module, Definition(item.name.name, "model", item.name.span))
                 module.models[item.name.name] = ModelValue(item, module.globals)
             case tree.TrainDef():
                 self._require_one_recipe(item, module)
                 module.trains.append(item)
             case tree.Let():
-                try:
-                    values = unpack(item.targets, self._evaluator.evaluate(item.value, module.globals), item.value.span)
-                except (Located, Unknown):
-                    module.globals.values |= {one.name: UNKNOWN for one in tree.names_of(item.targets)}
-                    module.places |= {one.name: one.span for one in tree.names_of(item.targets)}
-                    raise
-                for name in tree.names_of(item.targets):
-                    self._bind(name, values[name.name], module)
+                self._let(item, module)
 
-    def _bind(self, name: tree.Name, value: Any, module: Module, what: str = "the name") -> None:
-        self._claim(name, module, what)
-        module.globals.values[name.name] = value
+    def _let(self, item: tree.Let, module: Module) -> None:
+        names = tree.names_of(item.targets)
+        try:
+            values = unpack(item.targets, self._evaluator.evaluate(item.value, module.globals), item.value.span)
+        except (Located, Unknown):
+            module.globals.values |= {one.name: UNKNOWN for one in names}
+            module.places |= {one.name: one.span for one in names}
+            raise
+        for name in names:
+            self._claim(name, module, Definition(name.name, "value", name.span))
+            module.globals.values[name.name] = values[name.name]
 
-    def _claim(self, name: tree.Name, module: Module, what: str = "the name") -> None:
+    def _claim(self, name: tree.Name, module: Module, definition: Definition, what: str = "the name") -> None:
         """Take a name of the file, where each stands for one thing: a block, a model or a value."""
         if name.name in module.places:
             raise _duplicate(what, name.name, name.span, module.places[name.name])
         module.places[name.name] = name.span
+        module.definitions[name.name] = definition
 
     def _require_one_recipe(self, item: tree.TrainDef, module: Module) -> None:
         """Reject a second recipe for the same model, or for all models that no other names."""
@@ -182,15 +186,12 @@ class Loader:
         if target not in self.modules:
             if len(self.modules) >= MAX_FILES:
                 raise Located(TooManyFiles(MAX_FILES), item.span)
+            shown = str(Path(module.source.path).parent / item.path)
             try:
-                shown = str(Path(module.source.path).parent / item.path)
-                self.load(read(target, shown), target)
+                source = read(target, shown)
             except SpecError as error:
-                first = error.diagnostics[0]
-                if first.span is None:
-                    raise Located(first.problem, item.path_span) from None
-                self.diagnostics += error.diagnostics
-                raise Unknown from None
+                raise Located(error.diagnostics[0].problem, item.path_span) from None
+            self.load(source, target)
         module.imports.append(self.modules[target])
         self._take(item, self.modules[target], module)
 
@@ -204,43 +205,63 @@ class Loader:
             raise Located(NotReadable(item.path, str(error)), item.path_span) from None
 
     def _take(self, item: tree.Import, other: Module, module: Module) -> None:
-        exported = {
+        """Define the imported names in a module."""
+        exported: dict[str, Any] = {
             name: value
             for name, value in other.globals.values.items()
             if not isinstance(value, BlockValue) or value.home is other.globals
         }
+        exported |= other.models
         if item.names is None:
             known = module.globals.values | module.models | module.imported_models
-            for name, value in (exported | other.models).items():
+            for name, value in exported.items():
                 if known.get(name, value) is not value:
                     raise _duplicate("the imported name", name, item.span, module.places[name])
                 module.places.setdefault(name, item.span)
-            module.globals.values |= exported
-            module.imported_models |= other.models
-            return
-        for wanted in item.names:
-            if wanted.name in exported:
-                self._bind(wanted, exported[wanted.name], module, "the imported name")
-            elif wanted.name in other.models:
-                self._claim(wanted, module, "the imported name")
-                module.imported_models[wanted.name] = other.models[wanted.name]
-            else:
-                meant = suggestion(wanted.name, [*exported, *other.models])
-                helps = (Help(f"did you mean `{meant}`?", wanted.span, meant),) if meant else ()
+        for wanted in item.names or ():
+            if wanted.name not in exported and not other.is_broken:
+                helps = did_you_mean(wanted.name, exported, wanted.span)
                 raise Located(UnknownName(wanted.name), wanted.span, label=f"not in {other.source.path}", helps=helps)
+            exported.setdefault(wanted.name, UNKNOWN)
+            definition = other.definitions.get(wanted.name) or Definition(wanted.name, "value", wanted.span)
+            self._claim(wanted, module, definition, "the imported name")
+            if definition.span != wanted.span:
+                definition.references.append(wanted.span)
+        for name in exported if item.names is None else [one.name for one in item.names]:
+            names = module.imported_models if isinstance(exported[name], ModelValue) else module.globals.values
+            names[name] = exported[name]
+            if name in other.definitions:
+                module.definitions.setdefault(name, other.definitions[name])
+
+
+def load(source: Source, path: Path | None = None) -> tuple[Module, list[Diagnostic]]:
+    """A source with all it imports, as far as it is known, and the errors of syntax, imports and definitions.
+
+    Imports are found relative to `path`.
+    """
+    loader = Loader()
+    module = loader.load(source, (path or Path(source.path)).absolute())
+    return module, loader.diagnostics
 
 
 def load_module(source: Source, path: Path | None = None) -> Module:
-    """A source with all it imports; imports are looked for beside `path`.
+    """A source with all it imports; arguments as those of `load`.
 
     Raises:
         SpecError: with all errors of syntax, imports and definitions.
     """
-    loader = Loader()
-    module = loader.load(source, (path or Path(source.path)).absolute())
-    if loader.diagnostics:
-        raise SpecError(loader.diagnostics)
+    module, errors = load(source, path)
+    if errors:
+        raise SpecError(errors)
     return module
+
+
+def _parsed(source: Source) -> tuple[tree.File, list[Diagnostic]]:
+    """The tree of a source, empty if there are syntax errors, and these."""
+    try:
+        return parse(source), []
+    except SpecError as error:
+        return tree.File(source, [], []), list(error.diagnostics)
 
 
 def _duplicate(what: str, name: str, span: Span, first: Span) -> Located:

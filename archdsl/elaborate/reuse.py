@@ -5,9 +5,9 @@ from __future__ import annotations
 from archdsl.diagnostics import Frame, Located, Note
 from archdsl.diagnostics.codes.names import WrongReuse
 from archdsl.elaborate.errors import Unknown
-from archdsl.elaborate.forms import no_such_part, reused_label
+from archdsl.elaborate.forms import ANY_LABEL, no_such_part, reused_label
 from archdsl.elaborate.names import Scope
-from archdsl.elaborate.walk import ANY_LABEL, Outcome, Place, Reusable, Walk
+from archdsl.elaborate.walk import Outcome, Place, Reusable, Walk
 from archdsl.graph import AnyNode, LayerNode, layer_nodes, rebuilt
 from archdsl.shapes import Shape
 from archdsl.syntax import tree

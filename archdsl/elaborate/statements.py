@@ -11,9 +11,10 @@ from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.environment import UNKNOWN
 from archdsl.elaborate.expansions import key_of_setting
 from archdsl.elaborate.expressions import unpack
+from archdsl.elaborate.forms import written_label
 from archdsl.elaborate.names import check_label
 from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
-from archdsl.elaborate.walk import ANY_LABEL, Place, Walk
+from archdsl.elaborate.walk import Place, Walk
 from archdsl.graph import AnyNode
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
@@ -136,8 +137,7 @@ def forget(node: object, place: Place) -> None:
             case tree.TapTarget():
                 (place.env.holder(inner.name) or place.env.function).values[inner.name] = UNKNOWN
             case tree.Label():
-                fixed = all(isinstance(part, str) for part in inner.parts)
-                place.made.setdefault("".join(map(str, inner.parts)) if fixed else ANY_LABEL, None)
+                place.made.setdefault(written_label(inner), None)
 
 
 def label_of(walk: Walk, label: tree.Label, place: Place, x: Shape | None) -> str:

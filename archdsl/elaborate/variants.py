@@ -30,12 +30,18 @@ def default_model(module: Module, given: Collection[str] = ()) -> str | None:
 
 
 def parameters(module: Module, name: str) -> list[str] | None:
-    """The names that can be given as settings to a model of the file; None where there is no such model."""
+    """The names that can be given as settings to a model of the file; None if there is no such model."""
+    params = all_params(module, name)
+    return None if params is None else [param.name for param in params]
+
+
+def all_params(module: Module, name: str) -> list[tree.Param] | None:
+    """The parameters of a model and of those that it is a variant of; None if one of them is not known."""
     model = lookup(module, name)
     if model is None:
         return None
     try:
-        return [param.name for one in chain_of(model, module) for param in one.definition.params]
+        return [param for one in chain_of(model, module) for param in one.definition.params]
     except Located:
         return None
 

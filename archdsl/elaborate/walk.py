@@ -12,7 +12,7 @@ from typing import NamedTuple
 from archdsl.diagnostics import Diagnostic, Frame, Located
 from archdsl.diagnostics.codes.limits import TensorTooLarge, TooDeep, TooManyLayers
 from archdsl.elaborate.environment import Environment
-from archdsl.elaborate.errors import Stop, Unknown
+from archdsl.elaborate.errors import Reporting, Stop
 from archdsl.elaborate.expansions import Expansion
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.elaborate.names import Scope
@@ -26,8 +26,6 @@ from archdsl.text.source import Span
 
 #: Levels of expansion that cost no steps.
 SHALLOW = 40
-#: Among the labels of a scope: one that is not known, after a mistake or without values.
-ANY_LABEL = ""
 #: The input or output of a node that a mistake left without one; only networks that are known in part have such nodes.
 UNKNOWN_SHAPE = Shape()
 
@@ -112,15 +110,14 @@ class Walk:
         same = (one.span == error.span and one.problem == error.problem for one in self.diagnostics)
         if not any(same):
             outer = tuple(frame for frame in chain if frame.span != error.span)
-            found = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps, outer)
-            self.diagnostics.append(found)
+            self.diagnostics.append(error.diagnostic(outer))
             self.evaluator.after_error()
         if len(self.diagnostics) >= MAX_ERRORS:
             raise Stop(error.problem, error.span)
 
     def reporting(self, place: Place) -> Reporting:
         """A context that reports what goes wrong inside; the walk goes on after it."""
-        return Reporting(self, place)
+        return Reporting(lambda error: self.report(error, place.chain))
 
     # Limits
 
@@ -140,23 +137,6 @@ class Walk:
             raise Stop(TooManyLayers(MAX_LAYERS), span)
         self.evaluator.steps += steps
         self.evaluator.step(span)
-
-
-class Reporting:
-    """A context that reports an error inside it and ends there; exceeding a limit ends the whole walk."""
-
-    def __init__(self, walk: Walk, place: Place) -> None:
-        self.walk = walk
-        self.place = place
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if isinstance(error, Located) and not isinstance(error, Stop):
-            self.walk.report(error, self.place.chain)
-            return True
-        return isinstance(error, Unknown)
 
 
 def check_size(what: str, shape: Shape, span: Span) -> None:
