@@ -1,1 +1,1 @@
-"""Data sets: every source, preparation and augmentation."""
+"""Data sets: sources, splits, preparation and augmentation."""

@@ -1,7 +1,7 @@
-"""Augmentation of whole batches (N x C x H x W, any dtype), each picture with its own random numbers.
+"""Augmentation of whole batches (N x C x H x W, any dtype), each image with its own random numbers.
 
-Every random function draws its numbers from a generator on the pictures' device and hands them to a plain
-one (`crop_at`, `flip_where`, `resized_crop_at`, `affine`, `fill_windows`) that holds the geometry.
+Each random function draws its numbers from a generator on the images' device and passes them to a deterministic one
+(`crop_at`, `flip_where`, `resized_crop_at`, `affine`, `fill_windows`).
 """
 
 from __future__ import annotations
@@ -13,93 +13,65 @@ from torch import Tensor
 from torch.nn import functional
 
 from archdsl.datasets.colour import color_jitter
-from archdsl.recipe.augmentations import (
-    AnyAugmentation,
-    ColorJitter,
-    CutMix,
-    Cutout,
-    GaussianNoise,
-    HFlip,
-    MixUp,
-    Normalize,
-    RandomAffine,
-    RandomCrop,
-    RandomErasing,
-    RandomResizedCrop,
-    RandomRotation,
-    RandomScale,
-    RandomTranslation,
-    VFlip,
-)
+from archdsl.recipe import augmentations as kinds
 
-#: Draws of a random resized crop before it falls back on a centred one (as torchvision's RandomResizedCrop).
+#: Draws of a random resized crop before a centred one is taken, as in torchvision's RandomResizedCrop.
 TRIES = 10
 
 Hw = tuple[int, int]
-#: Top, left, height and width of a window in each picture.
+#: Top, left, height and width of a window in each image.
 Windows = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def augment(part: AnyAugmentation, images: Tensor, generator: torch.Generator, fill: Tensor | None = None) -> Tensor:
-    """The batch after one augmentation of a recipe, cells still in 0..255.
+def augment(
+    part: kinds.AnyAugmentation, images: Tensor, generator: torch.Generator, fill: Tensor | None = None
+) -> Tensor:
+    """The batch after one augmentation of a recipe, pixels still in 0..255.
 
-    `fill` (C x 1 x 1) is what an erased cell becomes, black without one. Normalisation is done elsewhere, in
-    evaluation too, and so is what mixes the labels (`mix`).
+    `fill` (C x 1 x 1) is the colour of erased pixels, black by default. Normalization, which evaluation does too, and
+    `mix`, which changes labels, are done elsewhere.
     """
     match part:
-        case RandomCrop():
+        case kinds.RandomCrop():
             return random_crop(images, part.size, part.padding, generator)
-        case HFlip():
+        case kinds.HFlip():
             return flip_where(images, _chosen(images, part.p, generator), -1)
-        case VFlip():
+        case kinds.VFlip():
             return flip_where(images, _chosen(images, part.p, generator), -2)
-        case RandomResizedCrop():
+        case kinds.RandomResizedCrop():
             return random_resized_crop(images, part.size, part.scale, part.ratio, generator)
-        case RandomRotation():
-            return affine(images, random_placements(images, generator, degrees=part.degrees))
-        case RandomScale():
-            return affine(images, random_placements(images, generator, scale=part.scale))
-        case RandomTranslation():
-            return affine(images, random_placements(images, generator, translate=part.translate))
-        case RandomAffine():
-            placements = random_placements(
-                images,
-                generator,
-                degrees=part.degrees,
-                translate=part.translate,
-                scale=part.scale,
-                shear=part.shear,
-            )
-            return affine(images, placements)
-        case ColorJitter():
+        case kinds.RandomRotation() | kinds.RandomScale() | kinds.RandomTranslation() | kinds.RandomAffine():
+            ranges = {name: getattr(part, name) for name in part.arguments()}
+            return affine(images, random_placements(images, generator, **ranges))
+        case kinds.ColorJitter():
             return color_jitter(images, part, generator)
-        case GaussianNoise():
+        case kinds.GaussianNoise():
             return gaussian_noise(images, 255 * part.sigma, generator)
-        case RandomErasing():
+        case kinds.RandomErasing():
             windows = random_windows(images, part.scale, part.ratio, generator)
             return fill_windows(images, windows, _chosen(images, part.p, generator), fill)
-        case Cutout():
+        case kinds.Cutout():
             return fill_windows(images, random_squares(images, part.size, generator), None, fill)
-        case Normalize() | MixUp() | CutMix():
+        case kinds.Normalize() | kinds.MixUp() | kinds.CutMix():
             return images
         case _:
             assert_never(part)
 
 
 def _chosen(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
-    """Which pictures an augmentation of probability `p` applies to."""
+    """The images that an augmentation of probability `p` applies to."""
     return torch.rand(len(images), generator=generator, device=images.device) < p
 
 
 def flip_where(images: Tensor, chosen: Tensor, axis: int) -> Tensor:
-    """The batch with the chosen pictures reversed along `axis`."""
-    # Whole pictures are copied faster than cells are chosen one by one.
+    """The batch with the chosen images reversed along `axis`."""
+    # Copying whole images is faster than choosing pixel by pixel.
     both = torch.cat([images, images.flip(axis)])
     return both.index_select(0, torch.arange(len(images), device=images.device) + len(images) * chosen)
 
 
 def random_crop(images: Tensor, size: Hw, padding: Hw, generator: torch.Generator) -> Tensor:
-    """A window of `size` at a random place in each picture, with `padding` black cells on each side."""
+    """A window of `size` at a random position in each image, with `padding` black pixels on each side."""
     down, across = padding
     padded = functional.pad(images, (across, across, down, down)) if any(padding) else images
     count, device = len(images), images.device
@@ -109,10 +81,10 @@ def random_crop(images: Tensor, size: Hw, padding: Hw, generator: torch.Generato
 
 
 def crop_at(images: Tensor, top: Tensor, left: Tensor, size: Hw) -> Tensor:
-    """The window of `size` at each picture's own (top, left).
+    """The window of `size` at each image's own (top, left).
 
-    In memory a window is a stretch from its first cell to its last, with what lies beside it: stretches are
-    copied whole, several times as fast as cells one by one, and what lies beside is left out of the view.
+    Memory is copied from a window's first pixel to its last, several times as fast as pixel by pixel; the view leaves
+    out what lies between its rows.
     """
     count, channels, rows, columns = images.shape
     height, width = size
@@ -125,18 +97,17 @@ def crop_at(images: Tensor, top: Tensor, left: Tensor, size: Hw) -> Tensor:
 def random_resized_crop(
     images: Tensor, size: Hw, scale: tuple[float, float], ratio: tuple[float, float], generator: torch.Generator
 ) -> Tensor:
-    """A random window (see `random_windows`) of each picture, resampled to `size`."""
+    """A random window (`random_windows`) of each image, resampled to `size`."""
     return resized_crop_at(images, random_windows(images, scale, ratio, generator), size)
 
 
 def random_windows(
     images: Tensor, scale: tuple[float, float], ratio: tuple[float, float], generator: torch.Generator
 ) -> Windows:
-    """Top, left, height and width of a window for each picture.
+    """A random window of each image (Szegedy et al. 2014, as in torchvision).
 
-    The area is a uniform share `scale` of the picture's, the logarithm of width to height uniform over
-    `ratio`; the first of TRIES draws that fits is taken, else the largest centred window that `ratio` allows
-    (Szegedy et al. 2014, as torchvision does it).
+    Its share of the area is uniform in `scale`, the logarithm of width to height uniform in `ratio`; the first of
+    TRIES draws that fits is taken, else the largest centred window that `ratio` allows.
     """
     (rows, columns), count, device = images.shape[2:], len(images), images.device
     draws = torch.rand(4, TRIES, count, generator=generator, device=device)
@@ -165,9 +136,9 @@ def _centred_window(rows: int, columns: int, ratio: tuple[float, float]) -> tupl
 
 
 def resized_crop_at(images: Tensor, windows: Windows, size: Hw) -> Tensor:
-    """Each picture's own window, resampled to `size` bilinearly with antialiasing. Integers are rounded.
+    """Each image's own window, resampled to `size` bilinearly with antialiasing. Integers are rounded.
 
-    The windows lie along the axes, so that resampling is one small matrix for the rows and one for the columns.
+    Resampling along the axes is one small matrix for the rows and one for the columns.
     """
     top, left, height, width = windows
     by_rows = _resampling(top, height, images.shape[2], size[0])
@@ -176,23 +147,21 @@ def resized_crop_at(images: Tensor, windows: Windows, size: Hw) -> Tensor:
     return resampled if images.is_floating_point() else resampled.round_().to(images.dtype)
 
 
-def _resampling(start: Tensor, length: Tensor, cells: int, out: int) -> Tensor:
-    """For each picture the (out x cells) matrix that resamples the cells from `start` on to `out` cells.
+def _resampling(start: Tensor, length: Tensor, pixels: int, out: int) -> Tensor:
+    """For each image the (out x pixels) matrix that resamples `length` pixels from `start` on to `out` pixels.
 
-    Each output cell is a mean of the cells under a triangle around its place, one cell wide on each side or,
-    where the picture shrinks, as many as it shrinks by.
+    Each output is a mean under a triangle around its position, one pixel wide on each side, or as many as the factor
+    by which the image shrinks.
     """
     step = (length / out)[:, None, None]
     centre = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * step
-    cell = torch.arange(cells, device=start.device)
-    weight = (1 - (cell + 0.5 - centre).abs() / step.clamp(min=1)).clamp(min=0)
-    weight *= (cell >= start[:, None, None]) & (cell < (start + length)[:, None, None])
+    pixel = torch.arange(pixels, device=start.device)
+    weight = (1 - (pixel + 0.5 - centre).abs() / step.clamp(min=1)).clamp(min=0)
+    weight *= (pixel >= start[:, None, None]) & (pixel < (start + length)[:, None, None])
     return weight / weight.sum(-1, keepdim=True)
 
 
-# Geometry by a matrix
-
-#: Angle (radians), shift down and across (cells), factor and shear (radians) of each picture.
+#: Angle (radians), shift down and across (pixels), scale and shear (radians) of each image.
 Placements = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Range = tuple[float, float]
 
@@ -206,7 +175,7 @@ def random_placements(
     scale: Range = (1.0, 1.0),
     shear: Range = (0.0, 0.0),
 ) -> Placements:
-    """A turn, shift, factor and shear for each picture; shifts are whole cells, as torchvision's are."""
+    """A rotation, shift, scale and shear for each image; shifts are whole pixels, as in torchvision."""
     rows, columns = images.shape[2:]
     draws = torch.rand(5, len(images), generator=generator, device=images.device)
     down = ((2 * draws[1] - 1) * translate[0] * rows).round()
@@ -222,28 +191,23 @@ def random_placements(
 
 
 def affine(images: Tensor, placements: Placements) -> Tensor:
-    """Each picture turned (clockwise, as rows go down), sheared, scaled about its centre and shifted; black comes in.
+    """Each image rotated (clockwise), sheared, scaled about its centre and shifted, with black borders.
 
     Bilinear, as torchvision's `affine`. Integers are rounded.
     """
     angle, down, across, factor, shear = placements
     rows, columns = images.shape[2:]
-    # From a place in the result back to one in the picture, both in cells from the centre: the inverse of
-    # rotation * shear * scale, behind the shift.
-    inverse = torch.stack(
-        [
-            torch.stack([torch.cos(angle), torch.sin(angle)], -1),
-            torch.stack([-torch.sin(angle), torch.cos(angle)], -1),
-        ],
-        -2,
-    )
+    # From a position in the result to one in the image, in pixels from the centre: the inverse of
+    # rotation * shear * scale, after the shift.
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    inverse = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)
     unshear = torch.zeros_like(inverse)
     unshear[:, 0, 0] = unshear[:, 1, 1] = 1
     unshear[:, 0, 1] = torch.tan(shear)
     inverse = (unshear @ inverse) / factor[:, None, None]
     shift = torch.stack([across, down], -1)
     offset = -(inverse @ shift[:, :, None])[:, :, 0]
-    # grid_sample counts from -1 to 1 over the picture's width and height.
+    # grid_sample's coordinates run from -1 to 1 over the width and height.
     half = torch.tensor([columns / 2, rows / 2], device=images.device)
     theta = torch.cat([inverse * half / half[:, None], (offset / half)[:, :, None]], -1)
     numbers = images if images.is_floating_point() else images.float()
@@ -252,17 +216,14 @@ def affine(images: Tensor, placements: Placements) -> Tensor:
     return result if images.is_floating_point() else result.round_().to(images.dtype)
 
 
-# Noise, and what is filled
-
-
 def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    """Normal noise of the deviation `sigma` added to cells in 0..255, which stay in that range; floating."""
+    """Pixels with normal noise of deviation `sigma`, clamped to 0..255, floating."""
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return (images.float() + sigma * noise).clamp_(0, 255)
 
 
 def random_squares(images: Tensor, size: int, generator: torch.Generator) -> Windows:
-    """A square about a random cell of each picture, as far as it lies in the picture."""
+    """A square about a random pixel of each image, clipped to the image."""
     rows, columns = images.shape[2:]
     count, device = len(images), images.device
     y = torch.randint(rows, (count,), generator=generator, device=device)
@@ -273,7 +234,7 @@ def random_squares(images: Tensor, size: int, generator: torch.Generator) -> Win
 
 
 def inside(windows: Windows, size: Hw) -> Tensor:
-    """Which cells lie in each picture's window (N x 1 x H x W)."""
+    """A mask of the pixels in each image's window (N x 1 x H x W)."""
     top, left, height, width = (numbers[:, None, None, None] for numbers in windows)
     rows = torch.arange(size[0], device=top.device)[:, None]
     columns = torch.arange(size[1], device=top.device)
@@ -281,7 +242,7 @@ def inside(windows: Windows, size: Hw) -> Tensor:
 
 
 def fill_windows(images: Tensor, windows: Windows, chosen: Tensor | None, fill: Tensor | None) -> Tensor:
-    """The cells of each (chosen) picture's window replaced by `fill`, one number for each channel; else by black."""
+    """The images with the windows of the chosen ones filled with `fill` (C x 1 x 1), by default black."""
     mask = inside(windows, (images.shape[2], images.shape[3]))
     if chosen is not None:
         mask &= chosen[:, None, None, None]
@@ -290,15 +251,13 @@ def fill_windows(images: Tensor, windows: Windows, chosen: Tensor | None, fill: 
     return torch.where(mask, fill, images.float())
 
 
-# Mixed labels
-
-
-def mix(part: MixUp | CutMix, images: Tensor, shares: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pictures and the shares of their classes (N x classes), each mixed with another of the batch."""
+def mix(
+    part: kinds.MixUp | kinds.CutMix, images: Tensor, shares: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Images and the shares of their classes (N x classes), each mixed with another of the batch."""
     share = _beta(part.alpha, generator, images.device)
     order = torch.randperm(len(images), generator=generator, device=images.device)
-    if isinstance(part, MixUp):
-        # lerp needs one type: pictures are floating by now.
+    if isinstance(part, kinds.MixUp):
         mixed = images.lerp(images[order], 1 - share)
     else:
         windows = _window_of_share(images, 1 - share, generator)
@@ -309,14 +268,14 @@ def mix(part: MixUp | CutMix, images: Tensor, shares: Tensor, generator: torch.G
 
 
 def _beta(alpha: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """A number from Beta(alpha, alpha), as a share of two gammas."""
+    """A draw from Beta(alpha, alpha): torch.distributions has no generator argument."""
     weights = torch.full((2,), float(alpha), device=device)
     first, second = torch._standard_gamma(weights, generator=generator).unbind()
     return first / (first + second).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def _window_of_share(images: Tensor, share: Tensor, generator: torch.Generator) -> Windows:
-    """The same window for all pictures, of that share of the area about a random cell; cut off at the border."""
+    """The same window for all images: a share of the area about a random pixel, clipped at the border."""
     rows, columns = images.shape[2:]
     device, count = images.device, len(images)
     half_height, half_width = (share.sqrt() * rows / 2).int(), (share.sqrt() * columns / 2).int()

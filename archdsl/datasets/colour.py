@@ -1,4 +1,4 @@
-"""Random changes of colour on whole batches (N x C x H x W, cells in 0..255), each picture with its own numbers.
+"""Random changes of colour of whole batches (N x C x H x W, pixels in 0..255), each image with its own numbers.
 
 Brightness, contrast, saturation and hue as torchvision's ColorJitter defines them.
 """
@@ -13,12 +13,12 @@ from torch import Tensor
 from archdsl.recipe.augmentations import ColorJitter
 
 COLOUR = 3
-#: Luma of red, green and blue (ITU-R BT.601), as torchvision weighs them.
+#: Luma weights of red, green and blue (ITU-R BT.601), as in torchvision.
 LUMA = (0.2989, 0.587, 0.114)
 
 
 def color_jitter(images: Tensor, part: ColorJitter, generator: torch.Generator) -> Tensor:
-    """The changes in a random order, the same for the whole batch; cells stay in 0..255, floating."""
+    """The changes in a random order, the same for the whole batch; pixels stay in 0..255, floating."""
     changes: list[tuple[Callable[[Tensor, Tensor], Tensor], float, float]] = [
         (brightness, 1.0, part.brightness),
         (contrast, 1.0, part.contrast),
@@ -42,7 +42,7 @@ def _blend(images: Tensor, others: Tensor, factor: Tensor) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """The luma of each cell (N x 1 x H x W); of grey pictures the picture itself."""
+    """The luma of each pixel (N x 1 x H x W); grey images are returned unchanged."""
     if images.shape[1] != COLOUR:
         return images
     weights = torch.tensor(LUMA, device=images.device)[:, None, None]
@@ -55,24 +55,24 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Towards the mean grey of the picture, or away from it."""
+    """Towards the image's mean grey, or away from it."""
     return _blend(images, grey(images).mean((1, 2, 3), keepdim=True), factor)
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Towards the grey picture, or away from it; a grey picture stays as it is."""
+    """Towards the grey image, or away from it; grey images are returned unchanged."""
     return images if images.shape[1] != COLOUR else _blend(images, grey(images), factor)
 
 
 def hue(images: Tensor, turn: Tensor) -> Tensor:
-    """The hue of each cell moved by a share of a whole turn; a grey picture stays as it is."""
+    """The hue of each pixel rotated by a share of a whole turn; grey images are returned unchanged."""
     if images.shape[1] != COLOUR:
         return images
-    cells = images / 255
-    value, low = cells.amax(1), cells.amin(1)
+    pixels = images / 255
+    value, low = pixels.amax(1), pixels.amin(1)
     chroma = value - low
     share = torch.where(value > 0, chroma / value.clamp(min=1e-12), 0)
-    red, green, blue = cells.unbind(1)
+    red, green, blue = pixels.unbind(1)
     divisor = chroma.clamp(min=1e-12)
     by_red, by_green, by_blue = (green - blue) / divisor, (blue - red) / divisor + 2, (red - green) / divisor + 4
     sixths = torch.where(value == red, by_red, torch.where(value == green, by_green, by_blue))

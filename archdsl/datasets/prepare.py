@@ -1,4 +1,4 @@
-"""From a data set's pictures (uint8, N x C x H x W) to the network's input (float), in whole batches."""
+"""From a data set's images (uint8, N x C x H x W) to the network's input (float), in whole batches."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from archdsl.shapes import Shape
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How pictures become the network's input.
+    """How images become the network's input.
 
-    size      height and width of the picture that the network sees
-    how       what is done to a picture of another size
-    repeat    whether a grey picture is repeated for three channels
+    size      height and width of the input
+    how       what is done to an image of another size
+    repeat    whether a grey image is repeated for three channels
     flatten   whether the network takes a vector
     note      the same in words, empty where nothing is done
     """
@@ -34,7 +34,7 @@ class Fit:
     note: str = ""
 
     def apply(self, images: Tensor) -> Tensor:
-        """Pictures of the network's height and width; resampled ones are float, still in 0..255."""
+        """Images of the network's height and width; resampled ones are float, still in 0..255."""
         (rows, columns), (height, width) = images.shape[2:], self.size
         top, left = abs(height - rows) // 2, abs(width - columns) // 2
         match self.how:
@@ -45,15 +45,15 @@ class Fit:
             case "crop":
                 return images[:, :, top : top + height, left : left + width]
             case "resize":
-                # Antialiasing changes nothing where a picture grows.
                 return functional.interpolate(images.float(), self.size, mode="bilinear", antialias=True)
 
 
 def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
-    """How pictures of the shape `sample` are fitted to the network's input. Rejects what cannot be done."""
+    """How images of the shape `sample` become the network's input. Raises Rejected for what cannot be done."""
     flatten = input.rank == 0
     if flatten and sample.numel == input.numel:
-        return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=_flattened(dataset, sample))
+        note = f"{dataset}: {sample} becomes {sample.numel} by flattening"
+        return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=note)
     target = require_picture(dataset, sample, input)
     (rows, columns), size = sample.spatial, (target[1], target[2])
     repeat = sample.channels != target.channels
@@ -68,16 +68,12 @@ def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
     return Fit(size, how, repeat, flatten, note)
 
 
-def _flattened(dataset: str, sample: Shape) -> str:
-    return f"{dataset}: {sample} becomes {sample.numel} by flattening"
-
-
 class Preparation:
-    """What is done to every batch before the network sees it, in training and in evaluation.
+    """The preparation of each batch, in training and in evaluation.
 
-    stored      height and width of the pictures as the data set holds them
-    channels    of the picture the network sees
-    mean, std   one number, or one for each of these channels, for pictures in 0..1
+    stored      height and width of the images as the data set holds them
+    channels    channels of the input
+    mean, std   one number, or one for each of these channels, for pixels in 0..1
     """
 
     def __init__(
@@ -91,7 +87,7 @@ class Preparation:
         std: Sequence[float],
         device: torch.device,
     ) -> None:
-        # A folder's pictures are stored larger to give crops room: those are cut from the whole.
+        # Images of a folder are stored larger than the input where crops are taken from them.
         check_sizes(augmentations, stored if fit.how == "crop" else fit.size, fit.size)
         check_normalisation(mean, std, channels)
         self.fit, self.augmentations, self.channels = fit, tuple(augmentations), channels
@@ -100,39 +96,38 @@ class Preparation:
         self.factor = 1 / (255 * torch.tensor(std, dtype=torch.float32, device=device).view(-1, 1, 1))
 
     def train(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """A batch of the network's inputs, augmented."""
+        """A batch of inputs, augmented."""
         return self._flattened(self._augmented(images, generator))
 
     def train_with(
         self, images: Tensor, labels: Tensor, generator: torch.Generator, outputs: int
     ) -> tuple[Tensor, Tensor]:
-        """A batch of inputs with their targets; where a recipe mixes labels, shares for each of the `outputs`."""
+        """A batch of inputs with targets; where a recipe mixes labels, a share for each of the `outputs`."""
         inputs = self._augmented(images, generator)
         if self.mixing:
             if not labels.is_floating_point():
                 labels = functional.one_hot(labels, outputs).float()
             part = self.mixing[0]
             if len(self.mixing) > 1:
-                # As usual one of them for each batch.
                 part = self.mixing[int(torch.randint(len(self.mixing), (), generator=generator, device=inputs.device))]
             inputs, labels = mix(part, inputs, labels, generator)
         return self._flattened(inputs), labels
 
     def evaluate(self, images: Tensor) -> Tensor:
-        """A batch of the network's inputs."""
-        return self._flattened(self._normalised(self.fit.apply(images)))
+        """A batch of inputs."""
+        return self._flattened(self._normalized(self.fit.apply(images)))
 
     def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
         images = images if self.fit.how == "crop" else self.fit.apply(images)
         for part in self.augmentations:
             images = augment(part, images, generator, self._fill(images))
-        return self._normalised(images)
+        return self._normalized(images)
 
     def _fill(self, images: Tensor) -> Tensor:
-        """What becomes 0 behind the normalisation; a grey picture that is yet to be repeated has one number."""
+        """The colour that normalization turns into 0; a grey image that is yet to be repeated has one number."""
         return self.shift if len(self.shift) in {1, images.shape[1]} else self.shift.mean(0, keepdim=True)
 
-    def _normalised(self, images: Tensor) -> Tensor:
+    def _normalized(self, images: Tensor) -> Tensor:
         if self.fit.repeat:
             images = images.expand(-1, self.channels, -1, -1)
         return images.to(torch.float32, copy=True).sub_(self.shift).mul_(self.factor)

@@ -75,7 +75,7 @@ def run_training(
             folder = old or processes.from_main(lambda: create_run_folder(out, network.name))
             devices = [setup.device] if setup.device.type == "cuda" else []
             with progress, torch.random.fork_rng(devices), catching_interrupts() as stop:
-                for note in (*setup.notes, *notes, *_notes_on(processes, recipe.batch)):
+                for note in (*setup.notes, *notes, *processes.notes(recipe.batch)):
                     progress.note(note)
                 loop = Loop(network, setup, stepper, folder, progress, stop)
                 if old is None:
@@ -107,31 +107,20 @@ def _require_same(started: Recipe, recipe: Recipe, folder: str) -> None:
 
 
 def _set_up(network: Trainable, recipe: Recipe, info: RunInfo | None, processes: Processes) -> Setup:
-    with placed(recipe, network.path):
-        processes.choose(recipe)
     require_tensorboard(recipe)
     if found := untrained(recipe, network, network.path):
         raise SpecError(found)
-    return set_up(network, recipe, info, processes.device)
+    return set_up(network, recipe, info, processes)
 
 
 def _module(network: Trainable, setup: Setup, processes: Processes, *, fresh: bool) -> tuple[nn.Module, list[str]]:
     """The network's module with the weights to start from, and notes on them."""
     recipe = setup.recipe
     module = network.build(seed=recipe.seed)
-    with placed(recipe, network.path):
-        notes = start_from(module, recipe) if fresh else []
+    notes = start_from(module, recipe) if fresh else []
     if recipe.sync_batchnorm and processes.world > 1:
         module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
     return module, notes
-
-
-def _notes_on(processes: Processes, batch: int) -> list[str]:
-    if processes.world == 1:
-        return []
-    if processes.smallest_share(batch) == batch:
-        return [f"a batch of {batch} is too small for {processes.world} processes: each computes all of it"]
-    return [f"{processes.world} processes share each batch of {batch}"]
 
 
 @contextmanager

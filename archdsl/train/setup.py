@@ -14,9 +14,7 @@ from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.prepare import Preparation
 from archdsl.datasets.splits import statistics
 from archdsl.diagnostics import Rejected, SpecError
-from archdsl.diagnostics.codes.training import NoDevice
 from archdsl.recipe import Recipe, fit
-from archdsl.recipe.fit import check_figures, check_mixing, check_output, diagnostic, tells_classes
 from archdsl.runs.folder import RunInfo
 from archdsl.shapes import Shape
 from archdsl.train.evaluation import Evaluation, evaluate
@@ -102,32 +100,31 @@ class Setup:
         )
 
 
-def set_up(
-    network: Trainable, recipe: Recipe, info: RunInfo | None = None, device: torch.device | None = None
-) -> Setup:
+def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None, processes: Processes = ALONE) -> Setup:
     """Load the recipe's data and check that network, data and loss suit each other, before anything is computed.
 
-    `info` is an earlier run's, whose normalisation is used again; `device` goes before the recipe's. Raises
-    SpecError (E61x, E62x, E636, E641, E642).
+    `info` is an earlier run's, whose normalization is used again. Raises SpecError (E61x, E62x, E636, E641, E642).
     """
     with placed(recipe, network.path):
-        device = device or _device(recipe.device)
+        device = processes.choose_device(recipe)
         data = load_data(recipe, network.input_shape)
-        notes = [data.fit.note] if data.fit.note else []
-        notes += check_output(recipe, network.output_shape, data)
-        mean, std = _normalisation(recipe, data, info)
-        channels = 3 if data.fit.repeat else data.sample.channels
-        stored = (data.sample[1], data.sample[2])
+        notes = [data.fit.note] * bool(data.fit.note) + fit.check_output(recipe, network.output_shape, data)
+        mean, std = _normalization(recipe, data, info)
         preparation = Preparation(
-            data.fit, stored=stored, channels=channels, augmentations=recipe.augment, mean=mean, std=std, device=device
+            data.fit,
+            stored=(data.sample[1], data.sample[2]),
+            channels=3 if data.fit.repeat else data.sample.channels,
+            augmentations=recipe.augment,
+            mean=mean,
+            std=std,
+            device=device,
         )
-        check_mixing(recipe, told_apart=tells_classes(recipe))
-        classes = data.classes if tells_classes(recipe) else ()
-        setup = Setup(
+        classes = data.classes if fit.tells_classes(recipe) else ()
+        fit.check_mixing(recipe, told_apart=fit.tells_classes(recipe))
+        fit.check_figures(recipe, classes)
+        return Setup(
             recipe, device, data.to(device), preparation, mean, std, network.input_shape, tuple(notes), classes
         )
-        check_figures(recipe, classes)
-        return setup
 
 
 @contextmanager
@@ -136,23 +133,10 @@ def placed(recipe: Recipe, path: str) -> Iterator[None]:
     try:
         yield
     except Rejected as rejected:
-        raise SpecError([diagnostic(rejected, recipe, path)]) from rejected
+        raise SpecError([fit.diagnostic(rejected, recipe, path)]) from rejected
 
 
-def _device(name: str) -> torch.device:
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if name == "auto":
-        return found if found is not None and found.type in {"cuda", "mps"} else torch.device("cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        reason = f"torch sees {torch.cuda.device_count()} CUDA devices"
-        raise Rejected(NoDevice(name, reason), argument="device")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise Rejected(NoDevice(name, "torch does not see one"), argument="device")
-    return device
-
-
-def _normalisation(recipe: Recipe, data: Data, info: RunInfo | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _normalization(recipe: Recipe, data: Data, info: RunInfo | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if recipe.normalize is not None:
         return recipe.normalize.mean, recipe.normalize.std
     return statistics(data.train) if info is None else (info.mean, info.std)

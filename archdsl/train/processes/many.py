@@ -1,8 +1,7 @@
 """A run in several processes: DDP and FSDP through Hugging Face Accelerate.
 
-`recipe.batch` is the batch of all processes together. Each has its share of every batch, and the gradient is
-that of the whole batch's mean. What decides the course of the run is agreed upon over gloo, on the CPU, so
-that no device is waited for.
+`recipe.batch` is the batch of all processes together. Each has its share of every batch, and the gradient is that of
+the whole batch's mean. Decisions are synchronized over gloo, on the CPU, so that no device is waited for.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ from archdsl.train.norms import has_batch_norm
 from archdsl.train.processes.processes import NOTHING, Processes, Wish, told
 
 T = TypeVar("T")
-#: What gloo and NCCL say when the other end is gone; PyTorch has no class for it.
+#: The messages of gloo and NCCL for a lost peer; PyTorch has no exception class for it.
 GONE = (
     *("connection closed by peer", "connection reset by peer", "connection refused", "broken pipe"),
     *("timed out", "timeout", "remote process exit"),
 )
-#: One for each time that the processes join.
+#: Numbers the runs of these processes.
 NUMBERS = count()
 
 
 class Many(Processes):
-    """One of the processes of a run. Every method but `share` and what follows from it is called by all together."""
+    """One of several processes. All call each method together, but for `share` and what follows from it."""
 
     def __init__(self) -> None:
         store, self.rank, self.world = next(rendezvous("env://"))
-        # A second run in the same processes must not read what the first has left there.
+        # A second run in the same processes must not read the entries of the first.
         self.store = distributed.PrefixStore(f"archdsl/{next(NUMBERS)}", store)  # type: ignore[attr-defined]
         self.owns_group = not distributed.is_initialized()
         if self.owns_group:
@@ -54,7 +53,7 @@ class Many(Processes):
         self.wishes, self.outcome = [0] * len(Wish), torch.zeros(len(Wish), dtype=torch.int64)
         self.round: distributed.Work | None = None
 
-    def choose(self, recipe: Recipe) -> None:
+    def choose_device(self, recipe: Recipe) -> torch.device:
         if recipe.device not in {"auto", "cpu", "cuda"}:
             raise Rejected(NoDevice(recipe.device, "each process takes one of its own"), argument="device")
         cpu = recipe.device == "cpu" or (recipe.device == "auto" and not torch.cuda.is_available())
@@ -62,13 +61,21 @@ class Many(Processes):
             reason = f"torch sees {torch.cuda.device_count()} CUDA devices for {self.local_rank + 1} processes"
             raise Rejected(NoDevice(f"cuda:{self.local_rank}", reason), argument="device")
         self.accelerator = Accelerator(cpu=cpu, mixed_precision="no")
-        self.device = self.accelerator.device
+        self.device = torch.device(self.accelerator.device)
         self.are_sharding = self.accelerator.is_fsdp2
         self._check(recipe)
+        return self.device
+
+    def notes(self, batch: int) -> list[str]:
+        if self.world == 1:
+            return []
+        if self.smallest_share(batch) == batch:
+            return [f"a batch of {batch} is too small for {self.world} processes: each computes all of it"]
+        return [f"{self.world} processes share each batch of {batch}"]
 
     def _check(self, recipe: Recipe) -> None:
         """Reject (E646) what cannot be done in several processes."""
-        if recipe.sync_batchnorm and self.device is not None and self.device.type == "cpu":
+        if recipe.sync_batchnorm and self.device.type == "cpu":
             raise Rejected(NotTogether("sync_batchnorm", "PyTorch has it for GPUs only"), argument="sync_batchnorm")
         if os.environ.get("ACCELERATE_USE_FSDP", "").lower() != "true":
             return
@@ -99,7 +106,7 @@ class Many(Processes):
         return result
 
     def everywhere(self, action: Callable[[], T]) -> T:
-        """On each machine one process goes first: what it downloads the others find."""
+        """On each machine one process goes first, so that the others find what it downloads."""
         found: list[T] = []
         for is_turn in (self.local_rank == 0, self.local_rank != 0):
             error = None
@@ -119,12 +126,12 @@ class Many(Processes):
                 raise told(SpecError(diagnostics), here=rank == self.rank)
 
     def leave(self) -> None:
-        """Part from the others, who do the same."""
+        """Leave the process group; all processes do so."""
         if self.owns_group:
             distributed.destroy_process_group()
 
     def is_first_to_tell(self) -> bool:
-        """Whether no other process has asked this yet; the launcher keeps the store while processes end."""
+        """Whether no other process has asked yet; the launcher keeps the store while processes end."""
         with suppress(RuntimeError):
             return int(self.store.add("lost", 1)) == 1
         return True
@@ -144,7 +151,7 @@ class Many(Processes):
         return self.is_main or self._is_shared(samples)
 
     def loss(self, loss: Loss) -> Loss:
-        """A share whose samples all weigh nothing has no mean, but must not spoil that of the batch."""
+        """A share whose samples all have weight 0 has no mean, and contributes 0 to that of the batch."""
 
         def mean(outputs: Tensor, targets: Tensor) -> Tensor:
             return loss(outputs, targets) if float(loss.weight(targets)) else outputs.sum() * 0
@@ -159,7 +166,7 @@ class Many(Processes):
         return int(self.sum(torch.tensor(weight))) or 1
 
     def scaled(self, loss: Tensor) -> Tensor:
-        """DDP and FSDP take the mean of the processes' gradients, which have to add up."""
+        """DDP and FSDP average the processes' gradients, which have to be summed."""
         return loss * self.world
 
     def sum(self, numbers: Tensor) -> Tensor:
@@ -174,7 +181,7 @@ class Many(Processes):
     # Agreement
 
     def start_step(self) -> None:
-        """The answer is waited for at the end of the step, when it has long come."""
+        """The result is read at the end of the step, without waiting."""
         self.outcome = torch.tensor(self.wishes)
         self.round = distributed.all_reduce(self.outcome, distributed.ReduceOp.MAX, async_op=True)
 
@@ -195,13 +202,13 @@ class Many(Processes):
     # The module
 
     def wrap(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
-        # A lone sample could not be normalised.
+        # A single sample could not be normalized.
         self.least = 2 if has_batch_norm(module) else 1
         wrapped: nn.Module
         if not self.are_sharding:
             wrapped = self.accelerator.prepare_model(module)
             return wrapped
-        # It is the module itself, its weights now pieces.
+        # It is the module itself, with sharded weights.
         wrapped, _ = self.accelerator.prepare(module, optimizer)
         return wrapped
 
@@ -223,7 +230,7 @@ class Many(Processes):
         return {number: {n: self._gathered(v) for n, v in one.items()} for number, one in state.items()}
 
     def _gathered(self, value: Any) -> Any:
-        """A tensor that FSDP has cut into pieces as a whole, on the CPU of the main process; all else as it is."""
+        """A sharded tensor as a whole, on the CPU of the main process; other values unchanged."""
         if not isinstance(value, DTensor):
             return value
         whole = value.full_tensor()
@@ -235,10 +242,10 @@ class Many(Processes):
 
     def placed_as(self, weight: Tensor, value: Any) -> Any:
         cut = _cut_as(weight, value)
-        return cut if isinstance(cut, DTensor) else super().placed_as(weight, cut)  # pieces are always contiguous
+        return cut if isinstance(cut, DTensor) else super().placed_as(weight, cut)  # shards are always contiguous
 
     def whole(self, module: nn.Module, build: Callable[[], nn.Module]) -> nn.Module | None:
-        """With FSDP no process has the whole module: the main process makes one for itself."""
+        """With FSDP no process has the whole module: the main process builds one."""
         if not self.are_sharding:
             return module if self.is_main else None
         state = self.state(module)
@@ -250,14 +257,14 @@ class Many(Processes):
 
 
 def _cut_as(like: Tensor | None, value: Any) -> Any:
-    """A tensor cut into the pieces of `like`, where that is in pieces and of the same shape."""
+    """A tensor sharded like `like`, where that is sharded and of the same shape; other values unchanged."""
     if isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape:
         return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
     return value
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether an error says that another process cannot be reached; all others are mistakes, and stay as they are."""
+    """Whether an error means that another process cannot be reached."""
     if isinstance(error, distributed.DistNetworkError | distributed.DistStoreError):
         return True
     text = str(error).lower()
@@ -267,7 +274,7 @@ def is_lost(error: Exception) -> bool:
 
 @contextmanager
 def joined() -> Iterator[Many]:
-    """Join the others until the end of the context. Raises SpecError (E645) where one of them is lost."""
+    """Join the other processes until the end of the context. Raises SpecError (E645) where one of them is lost."""
     try:
         many = Many()
     except RuntimeError as error:
@@ -276,7 +283,7 @@ def joined() -> Iterator[Many]:
     try:
         yield many
     except SpecError as error:
-        if error.here is None:  # the error of this process alone: the others see that it is gone
+        if error.here is None:  # an error of this process alone: the others find it gone
             raise told(error, here=True) from error
         many.leave()
         raise

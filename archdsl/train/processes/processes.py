@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from archdsl.diagnostics import SpecError
+from archdsl.diagnostics import Rejected, SpecError
+from archdsl.diagnostics.codes.training import NoDevice
 from archdsl.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ class Processes:
 
     rank = 0
     world = 1
-    #: The device of this process; None takes the recipe's.
-    device: torch.device | None = None
     #: Added to the seeds of a step, so that no two processes draw the same random numbers.
     keys: tuple[int, ...] = ()
     #: Whether each process holds only shards of the weights (FSDP).
@@ -48,8 +47,23 @@ class Processes:
         """Whether this process writes files and prints."""
         return self.rank == 0
 
-    def choose(self, recipe: Recipe) -> None:
-        """Take a device. Raises Rejected (E636, E646) for what does not work in these processes."""
+    def choose_device(self, recipe: Recipe) -> torch.device:
+        """The device to compute on. Raises Rejected (E636, E646) for what does not work in these processes."""
+        name = recipe.device
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        if name == "auto":
+            return found if found is not None and found.type in {"cuda", "mps"} else torch.device("cpu")
+        device = torch.device(name)
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            reason = f"torch sees {torch.cuda.device_count()} CUDA devices"
+            raise Rejected(NoDevice(name, reason), argument="device")
+        if device.type == "mps" and not torch.backends.mps.is_available():
+            raise Rejected(NoDevice(name, "torch does not see one"), argument="device")
+        return device
+
+    def notes(self, batch: int) -> list[str]:
+        """What to print about the processes at the start of a run."""
+        return []
 
     def from_main(self, action: Callable[[], T]) -> T:
         """The result of `action` in the main process, or its SpecError, in all processes."""
