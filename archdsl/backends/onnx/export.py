@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 import onnx
@@ -15,8 +17,7 @@ from archdsl.backends.onnx.builder import Array
 from archdsl.backends.onnx.contents import DATA_LIMIT, save
 from archdsl.backends.onnx.emit import Normalization, emit
 from archdsl.backends.onnx.verify import Comparison, Peer, check, compare
-from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.commands import CannotWrite
+from archdsl.files.write import cannot_write, write_atomically
 from archdsl.graph.network import Network
 
 
@@ -64,16 +65,15 @@ def _replacing(path: Path) -> Iterator[Path]:
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:40]}.") as folder:
             temporary = Path(folder, path.name)
             yield temporary
             # The weights go first: the file that names them appears only when they are there.
             for file in (Path(f"{temporary}.data"), temporary):
                 if file.exists():
-                    file.replace(path.with_name(file.name))
+                    write_atomically(path.with_name(file.name), partial(copyfile, file))
     except OSError as error:
-        problem = CannotWrite(str(path), error.strerror or str(error))
-        raise SpecError([Diagnostic(problem, path=str(path))]) from error
+        raise cannot_write(path, error) from error
 
 
 def text(network: Network, weights: Mapping[str, Array]) -> str:

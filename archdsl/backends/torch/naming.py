@@ -77,8 +77,8 @@ def _own_of_modules() -> frozenset[str]:
 
 
 def spoken(label: str, child: Child) -> str:
-    """A name for a child: its label where that is more than a number, else what it is."""
-    if not label.isdigit():
+    """A name for a child: its label, or what it is where the label is a number (`0`, `0_2` for another run)."""
+    if not label.replace("_", "").isdigit():
         name = identifier(label)
     elif isinstance(child, Leaf):
         name = identifier(child.node.kind)

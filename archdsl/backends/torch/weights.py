@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from collections.abc import Collection, Mapping
@@ -13,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
-from archdsl.diagnostics.codes.commands import CannotWrite, MissingWeight, UnexpectedWeight, WrongWeightShape
+from archdsl.diagnostics.codes.commands import MissingWeight, UnexpectedWeight, WrongWeightShape
 from archdsl.diagnostics.codes.weights import NotWeights, NoWeights
+from archdsl.files.tensors import write_tensors
 from archdsl.shapes import Shape
 
 #: The file in a run folder.
@@ -68,31 +68,7 @@ def save_weights(module: nn.Module, path: str | Path) -> None:
     Raises:
         SpecError: the file cannot be written.
     """
-    from safetensors.torch import save_file
-
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(_separate(module.state_dict()), partial, metadata={"format": "pt"})
-        partial.replace(path)
-    except Exception as error:
-        partial.unlink(missing_ok=True)
-        # safetensors reports a full disk or a missing folder as an error of its own.
-        raise SpecError([Diagnostic(CannotWrite(str(path), reason(error)), path=str(path))]) from error
-
-
-def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors in memory of their own, as the format wants them: no views, nothing shared."""
-    seen: set[int] = set()
-    separate = {}
-    for name, tensor in state.items():
-        tensor = tensor.detach().contiguous()
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes:
-            tensor = tensor.clone()
-        seen.add(tensor.untyped_storage().data_ptr())
-        separate[name] = tensor
-    return separate
+    write_tensors(Path(path), module.state_dict(), {"format": "pt"})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

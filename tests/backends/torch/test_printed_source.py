@@ -120,6 +120,11 @@ NAMES = {
         ["def forward(self, x: Tensor, t: Tensor) -> Tensor:", "self.b = A()"],
         ["class B("],
     ),
+    "a layer that a second run needs made for its input": (
+        "g: { pad_channels(8); narrow(1, 0, 3) }; reuse(g)",
+        ["self.pad_channels = ", "self.pad_channels2 = "],
+        ["_0_2"],
+    ),
     "parts of a sequence": (
         "s: { a: conv(4, 1); relu; relu; t: batchnorm }; r: { b: conv(4, 1); conv(4, 1) }",
         ["OrderedDict(\n", "relu=nn.ReLU", "relu2=nn.ReLU", '"b": nn.Conv2d', '"1": nn.Conv2d'],
