@@ -165,7 +165,7 @@ def _block(
         output=output or UNKNOWN_SHAPE,
         span=span,
         chain=place.chain,
-        body=body,
+        nodes=body,
         block=block.name,
     )
     return Outcome(node, output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from archdsl.arguments.bind import assign
@@ -16,7 +16,7 @@ from archdsl.elaborate.forms import require_combinator
 from archdsl.elaborate.statements import branches, run, sequence
 from archdsl.elaborate.taps import claim_output
 from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk, check_size
-from archdsl.graph import AnyNode, Aux, Dense, Group, Inception, Residual, Scale, Split, Sum, layer_nodes
+from archdsl.graph import AnyNode, Aux, Combined, Group, layer_nodes
 from archdsl.graph import walk as nodes_of
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
@@ -64,7 +64,7 @@ def _head(place: Place, span: Span, x: Shape | None, label: str | None = None) -
 def _group(walk: Walk, body: tree.Body, head: Head, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
     nodes: list[AnyNode] = []
     output = sequence(walk, body, place, x, nodes)
-    return Group(**head, output=output or UNKNOWN_SHAPE, body=tuple(nodes)), output
+    return Group(**head, output=output or UNKNOWN_SHAPE, nodes=tuple(nodes)), output
 
 
 def _inner(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
@@ -80,7 +80,7 @@ def _aux(
     with walk.reporting(place):
         claim_output(walk, name, form.kind_span, place)
     body, _ = _inner(walk, form.body, replace(place, aux=True), x)
-    return Aux(**head, output=head["input"], body=body, output_name=name), x
+    return Aux(**head, output=head["input"], nodes=(body,), output_name=name), x
 
 
 # Joins of the input with a body
@@ -110,12 +110,15 @@ def _with_input(
         output = combinator.join.shape(skip, end)
         if output is None:
             walk.report(_unequal(combinator, form, skip, body), place.chain)
-    known = {**head, "output": output or UNKNOWN_SHAPE, "body": body}
-    if not combinator.shortcut:
-        return Scale(**known), output
-    if shortcut is not None and all(isinstance(one, Group) and not one.taps for one in nodes_of(shortcut)):
-        shortcut = None  # with nothing in it, it is the identity
-    return Residual(**known, shortcut=shortcut), output
+    nodes: tuple[Group, ...] = (body,)
+    # A shortcut with nothing in it is the identity.
+    if shortcut is not None and any(not isinstance(one, Group) or one.taps for one in nodes_of(shortcut)):
+        nodes = (body, shortcut)
+    return _combined(combinator, head, nodes, output), output
+
+
+def _combined(combinator: Combinator, head: Head, nodes: Sequence[AnyNode], output: Shape | None) -> Combined:
+    return Combined(**head, combinator=combinator, nodes=tuple(nodes), output=output or UNKNOWN_SHAPE)
 
 
 def _unequal(
@@ -123,7 +126,7 @@ def _unequal(
 ) -> Located:
     """The error of a body whose output does not fit the input, or the output of the shortcut."""
     keyword = Span(form.span.source, form.span.start, form.span.start + len(combinator.keyword))
-    last = body.body[-1].span if body.body else body.span
+    last = body.nodes[-1].span if body.nodes else body.span
     notes = [Note(f"the body gives {body.output}", last)]
     helps: tuple[Help, ...] = ()
     what = "the input is"
@@ -160,8 +163,6 @@ def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
 
 # Joins of several items
 
-_NODES: Mapping[str, Callable[..., AnyNode]] = {"inception": Inception, "sum": Sum, "split": Split}
-
 
 def _on_input(
     walk: Walk, combinator: Combinator, form: tree.CombinatorForm, head: Head, place: Place, x: Shape | None
@@ -175,7 +176,7 @@ def _on_input(
     if known:
         with walk.reporting(place):
             output = _joined(combinator, form, nodes, parts)
-    return _NODES[form.kind](**head, output=output or UNKNOWN_SHAPE, branches=tuple(nodes)), output
+    return _combined(combinator, head, nodes, output), output
 
 
 def _parts(walk: Walk, form: tree.CombinatorForm, place: Place, x: Shape | None) -> tuple[int | None, Shape | None]:
@@ -238,7 +239,7 @@ def _chain(
     if not nodes and output is not None:
         walk.report(Located(Misplaced(f"`{form.kind}` needs at least one item"), form.kind_span), place.chain)
         output = None
-    return Dense(**head, output=output or UNKNOWN_SHAPE, items=tuple(nodes)), output
+    return _combined(combinator, head, nodes, output), output
 
 
 def _appended(combinator: Combinator, before: Shape, node: AnyNode) -> Shape:

@@ -54,7 +54,7 @@ class Elaborator(Walk):
             input=self.input or UNKNOWN_SHAPE,
             output=end or UNKNOWN_SHAPE,
             span=body.span,
-            body=tuple(nodes),
+            nodes=tuple(nodes),
             block=name,
         )
 
@@ -103,7 +103,7 @@ class Elaborator(Walk):
                 shape = self._input(form, given, place)
                 if item.tap is None:
                     return Outcome(None, shape)
-                return Outcome(Group(name="", label=None, input=shape, output=shape, span=form.span, body=()), shape)
+                return Outcome(Group(name="", label=None, input=shape, output=shape, span=form.span, nodes=()), shape)
             case "use":
                 return use(form, given, place, x)
             case _:

@@ -9,22 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
-from archdsl.combinators import COMBINATORS
-from archdsl.combinators.join import ADD, CONCAT, MUL, Join
-from archdsl.graph.nodes import (
-    AnyNode,
-    Aux,
-    Dense,
-    Group,
-    Inception,
-    LayerNode,
-    Residual,
-    Scale,
-    Split,
-    Sum,
-    Tap,
-    Use,
-)
+from archdsl.combinators import COMBINATORS, Scheme
+from archdsl.graph.nodes import AnyNode, Aux, Combined, Group, LayerNode, Tap, Use
 from archdsl.shapes import Shape
 from archdsl.text.stack import deep
 
@@ -167,23 +153,12 @@ class _Lowering:
         """Append what a node other than a layer consists of."""
         match node:
             case Group():
-                for inner in node.body:
+                for inner in node.nodes:
                     x = self.visit(inner, x, at)
             case Use():
                 [x] = self.alias("use", node, self.taps[node.tap.id], at, at.slot)
-            case Residual():
-                x = self.residual(node, x, at)
-            case Inception():
-                x = self.branches(CONCAT, node, x, at)
-            case Sum():
-                x = self.branches(ADD, node, x, at)
-            case Split():
-                x = self.split(node, x, at)
-            case Dense():
-                x = self.dense(node, x, at)
-            case Scale():
-                [start] = self.alias("fork", node, x, at, Slot("scale"))
-                x = self.join(MUL, node, [x, *self.paths([node.body], [start], at)], at)
+            case Combined():
+                x = self.combined(node, x, at)
             case Aux():
                 self.aux(node, x, at)
             case LayerNode():
@@ -192,34 +167,50 @@ class _Lowering:
                 assert_never(node)
         return x
 
-    def residual(self, node: Residual, x: Value, at: _Place) -> Value:
-        """The body takes the place of `x`, which is kept for the shortcut."""
-        kept = Slot("identity" if node.shortcut is None else "shortcut")
+    def combined(self, node: Combined, x: Value, at: _Place) -> Value:
+        match node.combinator.scheme:
+            case Scheme.BODY:
+                return self.with_input(node, x, at)
+            case Scheme.BRANCHES:
+                return self.branches(node, x, at)
+            case Scheme.PARTS:
+                return self.parts(node, x, at)
+            case Scheme.CHAIN:
+                return self.chain(node, x, at)
+            case _:
+                assert_never(node.combinator.scheme)
+
+    def with_input(self, node: Combined, x: Value, at: _Place) -> Value:
+        if not node.combinator.shortcut:
+            starts = self.alias("fork", node, x, at, Slot(node.combinator.keyword))
+            return self.join(node, [x, *self.paths(node.nodes, starts, at)], at)
+        # The body takes the place of `x`, which is kept for the shortcut.
+        kept = Slot("identity" if len(node.nodes) == 1 else "shortcut")
         starts = self.alias("fork", node, x, at, at.slot, kept)
-        ends = self.paths([node.body, *filter(None, [node.shortcut])], starts, at)
-        return self.join(ADD, node, [*ends, *starts[len(ends) :]], at)
+        ends = self.paths(node.nodes, starts, at)
+        return self.join(node, [*ends, *starts[len(ends) :]], at)
 
-    def branches(self, join: Join, node: Inception | Sum, x: Value, at: _Place) -> Value:
-        if len(node.branches) == 1:
-            return self.visit(node.branches[0], x, at)
-        names = [f"branch{i}" if _is_number(one.label) else one.label for i, one in enumerate(node.branches, start=1)]
+    def branches(self, node: Combined, x: Value, at: _Place) -> Value:
+        if len(node.nodes) == 1:
+            return self.visit(node.nodes[0], x, at)
+        names = [f"branch{i}" if _is_number(one.label) else one.label for i, one in enumerate(node.nodes, start=1)]
         starts = self.alias("fork", node, x, at, *(Slot(name or "") for name in names))
-        return self.join(join, node, self.paths(node.branches, starts, at), at)
+        return self.join(node, self.paths(node.nodes, starts, at), at)
 
-    def split(self, node: Split, x: Value, at: _Place) -> Value:
-        count = len(node.branches)
+    def parts(self, node: Combined, x: Value, at: _Place) -> Value:
+        count = len(node.nodes)
         if count == 1:
-            return self.visit(node.branches[0], x, at)
+            return self.visit(node.nodes[0], x, at)
         shape = x.shape.with_channels(x.shape.channels // count)
         parts = [Value(shape, at.scope, Slot(f"part{i}")) for i in range(1, count + 1)]
         self.add("split", node, [x], parts, at)
-        return self.join(CONCAT, node, self.paths(node.branches, parts, at), at)
+        return self.join(node, self.paths(node.nodes, parts, at), at)
 
-    def dense(self, node: Dense, x: Value, at: _Place) -> Value:
-        for item in node.items:
+    def chain(self, node: Combined, x: Value, at: _Place) -> Value:
+        for item in node.nodes:
             start = self.alias("fork", node, x, at, Slot("new"))
             [new] = self.paths([item], start, at)
-            x = self.join(CONCAT, node, [x, new], at, CONCAT.shape(x.shape, new.shape))
+            x = self.join(node, [x, new], at, node.combinator.join.shape(x.shape, new.shape))
         return x
 
     def paths(self, nodes: Sequence[AnyNode], starts: Sequence[Value], at: _Place) -> list[Value]:
@@ -228,15 +219,16 @@ class _Lowering:
             self.visit(node, start, at._replace(slot=start.slot)) for node, start in zip(nodes, starts, strict=False)
         ]
 
-    def join(self, join: Join, node: AnyNode, values: Sequence[Value], at: _Place, shape: Shape | None = None) -> Value:
-        [joined] = self.add(join.name, node, values, [Value(shape or node.output, at.scope, at.slot)], at)
-        return joined
+    def join(self, node: Combined, values: Sequence[Value], at: _Place, shape: Shape | None = None) -> Value:
+        result = Value(shape or node.output, at.scope, at.slot)
+        self.add(node.combinator.join.name, node, values, [result], at)
+        return result
 
     def aux(self, node: Aux, x: Value, at: _Place) -> None:
         slot, scope = (Slot(node.output_name), at.scope) if node.label is None else (Slot("x"), node.name)
         inner = _Place(slot, scope, aux=True)
         start = self.alias("enter", node, x, inner, slot)
-        end = self.paths([node.body], start, inner)
+        end = self.paths(node.nodes, start, inner)
         self.add("output", node, end, (), inner)
         self.add("exit", node, end, (), at)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from archdsl.diagnostics import Frame
 from archdsl.shapes import Shape, Tensor
@@ -17,6 +17,7 @@ from archdsl.text.record import Record
 from archdsl.text.source import Span
 
 if TYPE_CHECKING:
+    from archdsl.combinators import Combinator
     from archdsl.layers.base import Layer
     from archdsl.layers.initializers import Initializer
 
@@ -35,6 +36,7 @@ class Node(Record, kw_only=True):
 
     name    the state_dict prefix of the node, or of the scope around a transparent one ("" is the model)
     label   the last part of `name`, or None for a transparent node
+    nodes   the nodes inside, in execution order
     taps    the names under which this node's output is kept
     shared  made by `reuse`: it runs on the weights of an earlier node of the same name
     """
@@ -45,6 +47,7 @@ class Node(Record, kw_only=True):
     output: Shape
     span: Span
     chain: tuple[Frame, ...] = ()
+    nodes: tuple[AnyNode, ...] = ()
     taps: tuple[Tap, ...] = ()
     shared: bool = False
 
@@ -92,58 +95,41 @@ class LayerNode(Node, kw_only=True):
 class Group(Node, kw_only=True):
     """`{ }`, a block call or the model itself: one node after the other. `block` is the block's name, if it is one."""
 
-    body: tuple[AnyNode, ...]
     block: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.block or "group"
 
 
 class Use(Node, kw_only=True):
     """`use(tap)`: the current tensor is dropped, the tap's takes its place. Never labelled."""
 
+    kind: ClassVar[str] = "use"
+
     tap: Tap
 
 
-class Residual(Node, kw_only=True):
-    """`residual { }`: shortcut(x) + body(x). `shortcut` is None for the identity."""
+class Combined(Node, kw_only=True):
+    """What a combinator makes of its items: a node for each, or one for its body and perhaps one for its shortcut."""
 
-    body: Group
-    shortcut: Group | None = None
+    combinator: Combinator
 
-
-class Inception(Node, kw_only=True):
-    """`inception { }`: every branch on x, concatenated on channels."""
-
-    branches: tuple[AnyNode, ...]
-
-
-class Sum(Node, kw_only=True):
-    """`sum { }`: every branch on x, added."""
-
-    branches: tuple[AnyNode, ...]
-
-
-class Dense(Node, kw_only=True):
-    """`dense { }`: x becomes [x, f(x)] on channels for each item f in turn."""
-
-    items: tuple[AnyNode, ...]
-
-
-class Scale(Node, kw_only=True):
-    """`scale { }`: x * body(x), broadcast."""
-
-    body: Group
-
-
-class Split(Node, kw_only=True):
-    """`split(k) { }`: x cut into as many equal parts on channels as there are branches, each its own, concatenated."""
-
-    branches: tuple[AnyNode, ...]
+    @property
+    def kind(self) -> str:
+        return self.combinator.keyword
 
 
 class Aux(Node, kw_only=True):
     """`aux { }`: x goes on unchanged; in training the body is one more output of the model, called `output_name`."""
 
-    body: Group
+    kind: ClassVar[str] = "aux"
+
     output_name: str
 
+    @property
+    def body(self) -> AnyNode:
+        return self.nodes[0]
 
-AnyNode = LayerNode | Group | Use | Residual | Inception | Sum | Dense | Scale | Split | Aux
+
+AnyNode = LayerNode | Group | Use | Combined | Aux

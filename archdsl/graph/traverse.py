@@ -1,64 +1,20 @@
-"""Walking a graph: the children of a node, all nodes inside one, a copy with changes, comparison."""
+"""Walks over a graph: all nodes inside one, a copy with changes, comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from archdsl.graph.nodes import (
-    AnyNode,
-    Aux,
-    Dense,
-    Group,
-    Inception,
-    LayerNode,
-    Node,
-    Residual,
-    Scale,
-    Split,
-    Sum,
-    Use,
-)
+from archdsl.graph.nodes import AnyNode, LayerNode, Node
 from archdsl.text.record import replace
 from archdsl.text.stack import deep
 
 N = TypeVar("N", bound=Node)
 
 
-def children(node: AnyNode) -> tuple[AnyNode, ...]:
-    """The nodes inside a node, in execution order (a residual's body comes before its shortcut)."""
-    match node:
-        case LayerNode() | Use():
-            return ()
-        case Group():
-            return node.body
-        case Residual():
-            return (node.body,) if node.shortcut is None else (node.body, node.shortcut)
-        case Inception() | Sum() | Split():
-            return node.branches
-        case Dense():
-            return node.items
-        case Scale() | Aux():
-            return (node.body,)
-
-
 def rebuilt(node: N, change: Callable[[Any], Any], /, **changes: Any) -> N:
-    """A copy of a node with other values in some fields, and each of its children replaced by `change(child)`."""
-    new = replace(node, **changes)
-    inside = vars(new)
-    match node:
-        case Group():
-            inside["body"] = tuple([change(child) for child in node.body])
-        case Dense():
-            inside["items"] = tuple([change(child) for child in node.items])
-        case Inception() | Sum() | Split():
-            inside["branches"] = tuple([change(child) for child in node.branches])
-        case Residual():
-            inside["body"] = change(node.body)
-            inside["shortcut"] = None if node.shortcut is None else change(node.shortcut)
-        case Scale() | Aux():
-            inside["body"] = change(node.body)
-    return new
+    """A copy of a node with other values in some fields, and each node inside replaced by `change(inner)`."""
+    return replace(node, nodes=tuple([change(inner) for inner in node.nodes]), **changes)
 
 
 def walk(node: AnyNode) -> Iterator[AnyNode]:
@@ -67,7 +23,7 @@ def walk(node: AnyNode) -> Iterator[AnyNode]:
     while ahead:
         node = ahead.pop()
         yield node
-        ahead += reversed(children(node))
+        ahead += reversed(node.nodes)
 
 
 def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:

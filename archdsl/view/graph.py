@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl.arguments.values import spec_text
-from archdsl.graph import AnyNode, Aux, Group, LayerNode, Node, Residual, Use, children
+from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Node, Use
 from archdsl.graph.network import Network
 from archdsl.layers.base import Layer
-from archdsl.view.summary import kind
 
 
 def graph_text(network: Network) -> str:
     """One line for each node: label, what it is, its shapes, taps, and its place in the text."""
     root = network.root
-    lines = [line for node in root.body for line in _lines(node, 1)]
+    lines = [line for node in root.nodes for line in _lines(node, 1)]
     wide = max((len(text) for text, _ in lines), default=0)
     head = f"{_model(network)}  {root.input} -> {root.output}  {_place(root)}"
     return "\n".join([head, *(f"{text:<{wide}}  {rest}".rstrip() for text, rest in lines)])
@@ -26,25 +25,21 @@ def _model(network: Network) -> str:
 
 def _lines(node: AnyNode, level: int) -> Iterator[tuple[str, str]]:
     yield "  " * level + _head(node), f"{node.input} -> {node.output}  {_place(node)}"
-    if isinstance(node, Residual) and node.shortcut is not None:
-        yield from _named("body", node.body, level + 1)
-        yield from _named("shortcut", node.shortcut, level + 1)
+    if isinstance(node, Combined) and node.combinator.shortcut and len(node.nodes) == 2:
+        for word, path in zip(("body", "shortcut"), node.nodes, strict=True):
+            yield "  " * (level + 1) + word, f"{path.input} -> {path.output}"
+            for child in path.nodes:
+                yield from _lines(child, level + 2)
         return
     for child in _inside(node):
         yield from _lines(child, level + 1)
 
 
-def _named(word: str, group: Group, level: int) -> Iterator[tuple[str, str]]:
-    yield "  " * level + word, f"{group.input} -> {group.output}"
-    for child in group.body:
-        yield from _lines(child, level + 1)
-
-
 def _inside(node: AnyNode) -> tuple[AnyNode, ...]:
     """The children, without a body of its own where the node has one body only."""
-    inner = children(node)
+    inner = node.nodes
     if len(inner) == 1 and isinstance(inner[0], Group) and inner[0].label is None and not isinstance(node, Group):
-        return inner[0].body
+        return inner[0].nodes
     return inner
 
 
@@ -64,7 +59,7 @@ def _what(node: AnyNode) -> str:
         case Aux():
             return f"aux (output {node.output_name})"
         case _:
-            return kind(node)
+            return node.kind
 
 
 def _layer(node: LayerNode) -> str:

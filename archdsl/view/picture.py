@@ -10,22 +10,10 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import assert_never
 
-from archdsl.graph import (
-    AnyNode,
-    Aux,
-    Dense,
-    Group,
-    Inception,
-    LayerNode,
-    Residual,
-    Scale,
-    Split,
-    Sum,
-    Use,
-    layer_nodes,
-)
+from archdsl.combinators import Scheme
+from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Use, layer_nodes
 from archdsl.graph.network import Network
-from archdsl.view.summary import humanised, kind
+from archdsl.view.summary import humanised
 
 #: Sizes in pixels.
 BOX_WIDTH, BOX_HEIGHT, GAP, MARGIN, SIDE = 190, 34, 22, 16, 26
@@ -69,7 +57,7 @@ class _Drawing:
 def draw_network(network: Network, depth: int = 2) -> str:
     """An SVG document of the network; scopes deeper than `depth` are one box each."""
     parts = [_label_box("input", str(network.input_shape), "scope")]
-    parts += [_draw(node, depth) for node in network.root.body]
+    parts += [_draw(node, depth) for node in network.root.nodes]
     outputs = ", ".join(str(shape) for shape in network.output_shapes.values())
     parts.append(_label_box("output", outputs, "scope"))
     body = _stack(parts)
@@ -97,7 +85,7 @@ def _draw(node: AnyNode, depth: int) -> _Drawing:
     if node.label is None or isinstance(node, Aux):
         return drawing
     kept = "".join(f" → {tap.name}" for tap in node.taps)
-    return _framed(drawing, f"{node.label}: {kind(node)}{kept}")
+    return _framed(drawing, f"{node.label}: {node.kind}{kept}")
 
 
 def _inside(node: AnyNode, depth: int) -> _Drawing:
@@ -107,22 +95,27 @@ def _inside(node: AnyNode, depth: int) -> _Drawing:
         case Use():
             return _label_box(f"use {node.tap.name}", str(node.output), "join")
         case Group():
-            return _stack([_draw(inner, depth) for inner in node.body])
-        case Residual():
-            shortcut = None if node.shortcut is None else _draw(node.shortcut, depth)
-            return _beside(_draw(node.body, depth), shortcut, "+")
-        case Scale():
-            return _beside(_draw(node.body, depth), None, "×")
-        case Inception() | Split():
-            return _branches([_draw(branch, depth) for branch in node.branches], "concat")
-        case Sum():
-            return _branches([_draw(branch, depth) for branch in node.branches], "+")
-        case Dense():
-            return _stack([_beside(_draw(item, depth), None, "concat") for item in node.items])
+            return _stack([_draw(inner, depth) for inner in node.nodes])
+        case Combined():
+            return _combined(node, [_draw(inner, depth) for inner in node.nodes])
         case Aux():
             return _aside(_framed(_draw(node.body, depth), f"{node.output_name}: in training only"))
         case _:
             assert_never(node)
+
+
+def _combined(node: Combined, parts: Sequence[_Drawing]) -> _Drawing:
+    """The parts of a combinator with the lines that split and join them."""
+    sign = node.combinator.join.sign
+    match node.combinator.scheme:
+        case Scheme.BODY:
+            return _beside(parts[0], parts[1] if len(parts) > 1 else None, sign)
+        case Scheme.BRANCHES | Scheme.PARTS:
+            return _branches(parts, sign)
+        case Scheme.CHAIN:
+            return _stack([_beside(part, None, sign) for part in parts])
+        case _:
+            assert_never(node.combinator.scheme)
 
 
 # Boxes
@@ -147,7 +140,7 @@ def _scope_box(node: AnyNode) -> _Drawing:
     params = sum(tensor.numel for layer in layer_nodes(node) for tensor in layer.weights.values())
     figures = f"{node.output} · {humanised(params)} parameters" if params else str(node.output)
     kept = "".join(f" → {tap.name}" for tap in node.taps)
-    return _label_box(f"{node.label}: {kind(node)}", figures + kept, "scope")
+    return _label_box(f"{node.label}: {node.kind}", figures + kept, "scope")
 
 
 def _label_box(title: str, below: str, family: str) -> _Drawing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.graph import AnyNode, Group, LayerNode
+from archdsl.graph import AnyNode
 from archdsl.graph.lower import is_scope
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _row(node: AnyNode, parts: Sequence[LayerInfo | Row], scopes: Sequence[str],
         name=node.name,
         label=node.name.removeprefix(f"{scopes[-1]}.") if scopes else node.name,
         level=len(scopes) + 1,
-        kind=kind(node),
+        kind=node.kind,
         input=node.input,
         output=node.output,
         params=sum(part.params for part in parts),
@@ -103,15 +103,6 @@ def _row(node: AnyNode, parts: Sequence[LayerInfo | Row], scopes: Sequence[str],
         shared=all(part.shared for part in parts),
         aux=aux,
     )
-
-
-def kind(node: AnyNode) -> str:
-    """What a node is in the spec's words: the layer's kind, the block's name, the combinator's keyword."""
-    if isinstance(node, LayerNode):
-        return node.kind
-    if isinstance(node, Group):
-        return node.block or "group"
-    return type(node).__name__.lower()
 
 
 def as_dict(network: Network) -> dict[str, Any]:

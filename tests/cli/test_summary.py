@@ -144,9 +144,9 @@ def test_shared_layers_say_so() -> None:
     from archdsl.text.record import replace
 
     network = archdsl.load("model m { input(8x4x4); conv(8, 3, padding=1); relu }")
-    conv = network.root.body[0]
+    conv = network.root.nodes[0]
     assert isinstance(conv, LayerNode)
-    twice = dataclasses.replace(network, root=replace(network.root, body=(conv, replace(conv, shared=True))))
+    twice = dataclasses.replace(network, root=replace(network.root, nodes=(conv, replace(conv, shared=True))))
     assert [row["params"] for row in cells(table(twice, 80))] == ["584", "(shared)"]
     assert json.loads(summary.to_json(twice))["layers"][1]["shared"] is True
 

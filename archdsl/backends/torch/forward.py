@@ -311,4 +311,4 @@ def _scope_class(node: AnyNode, *, plain: bool) -> str | None:
     if isinstance(node, Group):
         name = class_name(node.block or "")
         return name or (None if plain else "Group")
-    return type(node).__name__
+    return node.kind.capitalize()
