@@ -133,7 +133,10 @@ class _Emitter:
         op = join.several if len(inputs) > 2 and join.several else join.onnx
         ends = step.node.label is not None and output.shape == step.node.output
         name = step.node.name if ends else _inner_name(step.node, op)
-        value = self.graph.node(op, name, inputs, {"axis": 1} if op == "Concat" else {}).outputs[0]
+        attributes = {"axis": 1} if op == "Concat" else {}
+        while len(inputs) > 2 and not join.several:
+            inputs = [self.graph.node(op, _inner_name(step.node, op), inputs[:2], attributes).outputs[0], *inputs[2:]]
+        value = self.graph.node(op, name, inputs, attributes).outputs[0]
         self.graph.shapes[value] = output.shape
         return value
 
