@@ -41,7 +41,7 @@ ONLY = {
     "onnxruntime": {"backends"},
     "lark": {"syntax"},
     "pydantic": {"arguments", "layers", "recipe", "cards", "runs"},
-    "pydantic_core": {"arguments", "recipe"},
+    "pydantic_core": {"arguments"},
     "typer": {"cli"},
     "rich": {"view", "runs"},
 }

@@ -1,6 +1,6 @@
-"""The kinds of layers: one class per kind, found by name.
+"""The layer types by name: one class each.
 
-A kind is a subclass of `Layer` in one of the modules here. Another project adds its own through the
+A layer type is a subclass of `Layer` in one of the modules here. Another project adds its own through the
 entry-point group `archdsl.layers`: each entry is a subclass of `Layer`, or a module that defines some.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from archdsl.arguments.values import spec_text
 from archdsl.layers.base import KINDS, Layer
 
-#: The modules with kinds, the likelier ones first: making their classes is most of what a lookup costs.
+#: The modules with layer types, the most used first: most of the time of a lookup is to create their classes.
 MODULES = (
     "conv",
     "activation",
@@ -35,7 +35,7 @@ GROUP = "archdsl.layers"
 
 
 class Argument(NamedTuple):
-    """An argument of a kind as people read it; `default` is empty where the argument has to be given."""
+    """An argument of a layer type as a reader sees it; `default` is empty where the argument is required."""
 
     name: str
     type: str
@@ -43,7 +43,7 @@ class Argument(NamedTuple):
 
 
 def kind_named(name: str) -> type[Layer] | None:
-    """The kind called `name`, or None. Imports as few modules as it can, and other projects' last."""
+    """The layer type called `name`, or None. Imports as few modules as possible, other projects' last."""
     if name in KINDS:
         return KINDS[name]
     for module in MODULES:
@@ -57,7 +57,7 @@ def kind_named(name: str) -> type[Layer] | None:
 
 
 def all_kinds() -> Mapping[str, type[Layer]]:
-    """Every kind by its name, in the alphabet's order, those of other projects too."""
+    """All layer types by name, in alphabetical order, with those of other projects."""
     for module in MODULES:
         import_module(f"{__name__}.{module}")
     _load_entry_points()
@@ -66,8 +66,8 @@ def all_kinds() -> Mapping[str, type[Layer]]:
 
 @cache
 def _load_entry_points() -> None:
-    """Import the kinds that other projects add; one that cannot be imported is warned about and left out."""
-    from importlib.metadata import entry_points  # 25 ms, spent only on a name that is not ours
+    """Import the layer types of other projects, with a warning for each that cannot be imported."""
+    from importlib.metadata import entry_points  # 25 ms, only for a name that is not here
 
     for entry in entry_points(group=GROUP):
         try:
@@ -78,7 +78,7 @@ def _load_entry_points() -> None:
 
 
 def arguments(kind: type[Layer]) -> list[Argument]:
-    """The arguments of a kind by position, with types and defaults as a spec writes them."""
+    """The arguments of a layer type in order, with types and defaults as a spec writes them."""
     return [
         Argument(
             name,
@@ -89,7 +89,7 @@ def arguments(kind: type[Layer]) -> list[Argument]:
     ]
 
 
-_PLAIN = {int: "int", float: "float", bool: "bool", str: "text", type(None): "none"}
+_PLAIN = {int: "int", float: "float", bool: "bool", str: "string", type(None): "none"}
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
 
@@ -109,6 +109,6 @@ def _type_text(annotation: Any, metadata: list[Any] | None = None) -> str:
 
 
 def _bounds(metadata: list[Any]) -> list[str]:
-    """The limits of a number. Nested ones are still wrapped in pydantic's FieldInfo."""
+    """The range of a number. Nested limits are still wrapped in pydantic's FieldInfo."""
     limits = [inner for entry in metadata for inner in getattr(entry, "metadata", [entry])]
     return [f"{sign} {getattr(entry, name)}" for entry in limits for name, sign in _BOUNDS if hasattr(entry, name)]

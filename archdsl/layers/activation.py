@@ -1,49 +1,48 @@
-"""Activations: functions of each number by itself, and the few that look along one axis."""
+"""Activations: functions of each number by itself, and the few that work along one axis."""
 
 from math import pi, sqrt
 from typing import ClassVar, Literal
 
-from archdsl.diagnostics.codes.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape
+from archdsl.diagnostics.codes.shapes import NotDivisible
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, changed
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
 
-class _Elementwise(Layer):
-    """A function of each number by itself, `torch.nn.<twin>`, whose arguments are all keywords there."""
+class _Elementwise(SameShape):
+    """A function of each number by itself, named like its class in `torch.nn`, whose arguments are all keywords.
 
-    twin: ClassVar[str]
+    op  the ONNX operator that computes it without attributes
+    """
 
-    def shape(self, x: Shape, *operands: Shape) -> Shape:
-        return x
+    op: ClassVar[str]
 
     def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"nn.{self.twin}", keywords=changed(self, *type(self).model_fields))
+        return TorchForm(f"nn.{type(self).__name__}", keywords=changed(self))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node(self.op, g.input)
 
 
 class ReLU(_Elementwise):
     """Rectified linear unit, `torch.nn.ReLU`: max(0, x) (Nair, Hinton 2010)."""
 
-    kind: ClassVar[str] = "relu"
-    twin: ClassVar[str] = "ReLU"
-    saves_output: ClassVar[bool] = True
-    can_run_inplace: ClassVar[bool] = True
+    kind = "relu"
+    op = "Relu"
+    saves_output = True
+    can_run_inplace = True
 
     inplace: bool = False
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("Relu", g.input)
 
 
 class LeakyReLU(_Elementwise):
     """Leaky ReLU, `torch.nn.LeakyReLU`: max(0, x) + negative_slope*min(0, x) (Maas, Hannun, Ng 2013)."""
 
-    kind: ClassVar[str] = "leaky_relu"
-    twin: ClassVar[str] = "LeakyReLU"
-    # In place, the backward pass reads the output (and rejects a negative slope, hence not by itself).
-    saves_output: ClassVar[bool] = True
+    kind = "leaky_relu"
+    # In place, the backward pass reads the output (and fails for a negative slope: no `can_run_inplace`).
+    saves_output = True
 
     negative_slope: float = 0.01
     inplace: bool = False
@@ -55,12 +54,12 @@ class LeakyReLU(_Elementwise):
 class PReLU(Layer):
     """ReLU with a learned slope below 0, `torch.nn.PReLU`: max(0, x) + weight*min(0, x) (He and others 2015).
 
-    `num_parameters` is 1 or the number of channels. `init_value` is PyTorch's `init`, the slope it starts
-    from; `init` itself names an initializer in every layer.
+    `num_parameters` is 1 or the number of channels. `init_value` is PyTorch's `init`, the initial slope; `init`
+    itself names an initializer in every layer.
     """
 
-    kind: ClassVar[str] = "prelu"
-    parameters: ClassVar[tuple[str, ...]] = ("weight",)
+    kind = "prelu"
+    parameters = ("weight",)
 
     num_parameters: Positive = 1
     init_value: float = 0.25
@@ -68,7 +67,7 @@ class PReLU(Layer):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.num_parameters not in (1, x.channels):
             reason = f"num_parameters ({self.num_parameters}) must be 1 or the number of channels ({x.channels})"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="num_parameters")
+            raise self.unfit("num_parameters", reason)
         return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
@@ -88,12 +87,11 @@ class PReLU(Layer):
 
 
 class ReLU6(_Elementwise):
-    """ReLU cut off at 6, `torch.nn.ReLU6`: min(max(0, x), 6) (Krizhevsky 2010)."""
+    """ReLU clipped at 6, `torch.nn.ReLU6`: min(max(0, x), 6) (Krizhevsky 2010)."""
 
-    kind: ClassVar[str] = "relu6"
-    twin: ClassVar[str] = "ReLU6"
-    saves_output: ClassVar[bool] = True
-    can_run_inplace: ClassVar[bool] = True
+    kind = "relu6"
+    saves_output = True
+    can_run_inplace = True
 
     inplace: bool = False
 
@@ -104,9 +102,8 @@ class ReLU6(_Elementwise):
 class ELU(_Elementwise):
     """Exponential linear unit, `torch.nn.ELU`: x above 0, alpha*(exp(x) - 1) below (Clevert and others 2016)."""
 
-    kind: ClassVar[str] = "elu"
-    twin: ClassVar[str] = "ELU"
-    saves_output: ClassVar[bool] = True  # in place
+    kind = "elu"
+    saves_output = True  # in place
 
     alpha: float = 1.0
     inplace: bool = False
@@ -118,29 +115,25 @@ class ELU(_Elementwise):
 class SELU(_Elementwise):
     """Self-normalising ELU with fixed constants, `torch.nn.SELU` (Klambauer and others 2017)."""
 
-    kind: ClassVar[str] = "selu"
-    twin: ClassVar[str] = "SELU"
-    saves_output: ClassVar[bool] = True  # in place
+    kind = "selu"
+    op = "Selu"
+    saves_output = True  # in place
 
     inplace: bool = False
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("Selu", g.input)
 
 
 class CELU(_Elementwise):
     """Continuously differentiable ELU, `torch.nn.CELU`: max(0, x) + min(0, alpha*(exp(x/alpha) - 1)) (Barron 2017)."""
 
-    kind: ClassVar[str] = "celu"
-    twin: ClassVar[str] = "CELU"
-    saves_output: ClassVar[bool] = True  # in place
+    kind = "celu"
+    saves_output = True  # in place
 
     alpha: float = 1.0
     inplace: bool = False
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.alpha == 0:
-            raise Rejected(WrongArgumentForShape(self.kind, "alpha divides and cannot be 0"), argument="alpha")
+            raise self.unfit("alpha", "alpha divides and cannot be 0")
         return x
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
@@ -150,8 +143,7 @@ class CELU(_Elementwise):
 class GELU(_Elementwise):
     """Gaussian error linear unit, `torch.nn.GELU`: x*P(N <= x), or its tanh form (Hendrycks, Gimpel 2016)."""
 
-    kind: ClassVar[str] = "gelu"
-    twin: ClassVar[str] = "GELU"
+    kind = "gelu"
 
     approximate: Literal["none", "tanh"] = "none"
 
@@ -170,8 +162,7 @@ class GELU(_Elementwise):
 class SiLU(_Elementwise):
     """Sigmoid linear unit or swish, `torch.nn.SiLU`: x*sigmoid(x) (Elfwing and others 2017)."""
 
-    kind: ClassVar[str] = "silu"
-    twin: ClassVar[str] = "SiLU"
+    kind = "silu"
 
     inplace: bool = False
 
@@ -182,8 +173,7 @@ class SiLU(_Elementwise):
 class Mish(_Elementwise):
     """Mish, `torch.nn.Mish`: x*tanh(log(1 + exp(x))) (Misra 2019)."""
 
-    kind: ClassVar[str] = "mish"
-    twin: ClassVar[str] = "Mish"
+    kind = "mish"
 
     inplace: bool = False
 
@@ -196,19 +186,15 @@ class Mish(_Elementwise):
 class Sigmoid(_Elementwise):
     """Logistic function, `torch.nn.Sigmoid`: 1/(1 + exp(-x))."""
 
-    kind: ClassVar[str] = "sigmoid"
-    twin: ClassVar[str] = "Sigmoid"
-    saves_output: ClassVar[bool] = True
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("Sigmoid", g.input)
+    kind = "sigmoid"
+    op = "Sigmoid"
+    saves_output = True
 
 
 class Hardsigmoid(_Elementwise):
     """Sigmoid in three straight pieces, `torch.nn.Hardsigmoid`: min(max(0, x + 3), 6)/6."""
 
-    kind: ClassVar[str] = "hardsigmoid"
-    twin: ClassVar[str] = "Hardsigmoid"
+    kind = "hardsigmoid"
 
     inplace: bool = False
 
@@ -219,8 +205,7 @@ class Hardsigmoid(_Elementwise):
 class Hardswish(_Elementwise):
     """Swish in straight pieces, `torch.nn.Hardswish`: x*hardsigmoid(x) (Howard and others 2019)."""
 
-    kind: ClassVar[str] = "hardswish"
-    twin: ClassVar[str] = "Hardswish"
+    kind = "hardswish"
 
     inplace: bool = False
 
@@ -233,10 +218,9 @@ class Hardswish(_Elementwise):
 class Hardtanh(_Elementwise):
     """Identity between two bounds, `torch.nn.Hardtanh`: min(max(min_val, x), max_val)."""
 
-    kind: ClassVar[str] = "hardtanh"
-    twin: ClassVar[str] = "Hardtanh"
-    saves_output: ClassVar[bool] = True  # in place
-    can_run_inplace: ClassVar[bool] = True
+    kind = "hardtanh"
+    saves_output = True  # in place
+    can_run_inplace = True
 
     min_val: float = -1.0
     max_val: float = 1.0
@@ -244,8 +228,7 @@ class Hardtanh(_Elementwise):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.max_val <= self.min_val:
-            reason = f"max_val ({self.max_val}) must be larger than min_val ({self.min_val})"
-            raise Rejected(ArgumentConflict(self.kind, reason), argument="max_val")
+            raise self.conflict("max_val", f"max_val ({self.max_val}) must be larger than min_val ({self.min_val})")
         return x
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
@@ -255,19 +238,15 @@ class Hardtanh(_Elementwise):
 class Tanh(_Elementwise):
     """Hyperbolic tangent, `torch.nn.Tanh`."""
 
-    kind: ClassVar[str] = "tanh"
-    twin: ClassVar[str] = "Tanh"
-    saves_output: ClassVar[bool] = True
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("Tanh", g.input)
+    kind = "tanh"
+    op = "Tanh"
+    saves_output = True
 
 
 class Softplus(_Elementwise):
     """Smooth ReLU, `torch.nn.Softplus`: log(1 + exp(beta*x))/beta, and x itself where beta*x > threshold."""
 
-    kind: ClassVar[str] = "softplus"
-    twin: ClassVar[str] = "Softplus"
+    kind = "softplus"
 
     beta: float = 1.0
     threshold: float = 20.0
@@ -277,7 +256,7 @@ class Softplus(_Elementwise):
         smooth = g.node("Softplus", scaled)
         if self.beta != 1:
             smooth = g.node("Div", smooth, g.scalar(self.beta))
-        # Beyond 20 the two differ by less than exp(-20), which float32 cannot tell.
+        # Above 20 the two differ by less than exp(-20), which is 0 in float32.
         if self.threshold >= 20:
             return smooth
         return g.node("Where", g.node("Greater", scaled, g.scalar(self.threshold)), g.input, smooth)
@@ -286,27 +265,23 @@ class Softplus(_Elementwise):
 class Softsign(_Elementwise):
     """Softsign, `torch.nn.Softsign`: x/(1 + |x|)."""
 
-    kind: ClassVar[str] = "softsign"
-    twin: ClassVar[str] = "Softsign"
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("Softsign", g.input)
+    kind = "softsign"
+    op = "Softsign"
 
 
 class LogSigmoid(_Elementwise):
     """Logarithm of the sigmoid, `torch.nn.LogSigmoid`: -log(1 + exp(-x))."""
 
-    kind: ClassVar[str] = "logsigmoid"
-    twin: ClassVar[str] = "LogSigmoid"
+    kind = "logsigmoid"
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.node("Neg", g.node("Softplus", g.node("Neg", g.input)))
 
 
 class _AlongOneAxis(Layer):
-    """What softmax and log-softmax share; their outputs see all of one axis."""
+    """A function along one axis, whose outputs see all of it; PyTorch and ONNX name it like its class."""
 
-    saves_output: ClassVar[bool] = True
+    saves_output = True
 
     dim: int = 1
 
@@ -317,36 +292,29 @@ class _AlongOneAxis(Layer):
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         return field.mix(position(self, "dim", self.dim, x))
 
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm(f"nn.{type(self).__name__}", keywords={"dim": self.dim})
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node(type(self).__name__, g.input, axis=self.dim)
+
 
 class Softmax(_AlongOneAxis):
     """Softmax along one axis, `torch.nn.Softmax`: exp(x)/sum(exp(x)).
 
-    `dim` counts the batch axis as 0. It is the channels by default, where PyTorch's `None` guesses the axis
-    and warns.
+    `dim` counts the batch axis as 0. The default is the channels; PyTorch's `None` guesses the axis and warns.
     """
 
-    kind: ClassVar[str] = "softmax"
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.Softmax", keywords={"dim": self.dim})
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("Softmax", g.input, axis=self.dim)
+    kind = "softmax"
 
 
 class LogSoftmax(_AlongOneAxis):
     """Logarithm of the softmax along one axis, `torch.nn.LogSoftmax`: x - log(sum(exp(x))).
 
-    `dim` is the same as softmax's.
+    `dim` counts the batch axis as 0.
     """
 
-    kind: ClassVar[str] = "log_softmax"
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.LogSoftmax", keywords={"dim": self.dim})
-
-    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return g.node("LogSoftmax", g.input, axis=self.dim)
+    kind = "log_softmax"
 
 
 class GLU(Layer):
@@ -355,7 +323,7 @@ class GLU(Layer):
     `dim` counts the batch axis as 0; -1, as in PyTorch, is the last axis (Dauphin and others 2016).
     """
 
-    kind: ClassVar[str] = "glu"
+    kind = "glu"
 
     dim: int = -1
 
@@ -366,7 +334,7 @@ class GLU(Layer):
         return Shape((*x[:axis], x[axis] // 2, *x[axis + 1 :]))
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        """A cell of the output sees the two input cells that are half the axis apart."""
+        """Each output depends on two inputs that are half the axis apart."""
         axis = position(self, "dim", self.dim, x)
         return tuple(
             Window(2, dilation=size // 2) if i == axis else Window(1) for i, size in enumerate(x.spatial, start=1)

@@ -1,39 +1,46 @@
-"""Self-attention: each position looks at all others of its sequence, window or group.
+"""Self-attention: each position attends to all others of its sequence, window or group.
 
-softmax(scale * QK^T + bias) V, where queries, keys and values come from one linear layer and another one
-follows. The features are the last axis. Multiply-adds: 4*C^2 for the linear layers and 2*C for each position
-that is looked at, for each position that looks.
+softmax(scale * QK^T + bias) V, with one linear layer for queries, keys and values, and one for the output. The
+features are the last axis. Multiply-adds for each position: 4*C^2 for the linear layers, and 2*C for each position
+that it attends to.
 """
 
 from math import isqrt, log, prod
-from typing import ClassVar
 
-from archdsl.diagnostics.codes.shapes import WrongArgumentForShape, WrongRank
+from archdsl.diagnostics.codes.shapes import WrongRank
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
-from archdsl.layers.base import Layer, NonNegative, OnnxBuilder, Positive, Probability, TorchForm, changed
-from archdsl.layers.conv import require_divisible
+from archdsl.layers.base import (
+    Layer,
+    NonNegative,
+    OnnxBuilder,
+    Positive,
+    Probability,
+    TorchForm,
+    changed,
+    require_divisible,
+    weight_and_bias,
+)
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
-#: What a pair of cells that a shift has brought together has added to its logit, as in Swin.
+#: Added to the logit of a pair of positions that only a shift has made neighbours, as in Swin.
 _MASKED = -100.0
-#: The hidden features of the network behind Swin V2's position bias.
+#: The hidden features of the network that computes Swin V2's position bias.
 _HIDDEN = 512
 
 
 def _linear(name: str, features: int, out: int, *, bias: bool = True) -> dict[str, Tensor]:
-    weights = {f"{name}.weight": Tensor(Shape((out, features)))}
-    return weights | {f"{name}.bias": Tensor(Shape((out,)))} if bias else weights
+    return {f"{name}.{key}": tensor for key, tensor in weight_and_bias((out, features), out, bias=bias).items()}
 
 
 def _macs(positions: int, seen: int, channels: int) -> int:
-    """The linear layers on each position, and its products with the positions it sees."""
+    """Of the linear layers on each position, and its products with the positions it attends to."""
     return positions * channels * (4 * channels + 2 * seen)
 
 
 def _onnx_linear(g: OnnxBuilder, value: str, weight: str, bias: str = "") -> str:
-    """`bias` is a value's name, empty for none."""
+    """A product with a weight, plus `bias` unless that is empty."""
     product = g.node("MatMul", value, g.node("Transpose", g.weight(weight), perm=[1, 0]))
     return g.node("Add", product, bias) if bias else product
 
@@ -43,29 +50,29 @@ def _onnx_bias(g: OnnxBuilder, name: str) -> str:
 
 
 def _onnx_parts(g: OnnxBuilder, qkv: str, sizes: Shape, heads: int) -> tuple[str, str, str]:
-    """Queries, keys and values, each batch x ... x heads x cells x features; the keys have these two exchanged."""
-    *lead, cells, channels = sizes
+    """Queries, keys and values, batch x ... x heads x positions x features; the keys with the last two transposed."""
+    *lead, positions, channels = sizes
     before, axis = list(range(len(lead) + 1)), len(lead) + 1
     found = []
     for part in range(3):
         ends = (g.ints([part * channels]), g.ints([(part + 1) * channels]), g.ints([-1]))
-        split = onnx_reshape(g, g.node("Slice", qkv, *ends), Shape((*lead, cells, heads, channels // heads)))
+        split = onnx_reshape(g, g.node("Slice", qkv, *ends), Shape((*lead, positions, heads, channels // heads)))
         last = [axis + 2, axis] if part == 1 else [axis, axis + 2]
         found.append(g.node("Transpose", split, perm=[*before, axis + 1, *last]))
     return found[0], found[1], found[2]
 
 
 def _onnx_attend(g: OnnxBuilder, logits: str, values: str, sizes: Shape) -> str:
-    """softmax(logits) V with the heads joined again: batch x sizes."""
+    """softmax(logits) V with the heads concatenated: batch x sizes."""
     attended = g.node("MatMul", g.node("Softmax", logits, axis=-1), values)
     lead = len(sizes) - 1
     return onnx_reshape(g, g.node("Transpose", attended, perm=[*range(lead), lead + 1, lead, lead + 2]), sizes)
 
 
-def _onnx_paired(g: OnnxBuilder, table: str, cells: int, heads: int) -> str:
-    """A table's rows for each pair of cells, heads x cells x cells."""
+def _onnx_paired(g: OnnxBuilder, table: str, positions: int, heads: int) -> str:
+    """A table's rows for each pair of positions, heads x positions x positions."""
     rows = g.node("Gather", table, g.weight("relative_position_index"))
-    return g.node("Transpose", g.node("Reshape", rows, g.ints([cells, cells, heads])), perm=[2, 0, 1])
+    return g.node("Transpose", g.node("Reshape", rows, g.ints([positions, positions, heads])), perm=[2, 0, 1])
 
 
 class MultiheadAttention(Layer):
@@ -74,8 +81,8 @@ class MultiheadAttention(Layer):
     softmax(Q K^T / sqrt(D / num_heads)) V in each head (Vaswani and others 2017). Weights 4*D^2, biases 4*D.
     """
 
-    kind: ClassVar[str] = "multihead_attention"
-    parameters: ClassVar[tuple[str, ...]] = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
+    kind = "multihead_attention"
+    parameters = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
 
     num_heads: Positive
     dropout: Probability = 0.0
@@ -113,10 +120,10 @@ class MultiheadAttention(Layer):
 
 
 class _WindowAttention(Layer):
-    """What both versions of Swin's attention share: windows on a map HxWxC, shifted or not.
+    """Both versions of Swin's attention, in windows on a map HxWxC, shifted or not.
 
-    A map that is no multiple of the window gets zeros below and on the right. Along an axis where one
-    window covers the map nothing is shifted.
+    A map that is not a multiple of the window gets zeros below and on the right. An axis that one window
+    covers is not shifted.
     """
 
     num_heads: Positive
@@ -132,24 +139,27 @@ class _WindowAttention(Layer):
         """Rows and columns of a window."""
         return (self.window_size,) * 2 if isinstance(self.window_size, int) else self.window_size
 
+    @property
+    def shift(self) -> tuple[int, int]:
+        """The shift that is asked for, of rows and columns."""
+        return (self.shift_size,) * 2 if isinstance(self.shift_size, int) else self.shift_size
+
     def padded(self, x: Shape) -> Shape:
-        """The map with the zeros that fill its last windows."""
+        """The map with the zeros that complete its last windows."""
         return Shape((*(-(-size // window) * window for size, window in zip(x[:2], self.window, strict=True)), x[2]))
 
     def shifts(self, x: Shape) -> tuple[int, ...]:
-        """By how many cells each axis of this map is shifted."""
-        shift = (self.shift_size,) * 2 if isinstance(self.shift_size, int) else self.shift_size
-        axes = zip(shift, self.window, self.padded(x), strict=False)
-        return tuple(cells if window < size else 0 for cells, window, size in axes)
+        """The shift of each axis of this map."""
+        axes = zip(self.shift, self.window, self.padded(x), strict=False)
+        return tuple(shift if window < size else 0 for shift, window, size in axes)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if len(x) != 3:
             raise Rejected(WrongRank(self.kind, "a map with its channels last (HxWxC)", str(x)))
         require_divisible(x[-1], "input features", self.num_heads, "num_heads")
-        shift = (self.shift_size,) * 2 if isinstance(self.shift_size, int) else self.shift_size
-        if any(cells >= size for cells, size in zip(shift, self.window, strict=True)):
+        if any(shift >= size for shift, size in zip(self.shift, self.window, strict=True)):
             reason = f"shift_size {self.shift_size} must be less than window_size {self.window_size}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="shift_size")
+            raise self.unfit("shift_size", reason)
         return x
 
     def buffers(self, x: Shape) -> dict[str, Tensor]:
@@ -169,12 +179,13 @@ class _WindowAttention(Layer):
         windows = [Window(min(window, size)) for window, size in zip(self.window, x[:2], strict=True)]
         return field.arrange((axes[2], *axes[:2])).slide(windows, x[:2]).arrange(axes).mix(2)
 
-    def _torch(self, name: str, x: Shape) -> TorchForm:
-        names = ("shift_size", "qkv_bias", "proj_bias", "attention_dropout", "dropout")
-        return TorchForm(f"modules.{name}", (x[-1], self.num_heads, self.window_size), changed(self, *names))
+    def torch(self, x: Shape) -> TorchForm:
+        arguments = (x[-1], self.num_heads, self.window_size)
+        keywords = changed(self, "shift_size", "qkv_bias", "proj_bias", "attention_dropout", "dropout")
+        return TorchForm(f"modules.{type(self).__name__}", arguments, keywords)
 
     def _onnx_position_bias(self, g: OnnxBuilder) -> str:
-        """Heads x cells x cells; a runtime works it out once, from the weights alone."""
+        """Heads x positions x positions; a runtime computes it once, from the weights alone."""
         raise NotImplementedError
 
     def _onnx_qkv_bias(self, x: Shape, g: OnnxBuilder) -> str:
@@ -202,7 +213,7 @@ class _WindowAttention(Layer):
         return g.node("Slice", value, g.ints([0, 0]), g.ints(x[:2]), g.ints([1, 2])) if any(padding) else value
 
     def _onnx_attention(self, value: str, sizes: Shape, x: Shape, g: OnnxBuilder) -> str:
-        """From windows to windows, batch x windows x cells x channels."""
+        """Attention within windows, batch x windows x positions x channels."""
         qkv = _onnx_linear(g, value, "qkv.weight", self._onnx_qkv_bias(x, g))
         queries, keys, values = _onnx_parts(g, qkv, sizes, self.num_heads)
         bias = self._onnx_position_bias(g)
@@ -212,7 +223,7 @@ class _WindowAttention(Layer):
         return _onnx_attend(g, logits, values, sizes)
 
     def _onnx_mask(self, x: Shape, g: OnnxBuilder) -> str:
-        """Windows x 1 x cells x cells: 0 for cells that were neighbours before the shift."""
+        """Windows x 1 x positions x positions: 0 for pairs that were neighbours before the shift."""
         regions = self.regions(x)
         windows = len(regions) // prod(self.window)
         down = g.floats(regions, (windows, 1, prod(self.window), 1))
@@ -220,7 +231,7 @@ class _WindowAttention(Layer):
         return g.node("Where", g.node("Equal", down, across), g.scalar(0.0), g.scalar(_MASKED))
 
     def regions(self, x: Shape) -> list[int]:
-        """Window by window, which part of the map before the shift each cell is from."""
+        """The part of the map before the shift that each position is from, window by window."""
         (rows, columns, _), (high, wide), (down, across) = self.padded(x), self.window, self.shifts(x)
         return [
             2 * (row >= rows - down) + (column >= columns - across)
@@ -232,7 +243,7 @@ class _WindowAttention(Layer):
 
 
 def _onnx_roll(g: OnnxBuilder, value: str, shifts: tuple[int, ...] | list[int]) -> str:
-    """The map's axes, from 1 on, turned to the left by so many cells, or to the right by negative ones."""
+    """The map's axes, from 1 on, rolled to the left, or to the right by negative shifts."""
     for axis, shift in enumerate(shifts, start=1):
         if shift:
             end = 2**62
@@ -245,13 +256,13 @@ def _onnx_roll(g: OnnxBuilder, value: str, shifts: tuple[int, ...] | list[int]) 
 class ShiftedWindowAttention(_WindowAttention):
     """Self-attention in windows of a map HxWxC, as torchvision's ShiftedWindowAttention.
 
-    softmax(Q K^T / sqrt(C / num_heads) + B) V, where B holds a learned number for each offset of two cells
-    (Swin: Liu and others 2021). With `shift_size` the map is turned before and back after, and cells that
-    were not neighbours do not see each other. Weights 4*C^2 and (2*M - 1)^2 for each head, M the window.
+    softmax(Q K^T / sqrt(C / num_heads) + B) V, where B has a learned number for each offset of two positions
+    (Swin: Liu and others 2021). With `shift_size` the map is rolled before and back after, and positions that
+    were not neighbours do not attend to each other. Weights 4*C^2 and (2*M - 1)^2 for each head, M the window.
     """
 
-    kind: ClassVar[str] = "shifted_window_attention"
-    parameters: ClassVar[tuple[str, ...]] = (
+    kind = "shifted_window_attention"
+    parameters = (
         "relative_position_bias_table",
         "qkv.weight",
         "qkv.bias",
@@ -263,9 +274,6 @@ class ShiftedWindowAttention(_WindowAttention):
         offsets = prod(2 * size - 1 for size in self.window)
         table = {"relative_position_bias_table": Tensor(Shape((offsets, self.num_heads)))}
         return table | self._projections(x)
-
-    def torch(self, x: Shape) -> TorchForm:
-        return self._torch("ShiftedWindowAttention", x)
 
     def _onnx_position_bias(self, g: OnnxBuilder) -> str:
         return _onnx_paired(g, g.weight("relative_position_bias_table"), prod(self.window), self.num_heads)
@@ -279,13 +287,13 @@ class ShiftedWindowAttentionV2(_WindowAttention):
     """The second version of `shifted_window_attention`, as torchvision's ShiftedWindowAttentionV2.
 
     softmax(cos(Q, K) * s + B) V: s is learned for each head and at most 100, and a network of two linear layers
-    with 512 hidden features works out B from the offsets on a logarithmic scale (Swin V2: Liu and others
-    2021). That happens once for a batch, and its multiply-adds are counted with the first sample. Keys have no
-    bias. Weights 4*C^2, and 3*512 + 513 for each head.
+    with 512 hidden features computes B from the offsets on a logarithmic scale (Swin V2: Liu and others
+    2021), once for a batch; its multiply-adds are counted with the first sample. Keys have no bias. Weights
+    4*C^2, and 3*512 + 513 for each head.
     """
 
-    kind: ClassVar[str] = "shifted_window_attention_v2"
-    parameters: ClassVar[tuple[str, ...]] = (
+    kind = "shifted_window_attention_v2"
+    parameters = (
         "logit_scale",
         "qkv.weight",
         "qkv.bias",
@@ -300,7 +308,7 @@ class ShiftedWindowAttentionV2(_WindowAttention):
         y = super().shape(x, *operands)
         if min(self.window) < 2:
             reason = f"window_size {self.window_size} has no offsets to scale: it must be at least 2 on both axes"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="window_size")
+            raise self.unfit("window_size", reason)
         return y
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
@@ -315,9 +323,6 @@ class ShiftedWindowAttentionV2(_WindowAttention):
     def macs(self, x: Shape, y: Shape) -> int:
         offsets = prod(2 * size - 1 for size in self.window)
         return super().macs(x, y) + offsets * _HIDDEN * (2 + self.num_heads)
-
-    def torch(self, x: Shape) -> TorchForm:
-        return self._torch("ShiftedWindowAttentionV2", x)
 
     def _onnx_position_bias(self, g: OnnxBuilder) -> str:
         offsets = g.node("Reshape", g.weight("relative_coords_table"), g.ints([-1, 2]))
@@ -338,7 +343,7 @@ class ShiftedWindowAttentionV2(_WindowAttention):
 
 
 def _onnx_unit(g: OnnxBuilder, value: str, axis: int) -> str:
-    """Divided by its length along an axis, as torch.nn.functional.normalize."""
+    """A value divided by its length along an axis, as torch.nn.functional.normalize."""
     length = onnx_reduce(g, "ReduceL2", value, [axis])
     return g.node("Div", value, g.node("Max", length, g.scalar(1e-12)))
 
@@ -347,12 +352,12 @@ class RelativeMultiheadAttention(Layer):
     """Self-attention in groups of tokens (...xPxC), as torchvision's RelativePositionalMultiHeadAttention.
 
     softmax(Q K^T / sqrt(C) + B) V in each head of `head_dim` features (MaxViT: Tu and others 2022). The P
-    tokens are the cells of a square, row by row, and B holds a learned number for each offset of two. Weights
+    tokens are the positions of a square, row by row, and B has a learned number for each offset of two. Weights
     4*C^2 and (2*sqrt(P) - 1)^2 for each head.
     """
 
-    kind: ClassVar[str] = "relative_multihead_attention"
-    parameters: ClassVar[tuple[str, ...]] = (
+    kind = "relative_multihead_attention"
+    parameters = (
         "relative_position_bias_table",
         "to_qkv.weight",
         "to_qkv.bias",
@@ -367,8 +372,7 @@ class RelativeMultiheadAttention(Layer):
             raise Rejected(WrongRank(self.kind, "groups of tokens (...xPxC)", str(x)))
         require_divisible(x[-1], "input features", self.head_dim, "head_dim")
         if isqrt(x[-2]) ** 2 != x[-2]:
-            reason = f"the {x[-2]} tokens of the input {x} are not the cells of a square"
-            raise Rejected(WrongArgumentForShape(self.kind, reason))
+            raise self.unfit(None, f"the {x[-2]} tokens of the input {x} do not form a square")
         return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:

@@ -1,38 +1,35 @@
-"""Axes as PyTorch counts them (the batch axis is 0, negative ones count from the end) and as a Shape does."""
+"""Axes as PyTorch counts them (the batch axis is 0, negative ones count from the end), and their ONNX forms."""
 
 from collections.abc import Sequence
 
-from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.base import Layer, OnnxBuilder
 from archdsl.shapes import Shape
 
 
 def position(layer: Layer, argument: str, dim: int, x: Shape, *, new: int = 0) -> int:
-    """Where PyTorch's `dim` is in `x`, which has no batch axis; rejects the batch axis and axes that do not exist.
+    """The position of PyTorch's `dim` in `x`, which has no batch axis; rejects the batch axis and unknown ones.
 
-    `new` counts the axes that the layer adds and `dim` may name too.
+    `new` is the number of axes that the layer adds, which `dim` may name too.
     """
     rank = len(x) + 1 + new
     found = dim + rank if dim < 0 else dim
     if found == 0:
-        reason = f"{argument}={dim} is the batch axis, and samples are kept apart; the first axis of a sample is 1"
-        raise Rejected(WrongArgumentForShape(layer.kind, reason), argument=argument)
+        raise layer.unfit(argument, f"{argument}={dim} is the batch axis; the first axis of a sample is 1")
     if not 0 < found < rank:
-        reason = f"{argument}={dim} does not exist: the input {x} has the axes 1 to {rank - 1} behind the batch axis"
-        raise Rejected(WrongArgumentForShape(layer.kind, reason), argument=argument)
+        reason = f"{argument}={dim} does not exist: the input {x} has the axes 1 to {rank - 1} after the batch axis"
+        raise layer.unfit(argument, reason)
     return found - 1
 
 
 def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int]) -> str:
-    """A reduction that keeps its axes; they became an input with opset 18 (ReduceSum's are older)."""
+    """A reduction that keeps its axes, which are an input since opset 18."""
     if g.opset >= 18:
         return g.node(op, value, g.ints(axes), keepdims=1)
     return g.node(op, value, axes=list(axes), keepdims=1)
 
 
 def onnx_reshape(g: OnnxBuilder, value: str, y: Shape) -> str:
-    """Give a value the shape `y` of one sample; a 0 keeps the batch axis as it is."""
+    """A Reshape to the shape `y` of a sample; the 0 keeps the batch axis."""
     return g.node("Reshape", value, g.ints([0, *y]))
 
 
@@ -47,7 +44,7 @@ ONNX_PAD_MODES = {
 
 
 def onnx_spatial_pad(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]], mode: str, fill: float = 0.0) -> str:
-    """The spatial axes padded by (before, after) cells of PyTorch's padding mode `mode`, none of them negative."""
+    """The spatial axes padded by (before, after) in PyTorch's padding mode `mode`; none is negative."""
     if not any(map(any, sides)):
         return value
     if mode == "circular" and g.opset < 19:
@@ -58,7 +55,7 @@ def onnx_spatial_pad(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]
 
 
 def _wrapped(g: OnnxBuilder, value: str, sides: Sequence[tuple[int, int]]) -> str:
-    """Circular padding for the opsets whose Pad has no such mode: the ends of each axis joined on."""
+    """Circular padding for opsets without that mode of Pad: both ends of each axis are concatenated to it."""
     end = 2**63 - 1
     for axis, (before, after) in enumerate(sides, start=2):
         parts = [value]

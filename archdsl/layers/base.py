@@ -1,7 +1,7 @@
-"""What a kind of layer is: one frozen class that holds everything about it.
+"""The base class of all layers: a layer type is one frozen class that holds everything about it.
 
-The modules of layers do without `from __future__ import annotations`: evaluating annotations kept as text
-doubles the time it takes to make each class, and every command pays it.
+The modules of layers have no `from __future__ import annotations`: evaluating annotations that are strings
+doubles the time to create each class, in every command.
 """
 
 from abc import abstractmethod
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archdsl.diagnostics.codes.shapes import WrongArgumentForShape, WrongRank
+from archdsl.diagnostics.codes.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape, WrongRank
 from archdsl.diagnostics.problem import Rejected
 from archdsl.shapes import Shape, Tensor, Window, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -30,10 +30,10 @@ AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 @dataclass(frozen=True)
 class TorchForm:
-    """How PyTorch makes a layer: a class by its dotted name and the arguments of its constructor.
+    """The PyTorch module of a layer: a class by its dotted name and the arguments of its constructor.
 
-    `nn.` stands for `torch.nn.`, `modules.` for `archdsl.backends.torch.modules.`. A kind defined outside this
-    project gives its class's full dotted path. `keywords` holds only what differs from the defaults, so
+    `nn.` stands for `torch.nn.`, `modules.` for `archdsl.backends.torch.modules.`. A layer type of another
+    project gives its class's full dotted path. `keywords` has only what differs from the defaults, so
     that the printed source reads as one would write it.
     """
 
@@ -48,7 +48,7 @@ class TorchForm:
 
 
 class OnnxBuilder(Protocol):
-    """What the ONNX back end hands to a layer, so that the layer can write its own nodes.
+    """Appends a layer's nodes to an ONNX graph.
 
     Values are named by strings. `input` is the layer's input, `operands` are the taps it takes.
     """
@@ -75,29 +75,29 @@ class OnnxBuilder(Protocol):
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Append a node of the standard domain; returns the name of its first output.
 
-        An absent optional input is the empty string. Attributes that are None are left out.
+        The empty string is an optional input that is not given. Attributes that are None are left out.
         """
 
 
 class Layer(BaseModel):
-    """A kind of layer with its arguments bound; subclasses with a `kind` are registered under that name.
+    """A layer with its arguments; subclasses with a `kind` are layer types, registered under that name.
 
-    The fields are the arguments of the layer's `torch.nn` twin, with its names, order and defaults, less
+    The fields are the arguments of the layer's `torch.nn` twin, with its names, order and defaults, without
     the input size. All shapes are without the batch axis. Everything here works without torch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: ClassVar[str]
-    #: The names of all parameters that `weights` can give, whatever the arguments; known without an input.
+    #: The names of all parameters that `weights` may return for any arguments and input.
     parameters: ClassVar[tuple[str, ...]] = ()
-    #: True for the kinds that take taps as further tensors (`concat(skip)`).
+    #: True for layers that take taps as further tensors (`concat(skip)`).
     takes_taps: ClassVar[bool] = False
-    #: True where PyTorch's backward pass needs this layer's own output, so that what follows must not overwrite it.
+    #: True where PyTorch's backward pass needs this layer's output, so that the next layer must not overwrite it.
     saves_output: ClassVar[bool] = False
-    #: True where PyTorch's twin has `inplace`, and the builder may switch it on where nobody can tell.
+    #: True where PyTorch's twin has `inplace` and the builder may set it if its input may be overwritten safely.
     can_run_inplace: ClassVar[bool] = False
-    #: True where the one weight is a parameter of the scope itself, called by the layer's label.
+    #: True where the only weight is a parameter of the scope itself, named by the layer's label.
     is_parameter: ClassVar[bool] = False
 
     @classmethod
@@ -109,7 +109,7 @@ class Layer(BaseModel):
 
     @abstractmethod
     def shape(self, x: Shape, *operands: Shape) -> Shape:
-        """The output shape for the input shape `x`; raises Rejected where PyTorch would reject too."""
+        """The output shape for the input shape `x`; raises Rejected where PyTorch fails."""
 
     @abstractmethod
     def torch(self, x: Shape) -> TorchForm:
@@ -140,7 +140,7 @@ class Layer(BaseModel):
         return None
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
-        """The receptive field behind this layer, given the one before it."""
+        """The receptive field after this layer, given the one before it."""
         windows = self.windows(x)
         return field if windows is None else field.slide(windows, y.spatial)
 
@@ -150,19 +150,45 @@ class Layer(BaseModel):
             return (value,) * x.rank
         if len(value) != x.rank:
             axes = "axis" if x.rank == 1 else "axes"
-            reason = f"{name} has {len(value)} numbers, but the input {x} has {x.rank} spatial {axes}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument=name)
+            raise self.unfit(name, f"{name} has {len(value)} numbers, but the input {x} has {x.rank} spatial {axes}")
         return tuple(value)
 
+    def unfit(self, argument: str | None, reason: str, help: str | None = None) -> Rejected:
+        """The error of an argument that does not fit the input."""
+        return Rejected(WrongArgumentForShape(self.kind, reason), argument=argument, help=help)
+
+    def conflict(self, argument: str | None, reason: str, help: str | None = None) -> Rejected:
+        """The error of an argument that contradicts another one."""
+        return Rejected(ArgumentConflict(self.kind, reason), argument=argument, help=help)
+
     def require_spatial(self, x: Shape, ranks: Sequence[int] = (1, 2, 3)) -> None:
-        """Reject an input whose number of spatial axes PyTorch has no such layer for."""
+        """Reject an input with a number of spatial axes for which PyTorch has no such layer."""
         if x.rank not in ranks:
             names = {0: "a vector", 1: "a sequence (CxL)", 2: "an image (CxHxW)", 3: "a volume (CxDxHxW)"}
             expected = " or ".join(names[rank] for rank in ranks)
             raise Rejected(WrongRank(self.kind, expected, str(x)))
 
 
+class SameShape(Layer):
+    """A layer whose output has the shape of its input."""
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        return x
+
+
+def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
+    """Reject a number that `divisor` does not divide, naming both."""
+    if number % divisor:
+        raise Rejected(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name)
+
+
+def weight_and_bias(weight: Sequence[int], out: int, *, bias: bool) -> dict[str, Tensor]:
+    """The parameters of a layer with a matrix or kernel, and with a bias for each of `out` outputs if wanted."""
+    weights = {"weight": Tensor(Shape(weight))}
+    return weights | {"bias": Tensor(Shape((out,)))} if bias else weights
+
+
 def changed(layer: Layer, *names: str) -> dict[str, Any]:
-    """The named fields of a layer that differ from their defaults: the keywords worth printing."""
+    """The named fields of a layer, or all, that differ from their defaults: the keywords to print."""
     fields = type(layer).model_fields
-    return {name: getattr(layer, name) for name in names if getattr(layer, name) != fields[name].default}
+    return {name: getattr(layer, name) for name in names or fields if getattr(layer, name) != fields[name].default}

@@ -1,10 +1,11 @@
 """Convolutions and transposed convolutions over one, two or three spatial axes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from archdsl.diagnostics.codes.shapes import NoOutput, NotDivisible, WrongArgumentForShape
+from archdsl.diagnostics.codes.shapes import NoOutput
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import (
@@ -16,40 +17,14 @@ from archdsl.layers.base import (
     Sizes,
     TorchForm,
     changed,
+    require_divisible,
+    weight_and_bias,
 )
+from archdsl.layers.windows import onnx_window, slide, windows_of
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
-
-
-def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
-    """Reject a number that `divisor` does not divide, naming both."""
-    if number % divisor:
-        raise Rejected(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name)
-
-
-def slide(kind: str, windows: tuple[Window, ...], x: Shape, *, ceil: bool = False) -> Shape:
-    """The spatial output sizes of windows over `x`; rejects a size under 1 and says which padding would do."""
-    sizes = []
-    for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
-        output = window.output(size, ceil=ceil)
-        if output < 1:
-            rule = (
-                f"(n + p + q - d*(k - 1) - 1) // s + 1 = ({size} + {window.before} + {window.after} - "
-                f"{window.dilation}*{window.kernel - 1} - 1) // {window.stride} + 1"
-            )
-            raise Rejected(NoOutput(kind, axis, output, rule), help=_mend(size, window))
-        sizes.append(output)
-    return Shape(sizes)
-
-
-def _mend(size: int, window: Window) -> str:
-    missing = window.span - size
-    padding = -(-missing // 2)
-    largest = (size + window.before + window.after - 1) // window.dilation + 1
-    smaller = f"a kernel of {largest} is the largest that fits" if largest >= 1 else "the input is too small"
-    return f"padding={padding} would give {(size + 2 * padding - window.span) // window.stride + 1}; {smaller}"
 
 
 class Conv(Layer):
@@ -59,8 +34,8 @@ class Conv(Layer):
     Weights out*(in/groups)*k, one bias for each output channel.
     """
 
-    kind: ClassVar[str] = "conv"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "conv"
+    parameters = ("weight", "bias")
 
     out_channels: Positive
     kernel_size: Sizes
@@ -72,19 +47,15 @@ class Conv(Layer):
     padding_mode: PaddingMode = "zeros"
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        kernel = self.per_axis("kernel_size", self.kernel_size, x)
-        stride = self.per_axis("stride", self.stride, x)
-        dilation = self.per_axis("dilation", self.dilation, x)
-        if self.padding == "same":
-            # PyTorch puts the odd cell of an even kernel's padding after the input.
-            total = tuple(d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
-            pads = tuple((t // 2, t - t // 2) for t in total)
-        else:
-            padding = 0 if isinstance(self.padding, str) else self.padding
-            pads = tuple((p, p) for p in self.per_axis("padding", padding, x))
+        padding = 0 if isinstance(self.padding, str) else self.padding
+        windows = windows_of(self, x, self.kernel_size, self.stride, padding=padding, dilation=self.dilation)
+        if self.padding != "same":
+            return windows
+        # PyTorch puts the odd position of an even kernel's padding after the input.
+        totals = [window.span - 1 for window in windows]
         return tuple(
-            Window(k, s, before, after, d)
-            for k, s, (before, after), d in zip(kernel, stride, pads, dilation, strict=True)
+            replace(window, before=total // 2, after=total - total // 2)
+            for window, total in zip(windows, totals, strict=True)
         )
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -93,13 +64,12 @@ class Conv(Layer):
         require_divisible(self.out_channels, "out_channels", self.groups, "groups")
         windows = self.windows(x)
         if self.padding == "same" and any(w.stride != 1 for w in windows):
-            reason = 'padding="same" needs a stride of 1'
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="padding")
+            raise self.unfit("padding", 'padding="same" needs a stride of 1')
         self._require_room_to_pad(windows, x)
-        return Shape((self.out_channels, *slide(self.kind, windows, x)))
+        return Shape((self.out_channels, *slide(self, windows, x)))
 
     def _require_room_to_pad(self, windows: tuple[Window, ...], x: Shape) -> None:
-        """Reflection reads up to n - 1 cells and wrapping up to n cells beside the edge; PyTorch rejects more."""
+        """Reject padding that reads beyond the input: reflection has n - 1 positions to read, wrapping n."""
         room = {"reflect": 1, "circular": 0}.get(self.padding_mode)
         if room is None:
             return
@@ -107,14 +77,12 @@ class Conv(Layer):
             if max(window.before, window.after) > size - room:
                 pad = max(window.before, window.after)
                 reason = f"{self.padding_mode} padding of {pad} needs a {axis} of at least {pad + room}, not {size}"
-                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="padding")
+                raise self.unfit("padding", reason)
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)
-        weights = {"weight": Tensor(Shape((self.out_channels, x.channels // self.groups, *kernel)))}
-        if self.bias:
-            weights["bias"] = Tensor(Shape((self.out_channels,)))
-        return weights
+        weight = (self.out_channels, x.channels // self.groups, *kernel)
+        return weight_and_bias(weight, self.out_channels, bias=self.bias)
 
     def macs(self, x: Shape, y: Shape) -> int:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)
@@ -133,15 +101,7 @@ class Conv(Layer):
             value = onnx_spatial_pad(g, value, [(w.before, w.after) for w in windows], self.padding_mode)
             pads = [0] * len(pads)
         inputs = [value, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
-        return g.node(
-            "Conv",
-            *inputs,
-            kernel_shape=[w.kernel for w in windows],
-            strides=[w.stride for w in windows],
-            dilations=[w.dilation for w in windows],
-            pads=pads,
-            group=self.groups,
-        )
+        return g.node("Conv", *inputs, **onnx_window(windows), pads=pads, group=self.groups)
 
 
 class ConvTranspose(Layer):
@@ -151,8 +111,8 @@ class ConvTranspose(Layer):
     Weights in*(out/groups)*k, one bias for each output channel.
     """
 
-    kind: ClassVar[str] = "conv_transpose"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "conv_transpose"
+    parameters = ("weight", "bias")
 
     out_channels: Positive
     kernel_size: Sizes
@@ -165,11 +125,7 @@ class ConvTranspose(Layer):
     padding_mode: Literal["zeros"] = "zeros"
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        kernel = self.per_axis("kernel_size", self.kernel_size, x)
-        stride = self.per_axis("stride", self.stride, x)
-        padding = self.per_axis("padding", self.padding, x)
-        dilation = self.per_axis("dilation", self.dilation, x)
-        return tuple(Window(k, s, p, p, d) for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True))
+        return windows_of(self, x, self.kernel_size, self.stride, padding=self.padding, dilation=self.dilation)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
@@ -183,7 +139,7 @@ class ConvTranspose(Layer):
                     f"output_padding ({more}) must be smaller than stride ({window.stride}) "
                     f"or dilation ({window.dilation})"
                 )
-                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="output_padding")
+                raise self.unfit("output_padding", reason)
             output = window.transposed(size, more)
             if output < 1:
                 rule = (
@@ -196,16 +152,14 @@ class ConvTranspose(Layer):
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         windows = self.windows(x)
-        # Cells of the input lie `stride` apart in the output: a kernel as wide as that sees one of them.
+        # Positions of the input lie `stride` apart in the output: a kernel as wide as that sees one of them.
         reach = [(window.span - 1) // window.stride + 1 for window in windows]
         return field.upsample([window.stride for window in windows], reach, y.spatial)
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)
-        weights = {"weight": Tensor(Shape((x.channels, self.out_channels // self.groups, *kernel)))}
-        if self.bias:
-            weights["bias"] = Tensor(Shape((self.out_channels,)))
-        return weights
+        weight = (x.channels, self.out_channels // self.groups, *kernel)
+        return weight_and_bias(weight, self.out_channels, bias=self.bias)
 
     def macs(self, x: Shape, y: Shape) -> int:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)
@@ -226,22 +180,13 @@ class ConvTranspose(Layer):
         return self._onnx_node(windows, bias, g, pads=pads, output_padding=list(extra))
 
     def _onnx_node(self, windows: Sequence[Window], bias: Sequence[str], g: OnnxBuilder, **attributes: Any) -> str:
-        return g.node(
-            "ConvTranspose",
-            g.input,
-            g.weight("weight"),
-            *bias,
-            kernel_shape=[w.kernel for w in windows],
-            strides=[w.stride for w in windows],
-            dilations=[w.dilation for w in windows],
-            group=self.groups,
-            **attributes,
-        )
+        inputs = (g.input, g.weight("weight"), *bias)
+        return g.node("ConvTranspose", *inputs, **onnx_window(windows), group=self.groups, **attributes)
 
     def _onnx_grown(self, windows: Sequence[Window], extra: Sequence[int], bias: Sequence[str], g: OnnxBuilder) -> str:
-        """An `output_padding` of the stride or more, which ONNX Runtime does not take.
+        """An `output_padding` of the stride or more, which ONNX Runtime does not support.
 
-        It crops less at the end; what no cell of the input reaches is 0 before the bias.
+        Less is cropped at the end; positions that no position of the input reaches are 0 before the bias.
         """
         ends = [window.before - more for window, more in zip(windows, extra, strict=True)]
         pads = [*(window.before for window in windows), *(max(end, 0) for end in ends)]

@@ -1,7 +1,6 @@
-"""How weights begin: the functions of `torch.nn.init` by their names, with their arguments and defaults.
+"""The functions of `torch.nn.init` by their names, with their arguments and defaults.
 
-`default` leaves PyTorch's own. Applying them is the torch back end's part; here they are checked against the
-sizes they are meant for.
+`default` keeps PyTorch's own initialisation. Here arguments and sizes are checked; the torch back end applies them.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,7 +17,7 @@ INITIALIZERS: "dict[str, type[Initializer]]" = {}
 
 #: The largest float32.
 LARGEST = 3.4028234663852886e38
-#: PyTorch draws uniformly between float32 numbers only, and with no deviation under 0.
+#: PyTorch draws uniformly between float32 numbers only, and with no deviation below 0.
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Deviation = Annotated[float, Field(ge=0, le=LARGEST)]
 #: With a larger one the ends of xavier_uniform could be more than LARGEST apart.
@@ -45,7 +44,7 @@ class Initializer(BaseModel):
     The fields are the arguments of `torch.nn.init.<kind>_` after the tensor.
 
     axes    the numbers of axes that the tensor may have, None for any
-    square  True where only the first output channels are filled, as many as there are input channels
+    square  True where only as many output channels are filled as there are input channels
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
@@ -56,9 +55,10 @@ class Initializer(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        if cls.kind in INITIALIZERS:
-            raise TypeError(f"{cls.__qualname__} and {INITIALIZERS[cls.kind].__qualname__} are both {cls.kind!r}")
-        INITIALIZERS[cls.kind] = cls
+        if "kind" in cls.__dict__:
+            if cls.kind in INITIALIZERS:
+                raise TypeError(f"{cls.__qualname__} and {INITIALIZERS[cls.kind].__qualname__} are both {cls.kind!r}")
+            INITIALIZERS[cls.kind] = cls
 
     @property
     def function(self) -> str:
@@ -71,7 +71,7 @@ class Initializer(BaseModel):
         return self.model_dump()
 
     def require_sound(self) -> None:
-        """Reject arguments that torch.nn.init rejects together, whatever the weight is."""
+        """Reject arguments that torch.nn.init rejects for every weight."""
 
     def require_fit(self, sizes: Shape) -> None:
         """Reject a weight of these sizes where torch.nn.init would."""
@@ -93,15 +93,15 @@ FROM_TWO = range(2, MANY + 1)
 
 
 class Default(Initializer):
-    """What PyTorch's own layer starts from."""
+    """The initialisation of PyTorch's own layer."""
 
-    kind: ClassVar[str] = "default"
+    kind = "default"
 
 
 class Uniform(Initializer):
     """From the uniform distribution on [a, b)."""
 
-    kind: ClassVar[str] = "uniform"
+    kind = "uniform"
 
     a: Number = 0.0
     b: Number = 1.0
@@ -116,7 +116,7 @@ class Uniform(Initializer):
 class Normal(Initializer):
     """From the normal distribution."""
 
-    kind: ClassVar[str] = "normal"
+    kind = "normal"
 
     mean: Number = 0.0
     std: Deviation = 1.0
@@ -125,7 +125,7 @@ class Normal(Initializer):
 class TruncNormal(Initializer):
     """From the normal distribution, drawn again outside [a, b]."""
 
-    kind: ClassVar[str] = "trunc_normal"
+    kind = "trunc_normal"
 
     mean: Number = 0.0
     std: Annotated[float, Field(ge=1e-38, le=LARGEST)] = 1.0
@@ -139,7 +139,7 @@ class TruncNormal(Initializer):
 class Constant(Initializer):
     """One number everywhere."""
 
-    kind: ClassVar[str] = "constant"
+    kind = "constant"
 
     val: Number
 
@@ -147,27 +147,27 @@ class Constant(Initializer):
 class Ones(Initializer):
     """1 everywhere."""
 
-    kind: ClassVar[str] = "ones"
+    kind = "ones"
 
 
 class Zeros(Initializer):
     """0 everywhere."""
 
-    kind: ClassVar[str] = "zeros"
+    kind = "zeros"
 
 
 class Eye(Initializer):
-    """The identity matrix: a linear layer that hands on as much as it can."""
+    """The identity matrix."""
 
-    kind: ClassVar[str] = "eye"
-    axes: ClassVar[range | None] = range(2, 3)
+    kind = "eye"
+    axes = range(2, 3)
 
 
 class Dirac(Initializer):
-    """Convolution kernels that hand their channel on, in each of `groups` parts of the output channels."""
+    """Convolution kernels that return their channel, in each of `groups` parts of the output channels."""
 
-    kind: ClassVar[str] = "dirac"
-    axes: ClassVar[range | None] = range(3, 6)
+    kind = "dirac"
+    axes = range(3, 6)
 
     groups: Positive = 1
 
@@ -179,62 +179,60 @@ class Dirac(Initializer):
 
 
 class PartialDirac(Initializer):
-    """Kernels that hand every input channel on once; further output channels keep PyTorch's own (Jordan 2024)."""
+    """Kernels that return each input channel once; other output channels keep PyTorch's own (Jordan 2024)."""
 
-    kind: ClassVar[str] = "partial_dirac"
-    axes: ClassVar[range | None] = range(3, 6)
-    square: ClassVar[bool] = True
+    kind = "partial_dirac"
+    axes = range(3, 6)
+    square = True
 
     @property
     def function(self) -> str:
         return "dirac"
 
 
-class XavierUniform(Initializer):
+class _Xavier(Initializer):
+    axes = FROM_TWO
+
+    gain: Gain = 1.0
+
+
+class XavierUniform(_Xavier):
     """Uniform within gain*sqrt(6/(fan_in + fan_out)) (Glorot, Bengio 2010)."""
 
-    kind: ClassVar[str] = "xavier_uniform"
-    axes: ClassVar[range | None] = FROM_TWO
-
-    gain: Gain = 1.0
+    kind = "xavier_uniform"
 
 
-class XavierNormal(Initializer):
+class XavierNormal(_Xavier):
     """Normal with deviation gain*sqrt(2/(fan_in + fan_out)) (Glorot, Bengio 2010)."""
 
-    kind: ClassVar[str] = "xavier_normal"
-    axes: ClassVar[range | None] = FROM_TWO
-
-    gain: Gain = 1.0
+    kind = "xavier_normal"
 
 
-class KaimingUniform(Initializer):
-    """Uniform within gain*sqrt(3/fan) (He and others 2015); `a` is the slope of a leaky ReLU behind it."""
-
-    kind: ClassVar[str] = "kaiming_uniform"
-    axes: ClassVar[range | None] = FROM_TWO
+class _Kaiming(Initializer):
+    axes = FROM_TWO
 
     a: Number = 0.0
     mode: Literal["fan_in", "fan_out"] = "fan_in"
     nonlinearity: Nonlinearity = "leaky_relu"
 
 
-class KaimingNormal(Initializer):
-    """Normal with deviation gain/sqrt(fan) (He and others 2015); `a` is the slope of a leaky ReLU behind it."""
+class KaimingUniform(_Kaiming):
+    """Uniform within gain*sqrt(3/fan) (He and others 2015); `a` is the slope of a leaky ReLU after the layer."""
 
-    kind: ClassVar[str] = "kaiming_normal"
-    axes: ClassVar[range | None] = FROM_TWO
+    kind = "kaiming_uniform"
 
-    a: Number = 0.0
-    mode: Literal["fan_in", "fan_out"] = "fan_in"
-    nonlinearity: Nonlinearity = "leaky_relu"
+
+class KaimingNormal(_Kaiming):
+    """Normal with deviation gain/sqrt(fan) (He and others 2015); `a` is the slope of a leaky ReLU after the layer."""
+
+    kind = "kaiming_normal"
 
 
 class Orthogonal(Initializer):
-    """A (semi-)orthogonal matrix (Saxe, McClelland, Ganguli 2013); further axes count with the second."""
+    """A (semi-)orthogonal matrix (Saxe, McClelland, Ganguli 2013); other axes are joined with the second."""
 
-    kind: ClassVar[str] = "orthogonal"
-    axes: ClassVar[range | None] = FROM_TWO
+    kind = "orthogonal"
+    axes = FROM_TWO
 
     gain: Number = 1.0
 
@@ -242,8 +240,8 @@ class Orthogonal(Initializer):
 class Sparse(Initializer):
     """Normal with deviation `std`, but a share `sparsity` of each column is 0 (Martens 2010)."""
 
-    kind: ClassVar[str] = "sparse"
-    axes: ClassVar[range | None] = range(2, 3)
+    kind = "sparse"
+    axes = range(2, 3)
 
     sparsity: Probability
     std: Deviation = 0.01

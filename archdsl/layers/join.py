@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm
@@ -10,29 +9,29 @@ from archdsl.shapes import Shape, Window
 
 
 class _Join(Layer):
-    """What the joins share: they take at least one tap."""
+    """A layer that takes at least one tap."""
 
-    takes_taps: ClassVar[bool] = True
+    takes_taps = True
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        """Each cell by itself; it is the number of cells that may grow."""
+        """Each position by itself; the number of positions may grow."""
         return tuple(Window(1) for _ in x.spatial)
 
     def _require_operands(self, operands: tuple[Shape, ...]) -> None:
         if not operands:
-            raise Rejected(WrongArgumentForShape(self.kind, "needs at least one tap to join with"))
+            raise self.unfit(None, "needs at least one tap to join with")
 
     def _reject(self, x: Shape, operand: Shape, rule: str) -> Rejected:
-        return Rejected(WrongArgumentForShape(self.kind, f"the current tensor is {x}, the tap is {operand}: {rule}"))
+        return self.unfit(None, f"the current tensor is {x}, the tap is {operand}: {rule}")
 
 
 class Concat(_Join):
-    """The current tensor and the taps one behind the other along `dim`, `torch.cat`; the other sizes are equal.
+    """The current tensor and the taps concatenated along `dim`, `torch.cat`; the other sizes must be equal.
 
-    `dim` counts the batch axis as 0, so that 1 are the channels.
+    `dim` counts the batch axis as 0; the channels are 1.
     """
 
-    kind: ClassVar[str] = "concat"
+    kind = "concat"
 
     dim: int = 1
 
@@ -53,7 +52,7 @@ class Concat(_Join):
 
 
 class _Elementwise(_Join):
-    """What addition and multiplication share: PyTorch's broadcasting, with the same number of axes."""
+    """Addition and multiplication, with PyTorch's broadcasting of tensors with equally many axes."""
 
     op: ClassVar[str]
 
@@ -62,7 +61,7 @@ class _Elementwise(_Join):
         for operand in operands:
             if len(operand) != len(x) or any(a != b and 1 not in (a, b) for a, b in zip(x, operand, strict=True)):
                 raise self._reject(x, operand, "sizes must be equal, or one of them 1")
-            # Not the larger of the two: the 1 gives way.
+            # Not max(a, b): beside an axis of size 0, one of size 1 becomes 0.
             x = Shape(b if a == 1 else a for a, b in zip(x, operand, strict=True))
         return x
 
@@ -79,12 +78,12 @@ class _Elementwise(_Join):
 class Add(_Elementwise):
     """The sum of the current tensor and the taps, `torch.add`; an axis of size 1 is repeated where needed."""
 
-    kind: ClassVar[str] = "add"
-    op: ClassVar[str] = "Add"
+    kind = "add"
+    op = "Add"
 
 
 class Mul(_Elementwise):
     """The product of the current tensor and the taps, `torch.mul`; an axis of size 1 is repeated where needed."""
 
-    kind: ClassVar[str] = "mul"
-    op: ClassVar[str] = "Mul"
+    kind = "mul"
+    op = "Mul"

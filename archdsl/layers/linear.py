@@ -1,8 +1,6 @@
 """The linear (fully connected) layer."""
 
-from typing import ClassVar
-
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed, weight_and_bias
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -13,8 +11,8 @@ class Linear(Layer):
     Weights out*in, one bias for each output feature. `flatten` first to see the whole of an image.
     """
 
-    kind: ClassVar[str] = "linear"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "linear"
+    parameters = ("weight", "bias")
 
     out_features: Positive
     bias: bool = True
@@ -23,10 +21,7 @@ class Linear(Layer):
         return Shape((*x[:-1], self.out_features))
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
-        weights = {"weight": Tensor(Shape((self.out_features, x[-1])))}
-        if self.bias:
-            weights["bias"] = Tensor(Shape((self.out_features,)))
-        return weights
+        return weight_and_bias((self.out_features, x[-1]), self.out_features, bias=self.bias)
 
     def macs(self, x: Shape, y: Shape) -> int:
         return y.numel * x[-1]

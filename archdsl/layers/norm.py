@@ -1,29 +1,26 @@
 """Normalisation: by batch, layer, group and instance, and across neighbouring channels.
 
-A norm that takes its statistics from the sample itself lets every output cell see all of the map, and the
-receptive field says so.
+Every output of a norm that computes its statistics from the sample depends on the whole map, which the receptive field
+includes.
 """
 
 from math import prod
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
-from archdsl.layers.conv import require_divisible
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, changed, require_divisible
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
 
-#: What is added to the variance. PyTorch wants more than 0 where it trains a batch norm.
+#: Added to the variance. PyTorch needs more than 0 to train a batch norm.
 Epsilon = Annotated[float, Field(ge=0)]
 _Deviation = Annotated[float, Field(gt=0)]
 
 
 def _affine(sizes: Shape, *, affine: bool = True, bias: bool = True) -> dict[str, Tensor]:
-    """`weight` and `bias` as the norms of PyTorch have them: no bias without a weight."""
+    """`weight` and `bias` as in PyTorch's norms: no bias without a weight."""
     names = ("weight", "bias") if bias else ("weight",)
     return {name: Tensor(sizes) for name in names} if affine else {}
 
@@ -36,21 +33,21 @@ def _statistics(x: Shape, *, tracked: bool) -> dict[str, Tensor]:
 
 
 def _weight_and_bias(x: Shape, g: OnnxBuilder) -> tuple[str, str]:
-    """The two vectors that ONNX's norms insist on, one number for each channel: ours, or ones and zeros."""
+    """The two vectors that ONNX's norms need, one number for each channel: the layer's, or ones and zeros."""
     weight = g.weight("weight") if g.has("weight") else g.floats([1.0] * x.channels)
     bias = g.weight("bias") if g.has("bias") else g.floats([0.0] * x.channels)
     return weight, bias
 
 
 def _normalise(value: str, axes: list[int], eps: float, g: OnnxBuilder) -> str:
-    """(x - E[x]) / sqrt(Var[x] + eps) over `axes`, for what the operators of ONNX do not cover."""
+    """(x - E[x]) / sqrt(Var[x] + eps) over `axes`, where ONNX has no operator for it."""
     centred = g.node("Sub", value, onnx_reduce(g, "ReduceMean", value, axes))
     variance = onnx_reduce(g, "ReduceMean", g.node("Mul", centred, centred), axes)
     return g.node("Div", centred, g.node("Sqrt", g.node("Add", variance, g.scalar(eps))))
 
 
 def _scale_and_shift(value: str, sizes: Shape, g: OnnxBuilder) -> str:
-    """Times `weight` plus `bias`, where there are any, read with the shape `sizes` so that they broadcast."""
+    """Times `weight` plus `bias`, if there are any, in the shape `sizes` so that they broadcast."""
     for op, name in (("Mul", "weight"), ("Add", "bias")):
         if g.has(name):
             value = g.node(op, value, g.node("Reshape", g.weight(name), g.ints(sizes)))
@@ -67,8 +64,14 @@ def _see_all(field: ReceptiveField, axes: range) -> ReceptiveField:
     return field
 
 
-class _RunningNorm(Layer):
-    """What batch and instance norm share: one pair of moments for each channel, and running ones of them."""
+class _Norm(SameShape):
+    """A norm with a weight and a bias."""
+
+    parameters = ("weight", "bias")
+
+
+class _RunningNorm(_Norm):
+    """Batch and instance norm: one mean and variance for each channel, with running averages of both."""
 
     eps: Epsilon = 1e-5
     momentum: float | None = 0.1
@@ -84,9 +87,8 @@ class _RunningNorm(Layer):
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         return field if self.track_running_stats else _see_all(field, range(1, len(x)))
 
-    def _torch(self, name: str, x: Shape) -> TorchForm:
-        keywords = changed(self, "eps", "momentum", "affine", "track_running_stats")
-        return TorchForm(f"nn.{name}{max(x.rank, 1)}d", (x.channels,), keywords)
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm(f"nn.{type(self).__name__}{max(x.rank, 1)}d", (x.channels,), changed(self))
 
     def _onnx_tracked(self, x: Shape, g: OnnxBuilder) -> str:
         moments = g.weight("running_mean"), g.weight("running_var")
@@ -100,17 +102,13 @@ class BatchNorm(_RunningNorm):
     running moments afterwards (Ioffe, Szegedy 2015). Weights 2*channels.
     """
 
-    kind: ClassVar[str] = "batchnorm"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "batchnorm"
 
     eps: Annotated[float, Field(gt=0)] = 1e-5
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x, (0, 1, 2, 3))
         return x
-
-    def torch(self, x: Shape) -> TorchForm:
-        return self._torch("BatchNorm", x)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if self.track_running_stats:
@@ -123,11 +121,10 @@ class InstanceNorm(_RunningNorm):
     """Instance normalisation, `torch.nn.InstanceNorm1d`, `InstanceNorm2d` or `InstanceNorm3d` by the input.
 
     (x - E[x]) / sqrt(Var[x] + eps) for each channel of each sample (Ulyanov, Vedaldi, Lempitsky 2016);
-    weights 2*channels with `affine`. PyTorch cannot normalise a single cell.
+    weights 2*channels with `affine`. PyTorch cannot normalise a single position.
     """
 
-    kind: ClassVar[str] = "instancenorm"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "instancenorm"
 
     affine: bool = False
     track_running_stats: bool = False
@@ -135,12 +132,8 @@ class InstanceNorm(_RunningNorm):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
         if x.spatial.numel == 1:
-            reason = f"each channel of the input {x} is a single cell, which has no variance"
-            raise Rejected(WrongArgumentForShape(self.kind, reason))
+            raise self.unfit(None, f"each channel of the input {x} is a single position, which has no variance")
         return x
-
-    def torch(self, x: Shape) -> TorchForm:
-        return self._torch("InstanceNorm", x)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if self.track_running_stats:
@@ -148,15 +141,14 @@ class InstanceNorm(_RunningNorm):
         return g.node("InstanceNormalization", g.input, *_weight_and_bias(x, g), epsilon=self.eps)
 
 
-class LayerNorm(Layer):
+class LayerNorm(_Norm):
     """Layer normalisation over the last axes of each sample, `torch.nn.LayerNorm`.
 
     (x - E[x]) / sqrt(Var[x] + eps) * weight + bias (Ba, Kiros, Hinton 2016). `normalized_shape` are the sizes
-    of those axes; without it they are all axes but the batch axis. Weights 2*numel(normalized_shape).
+    of those axes; the default is all axes but the batch axis. Weights 2*numel(normalized_shape).
     """
 
-    kind: ClassVar[str] = "layernorm"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "layernorm"
 
     normalized_shape: Positive | tuple[Positive, ...] | None = None
     eps: Epsilon = 1e-5
@@ -175,7 +167,7 @@ class LayerNorm(Layer):
         if not sizes or sizes != x[len(x) - len(sizes) :]:
             reason = f"normalized_shape is {sizes}, but the last axes of the input {x} are not"
             help = "leave normalized_shape out to normalise the whole sample"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="normalized_shape", help=help)
+            raise self.unfit("normalized_shape", reason, help)
         return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
@@ -199,22 +191,18 @@ class LayerNorm(Layer):
         return g.node("LayerNormalization", g.input, *affine, axis=first, epsilon=self.eps)
 
 
-class ChannelLayerNorm(Layer):
+class ChannelLayerNorm(_Norm):
     """Layer normalisation over the channels of each position, as torchvision's LayerNorm2d.
 
     (x - E[x]) / sqrt(Var[x] + eps) * weight + bias (Ba, Kiros, Hinton 2016; for maps: Liu and others 2022).
     Weights 2*channels.
     """
 
-    kind: ClassVar[str] = "channel_layernorm"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "channel_layernorm"
 
     eps: Epsilon = 1e-5
     elementwise_affine: bool = True
     bias: bool = True
-
-    def shape(self, x: Shape, *operands: Shape) -> Shape:
-        return x
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         return _affine(Shape((x.channels,)), affine=self.elementwise_affine, bias=self.bias)
@@ -223,8 +211,7 @@ class ChannelLayerNorm(Layer):
         return field.mix(0)
 
     def torch(self, x: Shape) -> TorchForm:
-        keywords = changed(self, "eps", "elementwise_affine", "bias")
-        return TorchForm("modules.ChannelLayerNorm", (x.channels,), keywords)
+        return TorchForm("modules.ChannelLayerNorm", (x.channels,), changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return _scale_and_shift(_normalise(g.input, [1], self.eps, g), _per_channel(x), g)
@@ -233,10 +220,10 @@ class ChannelLayerNorm(Layer):
 class Normalize(Layer):
     """(x - mean) / std with fixed numbers, one of each or one for each channel; no parameters.
 
-    It makes the preparation of pictures part of the network, or divides scores by a temperature.
+    Makes the preparation of images part of the network, or divides scores by a temperature.
     """
 
-    kind: ClassVar[str] = "normalize"
+    kind = "normalize"
 
     mean: float | tuple[float, ...] = 0.0
     std: _Deviation | tuple[_Deviation, ...] = 1.0
@@ -245,12 +232,11 @@ class Normalize(Layer):
         for name in ("mean", "std"):
             values = getattr(self, name)
             if isinstance(values, tuple) and len(values) != x.channels:
-                reason = f"{name} has {len(values)} numbers, but the input {x} has {x.channels} channels"
-                raise Rejected(WrongArgumentForShape(self.kind, reason), argument=name)
+                raise self.unfit(name, f"{name} has {len(values)} numbers, but the input {x} has {x.channels} channels")
         return x
 
     def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("modules.Normalize", keywords=changed(self, "mean", "std"))
+        return TorchForm("modules.Normalize", keywords=changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         centred = g.node("Sub", g.input, self._operand(self.mean, x, g))
@@ -260,14 +246,13 @@ class Normalize(Layer):
         return g.floats(values, _per_channel(x)) if isinstance(values, tuple) else g.scalar(values)
 
 
-class GroupNorm(Layer):
-    """Group normalisation, `torch.nn.GroupNorm`: the channels in `num_groups` parts, each normalised by itself.
+class GroupNorm(_Norm):
+    """Group normalisation, `torch.nn.GroupNorm`: each of `num_groups` parts of the channels is normalised by itself.
 
     (x - E[x]) / sqrt(Var[x] + eps) * weight + bias (Wu, He 2018). Weights 2*channels.
     """
 
-    kind: ClassVar[str] = "groupnorm"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    kind = "groupnorm"
 
     num_groups: Positive
     eps: Epsilon = 1e-5
@@ -304,7 +289,7 @@ class LocalResponseNorm(Layer):
     alpha is this one divided by `size`).
     """
 
-    kind: ClassVar[str] = "local_response_norm"
+    kind = "local_response_norm"
 
     size: Positive
     alpha: float = 1e-4
@@ -317,15 +302,15 @@ class LocalResponseNorm(Layer):
         return x
 
     def torch(self, x: Shape) -> TorchForm:
-        # PyTorch's views a volume, which fails behind a permutation.
+        # PyTorch's module calls view() on a volume, which fails after a permutation.
         cls = "modules.LocalResponseNorm" if x.rank > 2 else "nn.LocalResponseNorm"
         return TorchForm(cls, (self.size,), changed(self, "alpha", "beta", "k"))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        # ONNX puts the odd neighbour of an even size on the other side than PyTorch does, and ONNX Runtime takes
-        # no alpha or beta of 0 or less.
+        # ONNX puts the odd neighbour of an even size on the other side than PyTorch, and ONNX Runtime rejects
+        # an alpha or beta of 0 or less.
         if self.size % 2 and self.alpha > 0 and self.beta > 0:
-            # ONNX Runtime knows images only.
+            # ONNX Runtime supports images only.
             image = g.input if x.rank == 2 else onnx_reshape(g, g.input, Shape((x.channels, prod(x.spatial), 1)))
             value = g.node("LRN", image, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
             return value if x.rank == 2 else onnx_reshape(g, value, x)

@@ -1,9 +1,9 @@
-"""Cells added or cut off at the edges: padding, cropping, and zero channels."""
+"""Padding and cropping of the spatial axes, and zero channels."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
-from archdsl.diagnostics.codes.shapes import ArgumentConflict, NoOutput, WrongArgumentForShape
+from archdsl.diagnostics.codes.shapes import NoOutput
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, NonNegative, OnnxBuilder, Positive, Sizes, TorchForm
@@ -20,7 +20,7 @@ TORCH_CLASSES = {
 
 
 def onnx_crop(g: OnnxBuilder, value: str, starts: Sequence[int], sizes: Sequence[int], x: Sequence[int]) -> str:
-    """Of each spatial axis, of sizes `x`, the `sizes` cells from `starts` on."""
+    """A slice of each spatial axis: `sizes` positions from `starts` on, where its size `x` is larger."""
     cut = [i for i, (start, size, whole) in enumerate(zip(starts, sizes, x, strict=True)) if start or size != whole]
     if not cut:
         return value
@@ -29,26 +29,26 @@ def onnx_crop(g: OnnxBuilder, value: str, starts: Sequence[int], sizes: Sequence
 
 
 class Pad(Layer):
-    """Cells around the spatial axes: `torch.nn.ZeroPad2d`, `ReflectionPad2d`, `ReplicationPad2d`, `CircularPad2d`, ...
+    """Padding of the spatial axes: `torch.nn.ZeroPad2d`, `ReflectionPad2d`, `ReplicationPad2d`, `CircularPad2d`, ...
 
     `padding` is one number for all sides, or two for each axis, the last axis first: (left, right, top, bottom).
-    A negative number cuts cells off. Reflection reads up to n - 1 cells and wrapping up to n cells of the axis.
+    A negative number crops. Reflection reads up to n - 1 positions of the axis, wrapping up to n.
     `value` fills with mode="constant". out = n + before + after on each axis.
     """
 
-    kind: ClassVar[str] = "pad"
+    kind = "pad"
 
     padding: int | tuple[int, ...]
     mode: PadMode = "zeros"
     value: float = 0.0
 
     def sides(self, x: Shape) -> list[tuple[int, int]]:
-        """Cells before and after, for each spatial axis in the tensor's order."""
+        """Padding before and after, for each spatial axis in the tensor's order."""
         if isinstance(self.padding, int):
             return [(self.padding, self.padding)] * x.rank
         if len(self.padding) != 2 * x.rank:
             reason = f"padding has {len(self.padding)} numbers, but the input {x} takes one or {2 * x.rank}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="padding")
+            raise self.unfit("padding", reason)
         pairs = list(zip(self.padding[::2], self.padding[1::2], strict=True))
         return pairs[::-1]
 
@@ -56,7 +56,7 @@ class Pad(Layer):
         self.require_spatial(x)
         if self.mode != "constant" and self.value != 0:
             reason = f'value={self.value:g} has no effect with mode="{self.mode}"'
-            raise Rejected(ArgumentConflict(self.kind, reason), argument="value", help='add mode="constant"')
+            raise self.conflict("value", reason, 'add mode="constant"')
         sizes = []
         for axis, size, (before, after) in zip(AXES[x.rank], x.spatial, self.sides(x), strict=True):
             output = size + before + after
@@ -65,23 +65,23 @@ class Pad(Layer):
                 raise Rejected(NoOutput(self.kind, axis, output, rule), argument="padding")
             fault = self._fault(axis, size, before, after)
             if fault:
-                raise Rejected(WrongArgumentForShape(self.kind, fault), argument="padding")
+                raise self.unfit("padding", fault)
             sizes.append(output)
         return Shape((x.channels, *sizes))
 
     def _fault(self, axis: str, size: int, before: int, after: int) -> str | None:
-        """What PyTorch rejects of one axis, by the mode."""
+        """The reason why PyTorch rejects the padding of one axis in this mode."""
         largest = max(before, after)
         match self.mode:
             case "zeros" | "constant" if -min(before, 0) - min(after, 0) > size:
-                return f"{before} and {after} cut more than the {size} cells of the {axis} axis"
+                return f"{before} and {after} cut more than the size {size} of the {axis} axis"
             case "reflect" if largest >= size:
                 return f"reflect padding of {largest} needs a {axis} of at least {largest + 1}, not {size}"
             case "circular" if largest > size:
                 return f"circular padding of {largest} needs a {axis} of at least {largest}, not {size}"
             case "circular" if before * after < 0:
-                # PyTorch returns memory it has not written there.
-                return f"circular padding cannot add cells on one side of the {axis} axis and cut on the other"
+                # PyTorch returns uninitialised memory there.
+                return f"circular padding cannot pad one side of the {axis} axis and crop the other"
         return None
 
     def torch(self, x: Shape) -> TorchForm:
@@ -94,7 +94,7 @@ class Pad(Layer):
         starts = [max(-before, 0) for before, _ in sides]
         value, sizes = g.input, x.spatial
         if self.mode == "circular":
-            # Wrapping goes round what is left after the cut; the other modes see all of the input.
+            # Wrapping is around what remains after cropping; the other modes read all of the input.
             cut = Shape(size + min(b, 0) + min(a, 0) for size, (b, a) in zip(sizes, sides, strict=True))
             return onnx_spatial_pad(g, onnx_crop(g, value, starts, cut, sizes), grown, self.mode)
         value = onnx_spatial_pad(g, value, grown, self.mode, self.value)
@@ -103,9 +103,9 @@ class Pad(Layer):
 
 
 class Crop(Layer):
-    """The middle `size` cells of each spatial axis, from floor((n - size) / 2) on."""
+    """The middle `size` positions of each spatial axis, from floor((n - size) / 2) on."""
 
-    kind: ClassVar[str] = "crop"
+    kind = "crop"
 
     size: Sizes
 
@@ -114,12 +114,11 @@ class Crop(Layer):
         sizes = self.per_axis("size", self.size, x)
         for axis, size, wanted in zip(AXES[x.rank], x.spatial, sizes, strict=True):
             if wanted > size:
-                reason = f"{wanted} cells cannot be cut out of a {axis} of {size}"
-                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="size")
+                raise self.unfit("size", f"cannot crop a {axis} of {size} to {wanted}")
         return Shape((x.channels, *sizes))
 
     def starts(self, x: Shape) -> tuple[int, ...]:
-        """The first cell that is kept, on each spatial axis."""
+        """The first position that is kept, on each spatial axis."""
         sizes = self.per_axis("size", self.size, x)
         return tuple((size - wanted) // 2 for size, wanted in zip(x.spatial, sizes, strict=True))
 
@@ -133,11 +132,11 @@ class Crop(Layer):
 class PadChannels(Layer):
     """Zero channels up to `out_channels`, half of them before the input's: a shortcut without parameters.
 
-    `stride` keeps every stride-th cell of each spatial axis; `before` sets the number of channels before.
+    `stride` keeps every stride-th position of each spatial axis; `before` is the number of channels before.
     Option A of He et al., "Deep Residual Learning for Image Recognition", 2015, as used for CIFAR-10.
     """
 
-    kind: ClassVar[str] = "pad_channels"
+    kind = "pad_channels"
 
     out_channels: Positive
     before: NonNegative | None = None
@@ -151,10 +150,10 @@ class PadChannels(Layer):
         added = self.out_channels - x.channels
         if added < 0:
             reason = f"the input has {x.channels} channels already, more than out_channels ({self.out_channels})"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="out_channels")
+            raise self.unfit("out_channels", reason)
         if self.before is not None and self.before > added:
             reason = f"before ({self.before}) is more than the {added} channels to add to {x.channels}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="before")
+            raise self.unfit("before", reason)
         return Shape((self.out_channels, *(-(-size // self.stride) for size in x.spatial)))
 
     def added(self, x: Shape) -> tuple[int, int]:

@@ -1,6 +1,4 @@
-"""A tensor that is learned by itself: embeddings, class tokens, layer scales."""
-
-from typing import ClassVar
+"""A learned tensor: embeddings, class tokens, layer scales."""
 
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
 from archdsl.shapes import Shape, Tensor
@@ -10,14 +8,14 @@ from archdsl.shapes.receptive_field import ReceptiveField
 class Parameter(Layer):
     """A learned tensor of the shape `size` in place of the current one, `torch.nn.Parameter`; zeros at first.
 
-    Its key in the state_dict is the label itself. With `batch_axis` a size of 1 comes before its others, as
-    the embeddings of ViT have it (Dosovitskiy and others 2020); each sample gets the same values.
+    Its key in the state_dict is the label itself. With `batch_axis` its first size is 1, as in the embeddings
+    of ViT (Dosovitskiy and others 2020); each sample gets the same values.
     """
 
-    kind: ClassVar[str] = "parameter"
-    parameters: ClassVar[tuple[str, ...]] = ("value",)
-    is_parameter: ClassVar[bool] = True
-    saves_output: ClassVar[bool] = True
+    kind = "parameter"
+    parameters = ("value",)
+    is_parameter = True
+    saves_output = True
 
     size: Positive | tuple[Positive, ...]
     batch_axis: bool = False

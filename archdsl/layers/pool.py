@@ -2,23 +2,13 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from archdsl.diagnostics.codes.shapes import NoOutput, WrongArgumentForShape
-from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
-from archdsl.layers.base import (
-    AXES,
-    Layer,
-    OnnxBuilder,
-    Paddings,
-    Positive,
-    Sizes,
-    TorchForm,
-    changed,
-)
+from archdsl.layers.base import AXES, Layer, OnnxBuilder, Paddings, Positive, Sizes, TorchForm, changed
+from archdsl.layers.windows import onnx_window, slide, windows_of
 from archdsl.shapes import Shape, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -27,59 +17,30 @@ Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OutputSizes = Positive | tuple[Positive | None, ...]
 
 
-def pool_windows(
-    layer: Layer, x: Shape, kernel: Sizes, stride: Sizes | None, *, padding: Paddings = 0, dilation: Sizes = 1
-) -> tuple[Window, ...]:
-    """The window on each spatial axis; a pool's stride is its kernel size unless one is given."""
-    kernels = layer.per_axis("kernel_size", kernel, x)
-    strides = kernels if stride is None else layer.per_axis("stride", stride, x)
-    pads = layer.per_axis("padding", padding, x)
-    dilations = layer.per_axis("dilation", dilation, x)
-    return tuple(Window(k, s, p, p, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True))
-
-
 def pool_shape(layer: Layer, windows: Sequence[Window], x: Shape, *, ceil: bool) -> Shape:
     """The output of windows over `x`; rejects a size under 1 and a padding of more than half the kernel."""
-    sizes = []
-    for axis, size, window in zip(AXES[x.rank], x.spatial, windows, strict=True):
+    for axis, window in zip(AXES[x.rank], windows, strict=True):
         if window.before > window.kernel // 2:
             reason = f"padding ({window.before}) is more than half of kernel_size ({window.kernel}) on the {axis} axis"
-            mend = f"padding={window.kernel // 2} is the most that a kernel of {window.kernel} takes"
-            raise Rejected(WrongArgumentForShape(layer.kind, reason), argument="padding", help=mend)
-        output = window.output(size, ceil=ceil)
-        if output < 1:
-            raise Rejected(NoOutput(layer.kind, axis, output, _rule(size, window, ceil)), help=_mend(size, window))
-        sizes.append(output)
-    return Shape((x.channels, *sizes))
-
-
-def _rule(size: int, window: Window, ceil: bool) -> str:
-    terms = (
-        f"({size} + 2*{window.before} - {window.dilation}*{window.kernel - 1} - 1) / {window.stride}, "
-        f"rounded {'up' if ceil else 'down'}, + 1"
-    )
-    return f"(n + 2*p - d*(k - 1) - 1) / s + 1 = {terms}"
-
-
-def _mend(size: int, window: Window) -> str:
-    largest = (size + 2 * window.before - 1) // window.dilation + 1
-    return f"kernel_size={largest} is the largest that fits"
+            help = f"padding={window.kernel // 2} is the largest for a kernel of {window.kernel}"
+            raise layer.unfit("padding", reason, help)
+    return Shape((x.channels, *slide(layer, windows, x, ceil=ceil)))
 
 
 def _require_kernel_inside(layer: Layer, windows: Sequence[Window], x: Shape) -> None:
-    """PyTorch's mean over three axes wants the kernel to fit into the input without the padding."""
+    """Reject what PyTorch's mean over three axes does: a kernel larger than the input without its padding."""
     if x.rank != 3:
         return
     for axis, size, window in zip(AXES[3], x.spatial, windows, strict=True):
         if window.kernel > size:
             reason = f"kernel_size ({window.kernel}) is larger than the input's {axis} ({size}), padding not counted"
-            raise Rejected(WrongArgumentForShape(layer.kind, reason), argument="kernel_size")
+            raise layer.unfit("kernel_size", reason)
 
 
 def onnx_ends(windows: Sequence[Window], x: Shape, y: Shape) -> list[int]:
     """The padding after the input with which rounding down gives the sizes `y`.
 
-    ONNX's own `ceil_mode` keeps a last window that PyTorch drops, and counts cells that PyTorch does not.
+    ONNX's own `ceil_mode` keeps a last window that PyTorch drops, and counts positions that PyTorch does not.
     """
     return [
         max(w.after, (out - 1) * w.stride + w.span - size - w.before)
@@ -91,28 +52,23 @@ def onnx_pool(
     g: OnnxBuilder, op: str, value: str, windows: Sequence[Window], pads: Sequence[int], *, count_pads: bool = False
 ) -> str:
     """A MaxPool or AveragePool; `pads` are those before the input on each axis, then those after it."""
-    dilations = [w.dilation for w in windows] if any(w.dilation > 1 for w in windows) else None
-    padded = any(pads)
-    return g.node(
-        op,
-        value,
-        kernel_shape=[w.kernel for w in windows],
-        strides=[w.stride for w in windows],
-        dilations=dilations,
-        pads=list(pads) if padded else None,
-        count_include_pad=1 if padded and count_pads else None,
-    )
+    attributes = onnx_window(windows)
+    if all(w.dilation == 1 for w in windows):
+        del attributes["dilations"]
+    if any(pads):
+        attributes |= {"pads": list(pads), "count_include_pad": 1 if count_pads else None}
+    return g.node(op, value, **attributes)
 
 
 class MaxPool(Layer):
-    """The largest cell of each window, `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d` by the input.
+    """The maximum of each window, `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d` by the input.
 
     out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis. With `ceil_mode`
     it is rounded up, less a last window that would start in the padding after the input. Padding counts as
     minus infinity and is at most half of the kernel.
     """
 
-    kind: ClassVar[str] = "maxpool"
+    kind = "maxpool"
 
     kernel_size: Sizes
     stride: Sizes | None = None
@@ -121,7 +77,7 @@ class MaxPool(Layer):
     ceil_mode: bool = False
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        return pool_windows(self, x, self.kernel_size, self.stride, padding=self.padding, dilation=self.dilation)
+        return windows_of(self, x, self.kernel_size, self.stride, padding=self.padding, dilation=self.dilation)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
@@ -136,7 +92,7 @@ class MaxPool(Layer):
         befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
         value = g.input
         if any(end >= w.kernel for end, w in zip(ends, windows, strict=True)):
-            # A dilated kernel can need more padding than ONNX Runtime lets a pool have.
+            # A dilated kernel can need more padding than ONNX Runtime allows for a pool.
             value = onnx_spatial_pad(g, value, list(zip(befores, ends, strict=True)), "constant", float("-inf"))
             befores = ends = [0] * x.rank
         return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends])
@@ -145,12 +101,12 @@ class MaxPool(Layer):
 class AvgPool(Layer):
     """The mean of each window, `torch.nn.AvgPool1d`, `AvgPool2d` or `AvgPool3d` by the input.
 
-    Sizes as of `maxpool`. The sum is divided by the window's cells: those in the input and, with
-    `count_include_pad`, in the padding, but never those that `ceil_mode` adds behind it. `divisor_override`
-    divides by that number instead (PyTorch has it for two and three axes).
+    Sizes as of `maxpool`. The sum is divided by the number of positions in the window: those in the input and, with
+    `count_include_pad`, in the padding, but never those that `ceil_mode` adds after it. `divisor_override`
+    is the divisor instead (PyTorch has it for two and three axes).
     """
 
-    kind: ClassVar[str] = "avgpool"
+    kind = "avgpool"
 
     kernel_size: Sizes
     stride: Sizes | None = None
@@ -160,13 +116,13 @@ class AvgPool(Layer):
     divisor_override: Positive | None = None
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        return pool_windows(self, x, self.kernel_size, self.stride, padding=self.padding)
+        return windows_of(self, x, self.kernel_size, self.stride, padding=self.padding)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
         if x.rank == 1 and self.divisor_override is not None:
             reason = f"PyTorch's AvgPool1d has no divisor_override, and the input {x} has one spatial axis"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="divisor_override")
+            raise self.unfit("divisor_override", reason)
         windows = self.windows(x)
         _require_kernel_inside(self, windows, x)
         return pool_shape(self, windows, x, ceil=self.ceil_mode)
@@ -183,7 +139,7 @@ class AvgPool(Layer):
             return g.node("Mul", mean, g.scalar(prod(w.kernel for w in windows) / self.divisor_override))
         extra = [end - w.after for end, w in zip(ends, windows, strict=True)]
         if self.count_include_pad and any(extra):
-            # Padding counts, but not what ceil_mode adds behind it: the padding becomes part of the input.
+            # Padding counts, but not what ceil_mode adds after it: the padding becomes part of the input.
             value = onnx_spatial_pad(g, g.input, [(w.before, w.after) for w in windows], "zeros")
             return onnx_pool(g, "AveragePool", value, windows, [*[0] * x.rank, *extra])
         return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=self.count_include_pad)
@@ -192,11 +148,11 @@ class AvgPool(Layer):
 class LPPool(Layer):
     """The p-norm of each window, (sum of x^p)^(1/p) with p = `norm_type`: `torch.nn.LPPool1d`, `LPPool2d`, `LPPool3d`.
 
-    As in PyTorch it is the mean times the kernel's cells: a window that `ceil_mode` lets reach over the edge
-    is scaled up to a whole one, and an odd p has no root (NaN) where the sum is negative.
+    As in PyTorch it is the mean times the kernel's size: a window that `ceil_mode` lets extend over the edge
+    is scaled up to a whole one, and the root of a negative sum for an odd p is NaN.
     """
 
-    kind: ClassVar[str] = "lppool"
+    kind = "lppool"
 
     norm_type: Exponent
     kernel_size: Sizes
@@ -204,7 +160,7 @@ class LPPool(Layer):
     ceil_mode: bool = False
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        return pool_windows(self, x, self.kernel_size, self.stride)
+        return windows_of(self, x, self.kernel_size, self.stride)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
@@ -230,22 +186,22 @@ class LPPool(Layer):
 
 
 def adaptive_bounds(size: int, output: int) -> list[tuple[int, int]]:
-    """Start and end of the windows that cut `size` cells into `output`: floor(i*n/out) to ceil((i + 1)*n/out)."""
+    """Start and end of `output` windows over `size` positions: floor(i*n/out) to ceil((i + 1)*n/out)."""
     return [(i * size // output, -(-(i + 1) * size // output)) for i in range(output)]
 
 
 def _reach(size: int, output: int) -> int:
-    """The cells of the largest window."""
+    """The size of the largest window."""
     return max(end - start for start, end in adaptive_bounds(size, output))
 
 
 class _AdaptivePool(Layer):
-    """What the adaptive pools share: an output size instead of a window."""
+    """A pool with an output size instead of a window, called after its class in PyTorch."""
 
     output_size: OutputSizes
 
     def sizes(self, x: Shape) -> tuple[int, ...]:
-        """The output sizes, with the input's own where none is asked for."""
+        """The output sizes; `none` is the input's own."""
         wanted = self.output_size
         numbers = wanted if isinstance(wanted, int) else [size or 0 for size in wanted]
         sizes = self.per_axis("output_size", numbers, x)
@@ -262,21 +218,19 @@ class _AdaptivePool(Layer):
         factors = [output / size for size, output in pairs]
         return field.upsample(factors, [_reach(size, output) for size, output in pairs], y.spatial)
 
-    def _torch_size(self, x: Shape) -> OutputSizes:
-        """PyTorch takes None in the tuple for two and three axes, but not for one."""
-        return self.sizes(x) if x.rank == 1 and not isinstance(self.output_size, int) else self.output_size
+    def torch(self, x: Shape) -> TorchForm:
+        # PyTorch accepts None in the tuple for two and three axes, but not for one.
+        size = self.sizes(x) if x.rank == 1 and not isinstance(self.output_size, int) else self.output_size
+        return TorchForm(f"nn.{type(self).__name__}{x.rank}d", (size,))
 
 
 class AdaptiveAvgPool(_AdaptivePool):
     """Means of `output_size` windows that cover the input: `torch.nn.AdaptiveAvgPool1d`, `2d` or `3d`.
 
-    Window i of an axis reaches from floor(i*n/out) to ceil((i + 1)*n/out); they overlap where out does not divide n.
+    Window i of an axis is from floor(i*n/out) to ceil((i + 1)*n/out); windows overlap where out does not divide n.
     """
 
-    kind: ClassVar[str] = "adaptive_avgpool"
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"nn.AdaptiveAvgPool{x.rank}d", (self._torch_size(x),))
+    kind = "adaptive_avgpool"
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if all(size == 1 for size in y.spatial):
@@ -313,13 +267,10 @@ def _means(g: OnnxBuilder, value: str, sizes: Sequence[int], axis: int, output: 
 class AdaptiveMaxPool(_AdaptivePool):
     """Maxima of `output_size` windows that cover the input: `torch.nn.AdaptiveMaxPool1d`, `2d` or `3d`.
 
-    Window i of an axis reaches from floor(i*n/out) to ceil((i + 1)*n/out); they overlap where out does not divide n.
+    Window i of an axis is from floor(i*n/out) to ceil((i + 1)*n/out); windows overlap where out does not divide n.
     """
 
-    kind: ClassVar[str] = "adaptive_maxpool"
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"nn.AdaptiveMaxPool{x.rank}d", (self._torch_size(x),))
+    kind = "adaptive_maxpool"
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if all(size == 1 for size in y.spatial):
@@ -328,8 +279,10 @@ class AdaptiveMaxPool(_AdaptivePool):
         for axis, (size, output) in enumerate(zip(x.spatial, y.spatial, strict=True), start=2):
             reach = _reach(size, output)
             if size % output:
-                # Lay the windows side by side, the shorter ones with their last cell twice: a maximum does not mind.
-                cells = [min(start + i, end - 1) for start, end in adaptive_bounds(size, output) for i in range(reach)]
-                value = g.node("Gather", value, g.ints(cells), axis=axis)
+                # The windows side by side, the shorter ones with their last position twice, which has the same maximum.
+                positions = [
+                    min(start + i, end - 1) for start, end in adaptive_bounds(size, output) for i in range(reach)
+                ]
+                value = g.node("Gather", value, g.ints(positions), axis=axis)
             kernel.append(reach)
         return g.node("MaxPool", value, kernel_shape=kernel, strides=kernel)

@@ -3,14 +3,14 @@
 import struct
 from collections.abc import Sequence
 from math import ceil, floor
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from archdsl.diagnostics.codes.shapes import ArgumentConflict, NoOutput, NotDivisible, WrongArgumentForShape
+from archdsl.diagnostics.codes.shapes import NoOutput, NotDivisible
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
-from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed
+from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed, require_divisible
 from archdsl.layers.pad import onnx_crop
 from archdsl.shapes import Shape, Window
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -20,7 +20,7 @@ Factors = Factor | tuple[Factor, ...]
 UpsampleMode = Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear"]
 #: The numbers of spatial axes each mode is for.
 RANKS = {"linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,)}
-#: The neighbouring cells each mode reads on an axis.
+#: The number of neighbours each mode reads on an axis.
 REACH = {"nearest": 1, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
 
 
@@ -34,12 +34,12 @@ class Upsample(Layer):
     """Interpolation to `size`, or to floor(n * scale_factor) on each axis: `torch.nn.Upsample`.
 
     `mode` is nearest or nearest-exact for any input, linear for one spatial axis, bilinear or bicubic for two,
-    trilinear for three; `align_corners` is for the latter four. Cell i reads at (i + 0.5)/f - 0.5 with f the
+    trilinear for three; `align_corners` is for the last four. Output i is read at (i + 0.5)/f - 0.5 with f the
     scale factor as given (`recompute_scale_factor`: output/input size), at i/f for nearest, and at
     i*(n - 1)/(out - 1) with `align_corners`.
     """
 
-    kind: ClassVar[str] = "upsample"
+    kind = "upsample"
 
     size: Sizes | None = None
     scale_factor: Factors | None = None
@@ -60,13 +60,12 @@ class Upsample(Layer):
     def _require_one_target(self) -> None:
         if (self.size is None) == (self.scale_factor is None):
             found = "neither" if self.size is None else "both"
-            raise Rejected(ArgumentConflict(self.kind, f"give size or scale_factor: there are {found}"))
+            raise self.conflict(None, f"give size or scale_factor: there are {found}")
         if self.mode not in RANKS and self.align_corners is not None:
             reason = f'align_corners is for the interpolating modes, not for mode="{self.mode}"'
-            raise Rejected(ArgumentConflict(self.kind, reason), argument="align_corners")
+            raise self.conflict("align_corners", reason)
         if self.size is not None and self.recompute_scale_factor:
-            reason = "recompute_scale_factor has no meaning with size"
-            raise Rejected(ArgumentConflict(self.kind, reason), argument="recompute_scale_factor")
+            raise self.conflict("recompute_scale_factor", "recompute_scale_factor has no effect with size")
 
     def _sizes(self, x: Shape) -> tuple[int, ...]:
         if self.size is not None:
@@ -78,16 +77,16 @@ class Upsample(Layer):
         factors = given if isinstance(given, tuple) else (given or 0.0,) * x.rank
         if len(factors) != x.rank:
             reason = f"scale_factor has {len(factors)} numbers, but the input {x} has another number of spatial axes"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="scale_factor")
+            raise self.unfit("scale_factor", reason)
         return factors
 
     def _own_factors(self, x: Shape) -> tuple[float, ...] | None:
-        """The factors that place the cells, or None where the two sizes do."""
+        """The factors that determine the positions, or None where the sizes do."""
         placed_by_size = self.scale_factor is None or self.recompute_scale_factor or self.align_corners
         return None if placed_by_size else self._factors(x)
 
     def _placing_factors(self, x: Shape, y: Shape) -> tuple[float, ...] | None:
-        """The factors as PyTorch uses them: linear modes copy an axis that keeps its size, whatever its factor."""
+        """The factors as PyTorch uses them: linear modes copy an axis that keeps its size, for any factor."""
         factors = self._own_factors(x)
         if factors is None or self.mode == "bicubic":
             return factors
@@ -98,8 +97,7 @@ class Upsample(Layer):
         return field.upsample(factors, [REACH[self.mode]] * x.rank, y.spatial)
 
     def torch(self, x: Shape) -> TorchForm:
-        names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
-        return TorchForm("nn.Upsample", keywords=changed(self, *names))
+        return TorchForm("nn.Upsample", keywords=changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if self.mode in RANKS:
@@ -108,41 +106,41 @@ class Upsample(Layer):
             if self.mode == "bicubic":
                 return _resize(g, x, y, factors, place, mode="cubic", cubic_coeff_a=-0.75)
             return _resize(g, x, y, factors, place, mode="linear")
-        cells = self._nearest_cells(x, y)
-        if all(_is_repeated(axis, size) for axis, size in zip(cells, x.spatial, strict=True)):
+        positions = self._nearest_positions(x, y)
+        if all(_is_repeated(axis, size) for axis, size in zip(positions, x.spatial, strict=True)):
             return _resize(g, x, y, None, "asymmetric", mode="nearest", nearest_mode="floor")
         value = g.input
-        for axis, (indices, size) in enumerate(zip(cells, x.spatial, strict=True), start=2):
+        for axis, (indices, size) in enumerate(zip(positions, x.spatial, strict=True), start=2):
             if indices != list(range(size)):
                 value = g.node("Gather", value, g.ints(indices), axis=axis)
         return value
 
-    def _nearest_cells(self, x: Shape, y: Shape) -> list[list[int]]:
-        """The cell of the input that each output cell repeats, on each axis."""
+    def _nearest_positions(self, x: Shape, y: Shape) -> list[list[int]]:
+        """The position of the input that each output copies, on each axis."""
         factors = self._own_factors(x) or (None,) * x.rank
         exact = self.mode == "nearest-exact"
-        cells = []
+        found = []
         for size, output, factor in zip(x.spatial, y.spatial, factors, strict=True):
             step = _float32(1 / factor if factor else size / output)
             if exact:
                 positions = [_middle(i, step, fused=x.rank != 2) for i in range(output)]
             elif x.rank == 2 and output in (size, 2 * size):
-                # PyTorch has a shortcut there that does not look at the factor.
+                # PyTorch has a shortcut here that ignores the factor.
                 positions = [i * size // output for i in range(output)]
             else:
                 positions = [floor(_float32(i * step)) for i in range(output)]
-            cells.append([min(position, size - 1) for position in positions])
-        return cells
+            found.append([min(position, size - 1) for position in positions])
+        return found
 
 
 def _resize(g: OnnxBuilder, x: Shape, y: Shape, factors: Sequence[float] | None, place: str, **attributes: Any) -> str:
-    """A Resize of the spatial axes to `y`, its cells placed by `factors` or, without them, by the two sizes."""
+    """A Resize of the spatial axes to `y`, with positions by `factors` or, without them, by the two sizes."""
     attributes["coordinate_transformation_mode"] = place
     pairs = list(zip(x.spatial, y.spatial, strict=True))
     if factors is None or all(size * f == output for (size, output), f in zip(pairs, factors, strict=True)):
         if g.opset >= 18:
             return g.node("Resize", g.input, "", "", g.ints(y.spatial), axes=list(range(2, 2 + x.rank)), **attributes)
-        # Sizes would have to name the batch's too, which is open; factors do not.
+        # Sizes would have to include the batch's, which is variable; factors need not.
         factors = [output / size for size, output in pairs]
     if x == y and max(factors) > 1:
         return _resize_in_place(g, x, factors, **attributes)
@@ -151,9 +149,9 @@ def _resize(g: OnnxBuilder, x: Shape, y: Shape, factors: Sequence[float] | None,
 
 
 def _resize_in_place(g: OnnxBuilder, x: Shape, factors: Sequence[float], **attributes: Any) -> str:
-    """A Resize by factors a little over 1 that keeps all sizes, which ONNX Runtime would take for a copy.
+    """A Resize by factors slightly above 1 that keeps all sizes, which ONNX Runtime would treat as a copy.
 
-    The last cells are repeated until one axis grows; what grew is cut off again.
+    The last positions are repeated until one axis grows, and cropped afterwards.
     """
     widest = factors.index(max(factors))
     sizes = list(x.spatial)
@@ -167,19 +165,20 @@ def _resize_in_place(g: OnnxBuilder, x: Shape, factors: Sequence[float], **attri
 
 
 def _middle(i: int, step: float, *, fused: bool) -> int:
-    """The cell under the middle of output cell i, with PyTorch's roundings: over one and three axes it fuses a step."""
+    """The input position at the middle of output i, rounded as in PyTorch, which fuses a step on one and three axes."""
     if fused:
         return floor(_float32(max(_float32(step * (i + 0.5) - 0.5), 0.0) + 0.5))
     return floor(_float32(step * (i + 0.5)))
 
 
-def _is_repeated(cells: Sequence[int], size: int) -> bool:
-    """Whether each of `size` cells stands there equally often, in order."""
-    return len(cells) % size == 0 and list(cells) == [i * size // len(cells) for i in range(len(cells))]
+def _is_repeated(positions: Sequence[int], size: int) -> bool:
+    """Whether each of `size` positions occurs equally often, in order."""
+    count = len(positions)
+    return count % size == 0 and list(positions) == [i * size // count for i in range(count)]
 
 
 def _scale(size: int, output: int, factor: float) -> float:
-    """The factor, moved by a rounding error where single precision would give another size than `output`."""
+    """The factor, changed by a rounding error where single precision would give another size than `output`."""
     for nudge in (0.0, 2.0**-22, -(2.0**-22)):
         scale = _float32(factor * (1 + nudge))
         # ONNX's shape inference multiplies in double precision, ONNX Runtime in single.
@@ -191,21 +190,20 @@ def _scale(size: int, output: int, factor: float) -> float:
 class PixelShuffle(Layer):
     """Channels to space: (C*r^2)xHxW becomes Cx(H*r)x(W*r) with r = `upscale_factor`, `torch.nn.PixelShuffle`.
 
-    Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
-    Neural Network", 2016.
+    Shi and others 2016.
     """
 
-    kind: ClassVar[str] = "pixel_shuffle"
+    kind = "pixel_shuffle"
 
     upscale_factor: Positive
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x, (2,))
-        cells = self.upscale_factor**2
-        if x.channels % cells:
-            problem = NotDivisible("input channels", x.channels, "upscale_factor squared", cells)
+        square = self.upscale_factor**2
+        if x.channels % square:
+            problem = NotDivisible("input channels", x.channels, "upscale_factor squared", square)
             raise Rejected(problem, argument="upscale_factor")
-        return Shape((x.channels // cells, *(size * self.upscale_factor for size in x.spatial)))
+        return Shape((x.channels // square, *(size * self.upscale_factor for size in x.spatial)))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         return field.upsample([self.upscale_factor] * 2, [1, 1], y.spatial)
@@ -220,16 +218,14 @@ class PixelShuffle(Layer):
 class PixelUnshuffle(Layer):
     """Space to channels: Cx(H*r)x(W*r) becomes (C*r^2)xHxW with r = `downscale_factor`, `torch.nn.PixelUnshuffle`."""
 
-    kind: ClassVar[str] = "pixel_unshuffle"
+    kind = "pixel_unshuffle"
 
     downscale_factor: Positive
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x, (2,))
         for axis, size in zip(AXES[2], x.spatial, strict=True):
-            if size % self.downscale_factor:
-                problem = NotDivisible(axis, size, "downscale_factor", self.downscale_factor)
-                raise Rejected(problem, argument="downscale_factor")
+            require_divisible(size, axis, self.downscale_factor, "downscale_factor")
         return Shape((x.channels * self.downscale_factor**2, *(size // self.downscale_factor for size in x.spatial)))
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
@@ -250,18 +246,16 @@ class PixelUnshuffle(Layer):
 class ChannelShuffle(Layer):
     """The channels of `groups` groups interleaved, `torch.nn.ChannelShuffle`.
 
-    Channel g*(C/groups) + i goes to i*groups + g. Zhang et al., "ShuffleNet: An Extremely Efficient Convolutional
-    Neural Network for Mobile Devices", 2018.
+    Channel g*(C/groups) + i goes to i*groups + g (ShuffleNet: Zhang and others 2018).
     """
 
-    kind: ClassVar[str] = "channel_shuffle"
+    kind = "channel_shuffle"
 
     groups: Positive
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
-        if x.channels % self.groups:
-            raise Rejected(NotDivisible("input channels", x.channels, "groups", self.groups), argument="groups")
+        require_divisible(x.channels, "input channels", self.groups, "groups")
         return x
 
     def torch(self, x: Shape) -> TorchForm:

@@ -1,16 +1,14 @@
-"""Layers that only arrange: flatten, unflatten, permute, transpose, squeeze, unsqueeze, select, narrow, identity.
+"""Layers that only rearrange: flatten, unflatten, permute, transpose, squeeze, unsqueeze, select, narrow, identity.
 
-Axes count as in PyTorch, the batch axis is 0 and stays where it is. Their outputs are views of their
-inputs, hence `saves_output`: to overwrite one is to overwrite the other.
+Axes count as in PyTorch: the batch axis is 0 and stays first. Their outputs are views of their inputs, hence
+`saves_output`: overwriting one overwrites the other.
 """
 
 from math import prod
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from archdsl.diagnostics.codes.shapes import WrongArgumentForShape
-from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reshape, position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, changed
 from archdsl.shapes import Shape
@@ -18,18 +16,18 @@ from archdsl.shapes.receptive_field import ReceptiveField
 
 
 class _View(Layer):
-    """What all of them share."""
+    """A layer whose output is a view of its input."""
 
-    saves_output: ClassVar[bool] = True
+    saves_output = True
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.input if y == x else onnx_reshape(g, g.input, y)
 
 
 class Identity(_View):
-    """The input as it is, `torch.nn.Identity`: a place for a name, or for nothing."""
+    """The input unchanged, `torch.nn.Identity`, for a label or as an argument that does nothing."""
 
-    kind: ClassVar[str] = "identity"
+    kind = "identity"
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         return x
@@ -41,7 +39,7 @@ class Identity(_View):
 class Flatten(_View):
     """The axes from `start_dim` to `end_dim` as one, `torch.nn.Flatten`; by default a sample becomes a vector."""
 
-    kind: ClassVar[str] = "flatten"
+    kind = "flatten"
 
     start_dim: int = 1
     end_dim: int = -1
@@ -50,7 +48,7 @@ class Flatten(_View):
         start, end = position(self, "start_dim", self.start_dim, x), position(self, "end_dim", self.end_dim, x)
         if start > end:
             reason = f"start_dim={self.start_dim} comes after end_dim={self.end_dim} in the input {x}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="start_dim")
+            raise self.unfit("start_dim", reason)
         return start, end + 1
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -63,29 +61,29 @@ class Flatten(_View):
         return field.arrange((*axes[:start], frozenset[int]().union(*axes[start:end]), *axes[end:]))
 
     def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.Flatten", keywords=changed(self, "start_dim", "end_dim"))
+        return TorchForm("nn.Flatten", keywords=changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.node("Flatten", g.input, axis=1) if len(x) > len(y) == 1 else super().onnx(x, y, g)
 
 
 class Unflatten(_View):
-    """One axis as several, `torch.nn.Unflatten`; one of the sizes may be -1 and is then worked out."""
+    """One axis as several, `torch.nn.Unflatten`; one of the sizes may be -1 and is then computed."""
 
-    kind: ClassVar[str] = "unflatten"
+    kind = "unflatten"
 
     dim: int
     unflattened_size: tuple[int, ...]
 
     def sizes(self, x: Shape) -> tuple[int, ...]:
-        """The sizes of the new axes; rejects those whose product is not the old axis."""
+        """The sizes of the new axes; rejects those whose product is not the size of the old axis."""
         size, sizes = x[position(self, "dim", self.dim, x)], self.unflattened_size
         known = prod(n for n in sizes if n != -1)
         if sizes.count(-1) == 1 and known > 0 and size % known == 0:
             sizes = tuple(size // known if n == -1 else n for n in sizes)
         if not sizes or min(sizes) < 1 or prod(sizes) != size:
             reason = f"unflattened_size {self.unflattened_size} does not multiply to {size}, the size of dim={self.dim}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="unflattened_size")
+            raise self.unfit("unflattened_size", reason)
         return sizes
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -101,7 +99,7 @@ class Unflatten(_View):
 
 
 class _Permutation(_View):
-    """What permute and transpose share: `order` gives the old place of each axis of a Shape."""
+    """A permutation of the axes: `order` is the old position of each axis of a Shape."""
 
     def order(self, x: Shape) -> tuple[int, ...]:
         raise NotImplementedError
@@ -125,7 +123,7 @@ class _Permutation(_View):
 class Permute(_Permutation):
     """The axes in another order, `torch.permute`: `dims` are all axes of the input, the batch axis 0 first."""
 
-    kind: ClassVar[str] = "permute"
+    kind = "permute"
 
     dims: tuple[int, ...]
 
@@ -133,18 +131,17 @@ class Permute(_Permutation):
         if len(self.dims) != len(x) + 1 or self.dims[0] not in (0, -len(self.dims)):
             every = tuple(range(len(x) + 1))
             reason = f"dims {self.dims} must order the axes {every} of the input {x} with the batch axis 0 first"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dims")
+            raise self.unfit("dims", reason)
         order = tuple(position(self, "dims", dim, x) for dim in self.dims[1:])
         if len(set(order)) < len(order):
-            reason = f"dims {self.dims} names an axis twice"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dims")
+            raise self.unfit("dims", f"dims {self.dims} names an axis twice")
         return order
 
 
 class Transpose(_Permutation):
     """Two axes change places, `torch.transpose`."""
 
-    kind: ClassVar[str] = "transpose"
+    kind = "transpose"
 
     dim0: int
     dim1: int
@@ -156,32 +153,30 @@ class Transpose(_Permutation):
 
 
 class Squeeze(_View):
-    """Without one axis, or several, or without all but the batch axis, where their size is 1, `torch.squeeze`.
+    """Removes axes of size 1, `torch.squeeze`: one, several, or by default all.
 
-    As in PyTorch an axis of another size stays. At least one axis beside the batch axis has to.
+    As in PyTorch an axis of another size stays. At least one axis besides the batch axis must be left.
     """
 
-    kind: ClassVar[str] = "squeeze"
+    kind = "squeeze"
 
     dim: int | tuple[int, ...] | None = None
 
     def gone(self, x: Shape) -> tuple[int, ...]:
-        """The places in `x` of the axes that go."""
+        """The positions in `x` of the axes to remove."""
         if self.dim is None:
             named = set(range(len(x)))
         else:
             dims = (self.dim,) if isinstance(self.dim, int) else self.dim
             named = {position(self, "dim", dim, x) for dim in dims}
             if len(named) < len(dims):
-                reason = f"dim {self.dim} names an axis twice"
-                raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dim")
+                raise self.unfit("dim", f"dim {self.dim} names an axis twice")
         return tuple(axis for axis in sorted(named) if x[axis] == 1)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         gone = self.gone(x)
         if len(gone) == len(x):
-            reason = f"nothing of the input {x} would be left beside the batch axis"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dim")
+            raise self.unfit("dim", f"no axis of the input {x} would be left besides the batch axis")
         return Shape(size for axis, size in enumerate(x) if axis not in gone)
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
@@ -196,7 +191,7 @@ class Squeeze(_View):
 class Unsqueeze(_View):
     """A new axis of size 1 at `dim`, `torch.unsqueeze`."""
 
-    kind: ClassVar[str] = "unsqueeze"
+    kind = "unsqueeze"
 
     dim: int
 
@@ -216,9 +211,9 @@ class Unsqueeze(_View):
 
 
 class Select(_View):
-    """One position of an axis, which goes, `torch.select`; a negative `index` counts from the end."""
+    """One position of an axis, which is removed, `torch.select`; a negative `index` counts from the end."""
 
-    kind: ClassVar[str] = "select"
+    kind = "select"
 
     dim: int
     index: int
@@ -227,10 +222,9 @@ class Select(_View):
         axis = position(self, "dim", self.dim, x)
         if not -x[axis] <= self.index < x[axis]:
             reason = f"index {self.index} does not exist: dim={self.dim} of the input {x} has {x[axis]} positions"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="index")
+            raise self.unfit("index", reason)
         if len(x) == 1:
-            reason = f"nothing of the input {x} would be left beside the batch axis"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="dim")
+            raise self.unfit("dim", f"no axis of the input {x} would be left besides the batch axis")
         return Shape((*x[:axis], *x[axis + 1 :]))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
@@ -248,19 +242,19 @@ class Select(_View):
 class Narrow(_View):
     """The positions `start` to `start + length` of an axis, `torch.narrow`; a negative `start` counts from the end."""
 
-    kind: ClassVar[str] = "narrow"
+    kind = "narrow"
 
     dim: int
     start: int
     length: Annotated[int, Field(gt=0)]
 
     def first(self, x: Shape) -> int:
-        """The first position that stays; rejects those that do not exist."""
+        """The first position that is kept; rejects positions that do not exist."""
         size = x[position(self, "dim", self.dim, x)]
         first = self.start + size if self.start < 0 else self.start
         if not 0 <= first <= size - self.length:
             reason = f"{self.length} positions from {self.start} on do not exist: dim={self.dim} of {x} has {size}"
-            raise Rejected(WrongArgumentForShape(self.kind, reason), argument="start")
+            raise self.unfit("start", reason)
         return first
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:

@@ -238,7 +238,7 @@ def test_what_a_cell_sees() -> None:
         ),
         (ShiftedWindowAttentionV2(num_heads=2, window_size=(1, 4)), (4, 4, 8), "E404", "window_size", "at least 2"),
         (RelativeMultiheadAttention(head_dim=3), (9, 8), "E403", "head_dim", "head_dim"),
-        (RelativeMultiheadAttention(head_dim=4), (8, 8), "E404", None, "8 tokens .* not the cells of a square"),
+        (RelativeMultiheadAttention(head_dim=4), (8, 8), "E404", None, "8 tokens .* do not form a square"),
         (RelativeMultiheadAttention(head_dim=4), (8,), "E401", None, "groups"),
     ],
 )

@@ -69,7 +69,7 @@ def test_errors_name_the_numbers() -> None:
         LayerNorm(normalized_shape=8).shape(Shape((3, 8, 4)))
     with pytest.raises(Rejected, match=r"input channels \(6\) must be divisible by num_groups \(4\)"):
         GroupNorm(num_groups=4).shape(Shape((6, 8, 8)))
-    with pytest.raises(Rejected, match="each channel of the input 8x1x1 is a single cell"):
+    with pytest.raises(Rejected, match="each channel of the input 8x1x1 is a single position"):
         InstanceNorm().shape(Shape((8, 1, 1)))
 
 

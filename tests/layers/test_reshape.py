@@ -109,7 +109,7 @@ def test_the_batch_axis_stays(layer: Layer) -> None:
 
 
 def test_something_is_left_of_a_squeeze() -> None:
-    with pytest.raises(Rejected, match="nothing of the input 1x1 would be left"):
+    with pytest.raises(Rejected, match="no axis of the input 1x1 would be left"):
         Squeeze().shape(Shape((1, 1)))
 
 
