@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.syntax import UnexpectedCharacter, UnexpectedEnd, UnexpectedText
 from archdsl.syntax import tree
-from archdsl.syntax.automaton import NoToken, Run, WrongToken
+from archdsl.syntax.automaton import NoToken, Run, TokenError, WrongToken
 from archdsl.syntax.builder import Builder
-from archdsl.syntax.separators import TokenError
 from archdsl.syntax.table import END
 from archdsl.syntax.tokens import Token
 from archdsl.text.limits import MAX_ERRORS
@@ -38,71 +36,80 @@ VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "
 OPERATORS = frozenset(SIGNS) - {"LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COLON", "ARROW", "EQUAL"}
 OPERATORS |= {"COMPARE", "AND", "OR", "IN", "NOT", "IF", "FOR"}
 STATEMENTS = frozenset({"RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX", "LET", "FOR"})
-TOP_LEVEL = re.compile(r"^(?:import|from|inline|block|model|train|let)\b", re.MULTILINE)
-
-
-def _run(source: Source, start: int, end: int, rule: str) -> Any:
-    """Parse a stretch of a source by one of the grammar's start rules; raises SpecError with one diagnostic."""
-    return _result(_new_run(source, start, end), source, rule)
-
-
-def _new_run(source: Source, start: int, end: int) -> Run:
-    builder = Builder(source, lambda inner, a, b: _run(inner, a, b, "expr"))
-    return Run(source.text, start, end, builder)
-
-
-def _result(run: Run, source: Source, rule: str) -> Any:
-    try:
-        return run.result(rule)
-    except TokenError as error:
-        span = Span(source, error.start, error.end)
-        helps = () if error.help is None else (Help(f"did you mean `{error.help}`?", span, error.help),)
-        raise SpecError([Diagnostic(error.problem, span, helps=helps)]) from None
-    except NoToken as error:
-        raise SpecError([_no_token(error, source)]) from None
-    except WrongToken as error:
-        raise SpecError([_wrong_token(error, source, run)]) from None
+#: Those of the automaton, and of the builder for the expressions in a label.
+ERRORS = (TokenError, NoToken, WrongToken, SpecError)
 
 
 def parse(source: Source) -> tree.File:
-    """The syntax tree of a source.
+    """Return the syntax tree of a source.
 
     Raises:
-        SpecError: with every syntax error that can be told apart: after one, parsing goes on at the next
-            line that begins with `model`, `block`, `train`, `let`, `import` or `from`.
+        SpecError: with every syntax error that does not follow from another.
     """
     return parse_with_tokens(source)[0]
 
 
 def parse_with_tokens(source: Source) -> tuple[tree.File, list[Token]]:
-    """The same with the tokens, separators between statements among them and comments not."""
-    run = _new_run(source, 0, len(source.text))
-    try:
-        items = _result(run, source, "start")
-    except SpecError as error:
-        raise SpecError([*error.diagnostics, *_further_errors(source, error.diagnostics[0])]) from None
-    return tree.File(source, items, comments(source)), run.tokens
+    """Like `parse`, with the tokens: separators between statements are among them, comments are not."""
+    run = _new_run(source, 0, len(source.text), "start")
+    file, diagnostics = _parsed(run)
+    if diagnostics:
+        raise SpecError(diagnostics)
+    return file, run.tokens
 
 
-def _further_errors(source: Source, first: Diagnostic) -> list[Diagnostic]:
-    found: list[Diagnostic] = []
-    position = first.span.end if first.span else len(source.text)
-    while len(found) < MAX_ERRORS and (match := TOP_LEVEL.search(source.text, position)):
-        try:
-            _run(source, match.start(), len(source.text), "start")
-        except SpecError as error:
-            found += error.diagnostics
-            span = error.diagnostics[0].span
-            position = max(match.end(), span.end if span else match.end())
-        else:
-            break
-    return found
+def parse_partial(source: Source) -> tuple[tree.File, list[Diagnostic]]:
+    """Return the syntax tree of a source with its syntax errors; a `Missing` stands for what cannot be parsed."""
+    return _parsed(_new_run(source, 0, len(source.text), "start"))
 
 
 def parse_expression(source: Source) -> tree.Expr:
-    """The syntax tree of a text that is one expression, such as the value of `--set key=value`."""
-    expression: tree.Expr = _run(source, 0, len(source.text), "expr")
+    """Return the syntax tree of a source that is one expression, such as the value of `--set key=value`."""
+    return _expression(source, 0, len(source.text))
+
+
+def _new_run(source: Source, start: int, end: int, rule: str) -> Run:
+    return Run(Builder(source, _expression), start, end, rule)
+
+
+def _expression(source: Source, start: int, end: int) -> tree.Expr:
+    run = _new_run(source, start, end, "expr")
+    try:
+        expression: tree.Expr = run.result()
+    except ERRORS as error:
+        raise SpecError([_diagnostic(error, run)]) from None
     return expression
+
+
+def _parsed(run: Run) -> tuple[tree.File, list[Diagnostic]]:
+    source, diagnostics = run.builder.source, list[Diagnostic]()
+    while True:
+        try:
+            return tree.File(source, run.result(), comments(source)), diagnostics
+        except ERRORS as error:
+            found = _diagnostic(error, run)
+        assert found.span is not None
+        at_end = isinstance(found.problem, UnexpectedEnd)
+        diagnostics.append(found)
+        from archdsl.syntax.recovery import recover
+
+        recover(run, run.end if at_end else found.span.start, give_up=len(diagnostics) >= MAX_ERRORS)
+
+
+def _diagnostic(error: Exception, run: Run) -> Diagnostic:
+    source = run.builder.source
+    match error:
+        case TokenError():
+            span = Span(source, error.start, error.end)
+            helps = () if error.help is None else (Help(f"did you mean `{error.help}`?", span, error.help),)
+            return Diagnostic(error.problem, span, helps=helps)
+        case NoToken():
+            return _no_token(error, source)
+        case WrongToken():
+            return _wrong_token(error, source, run)
+        case SpecError():
+            return error.diagnostics[0]
+    raise error
 
 
 def comments(source: Source) -> list[Span]:

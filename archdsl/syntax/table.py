@@ -20,6 +20,8 @@ SAVED = Path(__file__).with_name("table.json")
 #: What the grammar can begin with: a file, or one expression.
 STARTS = ("start", "expr")
 END = "$END"
+#: What may stand before a token.
+BLANKS = r"[ \t\r\f]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Rule:
     kept     the parts that the method gets: position, whether it has parts of its own, absent parts before it
     absent   absent parts after the last
     passed   a single part is its own result
+    passes   it has a single part, which is its result
     whole    the method gets all parts as they are
     """
 
@@ -39,6 +42,7 @@ class Rule:
     kept: Sequence[tuple[int, bool, int]]
     absent: int
     passed: bool
+    passes: bool
     whole: bool
 
 
@@ -50,6 +54,7 @@ class Table:
     gotos     by state and rule: the next state
     starts, ends   the first and the last state for each of STARTS
     keywords  words that are tokens of their own where the automaton takes them, else names
+    passes    by two states and a token: the last state after rules that only pass their part on, as far as known
     """
 
     actions: Sequence[Mapping[str, int]]
@@ -60,6 +65,7 @@ class Table:
     keywords: Mapping[str, str]
     tokens: re.Pattern[str]
     label: re.Pattern[str]
+    passes: dict[tuple[int, int, str], int]
 
 
 def _hash(grammar: bytes) -> str:
@@ -82,7 +88,7 @@ def _loaded(data: Mapping[str, Any]) -> Table:
     rules = []
     for origin, method, size, kept, absent, passed in data["rules"]:
         whole = not absent and [(i, False, 0) for i in range(size)] == [tuple(one) for one in kept]
-        rules.append(Rule(origin, method, size, kept, absent, passed, whole))
+        rules.append(Rule(origin, method, size, kept, absent, passed, passed and size == 1, whole))
     tokens = "|".join(f"(?P<{name}>{pattern})" for name, pattern in data["tokens"].items())
     return Table(
         actions=data["actions"],
@@ -91,8 +97,9 @@ def _loaded(data: Mapping[str, Any]) -> Table:
         starts=data["starts"],
         ends=data["ends"],
         keywords=data["keywords"],
-        tokens=re.compile(tokens),
-        label=re.compile(data["label"]),
+        tokens=re.compile(f"{BLANKS}(?:{tokens})"),
+        label=re.compile(BLANKS + f"(?P<LABEL>{data['label']})"),
+        passes={},
     )
 
 

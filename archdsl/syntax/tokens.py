@@ -1,6 +1,10 @@
-"""Tokens: the words and signs of a text."""
+"""Tokens: the words and signs of a source."""
 
 from __future__ import annotations
+
+
+OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
+CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 
 
 class Token:

@@ -277,7 +277,13 @@ class If(Record):
     span: Span
 
 
-Statement = Item | Let | Setting | For | If
+class Missing(Record):
+    """What could not be parsed, in the place of a statement or definition. Only `parse_partial` makes it."""
+
+    span: Span
+
+
+Statement = Item | Let | Setting | For | If | Missing
 
 # Top level
 
@@ -335,7 +341,7 @@ class TrainDef(Record):
     span: Span
 
 
-TopLevel = Import | BlockDef | ModelDef | VariantDef | TrainDef | Let
+TopLevel = Import | BlockDef | ModelDef | VariantDef | TrainDef | Let | Missing
 
 
 class File(Record):
