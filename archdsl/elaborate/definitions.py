@@ -153,7 +153,7 @@ class _Checker(Written):
                     self.train(item, module)
                 case tree.Let():
                     self.expression(item.value, module.globals)
-                case tree.Import():
+                case tree.Import() | tree.Missing():
                     pass  # done when the file was loaded
                 case _:
                     assert_never(item)
@@ -219,6 +219,8 @@ class _Checker(Written):
                     self.loop(statement, place)
                 case tree.If():
                     self.condition(statement, place)
+                case tree.Missing():
+                    pass
                 case _:
                     assert_never(statement)
 

@@ -70,6 +70,8 @@ def run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step) 
                 x = _loop(walk, statement, place, x, step)
             case tree.If():
                 x = _condition(walk, statement, place, x, step)
+            case tree.Missing():
+                x = None
             case _:
                 assert_never(statement)
     return x

@@ -63,6 +63,7 @@ class Run:
         self.states = [self.table.starts[rule]]
         self.values: list[Any] = []
         self.tokens: list[Token] = []
+        self.skipped: list[Span] = []
         #: Where the next token is read, and the type of the last one.
         self._place = start
         self._before = "LBRACE"
@@ -204,23 +205,27 @@ class Run:
 
     def unwind(self) -> int:
         """Take back the statement that could not be parsed; returns the end of what stands before it."""
-        while not any(rule in self.table.gotos[self.states[-1]] for rule in STATEMENTS):
+        closed = 0
+        while closed or not any(rule in self.table.gotos[self.states[-1]] for rule in STATEMENTS):
             self.states.pop()
-            self.values.pop()
+            last = self.values.pop()
+            if isinstance(last, Token):
+                closed += (last.type == "RBRACE") - (last.type == "LBRACE" and closed > 0)
         return self.values[-1].end if self.values else self.start
 
     def skip(self, start: int, end: int) -> None:
         """Put a missing statement in the place of the text from `start` to `end`, and go on there."""
-        missing = tree.Missing(Span(self.builder.source, start, end))
+        self.skipped.append(Span(self.builder.source, start, end))
+        missing = tree.Missing(self.skipped[-1])
         gotos = self.table.gotos[self.states[-1]]
         rule = next(rule for rule in STATEMENTS if rule in gotos)
         self.states.append(gotos[rule])
         self.values.append(missing if rule == "entry" else [missing])
         self._place, self._before = end, "RBRACE"
 
-    def can_close(self) -> bool:
-        """Whether a `}` could stand here."""
-        return self._takes("RBRACE")
+    def ends_definition(self) -> bool:
+        """Whether what was read is whole, and ends with a body."""
+        return bool(self.tokens) and self.tokens[-1].type == "RBRACE" and self._takes("_SEP")
 
     def close(self, place: int) -> None:
         """End every open body at a place."""

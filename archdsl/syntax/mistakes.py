@@ -35,11 +35,11 @@ QUOTES = "'“”„‘’"
 
 def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> Iterator[Help]:
     """What would mend an unexpected token of this kind, where the parser accepts others."""
-    before = source.text[: span.start]
-    end = len(before.rstrip(" \t"))
+    before = _line_before(source, span.start)
+    end = span.start - len(before) + len(before.rstrip(" \t"))
     gap = Span(source, end, span.start)
     word = span.text
-    previous = re.search(r"([A-Za-z_]\w*)[ \t]*$", before)
+    previous = re.search(r"(?<!\w)([A-Za-z_]\w*)[ \t]*$", before)
     if word == "elif":
         yield Help("`else if`", span, "else if")
     elif previous and previous[1] in WORDS and "_SEP" in accepted:
@@ -73,6 +73,10 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
         yield from _in_call(span, gap, bool(previous) and "EQUAL" in accepted)
 
 
+def _line_before(source: Source, place: int) -> str:
+    return source.text[source.text.rfind("\n", 0, place) + 1 : place]
+
+
 def _in_body(span: Span, gap: Span, kind: str, after_name: bool) -> Iterator[Help]:
     word = span.text
     following = span.source.text[span.end :].lstrip(" \t")
@@ -102,14 +106,11 @@ def _in_call(span: Span, gap: Span, after_name: bool) -> Iterator[Help]:
 
 def _spaced_size(span: Span) -> Span | None:
     """The size that `3 x 8 x 8` is meant for, around its first `x`."""
-    text = span.source.text
-    before, after = (
-        re.search(r"[0-9]+ +$", text[: span.start]),
-        re.match(r"x( *[0-9]+ +x)* *[0-9]+", text[span.start :]),
-    )
+    before = re.search(r"(?<![0-9])[0-9]+ +$", _line_before(span.source, span.start))
+    after = re.match(r"x( *[0-9]+ +x)* *[0-9]+", span.source.text[span.start :])
     if before is None or after is None:
         return None
-    return Span(span.source, before.start(), span.start + after.end())
+    return Span(span.source, span.start - len(before[0]), span.start + after.end())
 
 
 def _closing(source: Source, span: Span) -> Iterator[Help]:
@@ -136,7 +137,7 @@ def at_character(source: Source, place: int) -> Iterator[Help]:
         yield Help('a backslash stands before `"`, `\\`, `n` or `t`; every other character is written as it is')
     elif line[0] in QUOTES + '"':
         yield Help('a text begins and ends with `"` on the same line')
-    elif line[0] == "." and re.search(r"[A-Za-z_]\w*$", source.text[:place]):
+    elif line[0] == "." and re.match(r"\w", source.text[place - 1 : place]):
         yield Help("names have no dots: `conv`, not `nn.Conv2d`; `archdsl layers` lists the layers")
     elif line[0] == "\\":
         yield Help("lines go on inside brackets and behind operators by themselves")

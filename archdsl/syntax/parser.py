@@ -83,17 +83,21 @@ def _expression(source: Source, start: int, end: int) -> tree.Expr:
 
 def _parsed(run: Run) -> tuple[tree.File, list[Diagnostic]]:
     source, diagnostics = run.builder.source, list[Diagnostic]()
+    furthest = -1
     while True:
         try:
             return tree.File(source, run.result(), comments(source)), diagnostics
         except ERRORS as error:
             found = _diagnostic(error, run)
+        from archdsl.syntax.recovery import ends_early, recover
+
         assert found.span is not None
         at_end = isinstance(found.problem, UnexpectedEnd)
-        diagnostics.append(found)
-        from archdsl.syntax.recovery import recover
-
-        recover(run, run.end if at_end else found.span.start, give_up=len(diagnostics) >= MAX_ERRORS)
+        if not (at_end and ends_early(run)):
+            diagnostics.append(found)
+        place = run.end if at_end else found.span.start
+        recover(run, place, give_up=place <= furthest or len(diagnostics) >= MAX_ERRORS)
+        furthest = place
 
 
 def _diagnostic(error: Exception, run: Run) -> Diagnostic:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
-from archdsl.syntax.automaton import Run
+from archdsl.syntax.automaton import Run, WrongToken
+from archdsl.syntax.mistakes import open_brackets
 
 #: Strings, comments, brackets, and the ends of lines and statements.
 PIECE = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"|"[^\n]*|#[^\n]*|([(\[{])|([)\]}])|([\n;])(?>[\s;]|#[^\n]*)*(?!->|(?:else|shortcut)\b)'
+    r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])|([\n;])(?:[\s;]|#[^\n]*)*+(?!->|(?:else|shortcut)\b)'
 )
 OPENING = {")": "(", "]": "[", "}": "{"}
-#: The beginning of a definition, which stands at the beginning of a line.
-DEFINITION = re.compile(r"^(?:inline|block|model|train|import|from)\b", re.MULTILINE)
-TOP_LEVEL = re.compile(r"^(?:inline|block|model|train|import|from|let)\b", re.MULTILINE)
+#: A definition that begins in a body, because the body is not closed.
+DEFINITION = re.compile(r'(?m)^(?:(?:(?:inline\s+)?block|model)\s+[A-Za-z_]|train\b[^{}\n]*\{|(?:import|from)\s*")')
+#: What definitions begin with, at the beginning of a line.
+TOP_LEVEL = re.compile(r"(?m)^(?:inline|block|model|train|import|from|let)\b")
 #: What makes a statement go on in the next line.
-GOES_ON = re.compile(r"(?:[-+*/%=,:<>]|\b(?:and|or|in|not|if|else|when))[ \t]*$")
+GOES_ON = re.compile(r"(?:[-+*/%=,<>]|\b(?:and|or|in|not|if|else|when))[ \t]*$")
 BLANK = re.compile(r"(?:[\s;]|#[^\n]*)*")
 
 
@@ -26,16 +29,19 @@ def recover(run: Run, place: int, *, give_up: bool) -> None:
     rest of the file is skipped.
     """
     text, end = run.text, run.end
-    if place >= end and run.can_close():
-        run.close(end)
-        return
+    if place >= end:
+        with suppress(WrongToken):
+            run.close(end)
+            return
+    if not run.open_bodies() and run.ends_definition():
+        run.separate(place)
     before = run.unwind()
     start = BLANK.match(text, before, end).end()  # type: ignore[union-attr]
     inside = run.open_bodies()
     if give_up or place >= end:
         run.skip(start, end)
         run.close(end)
-    elif inside and DEFINITION.match(text, start) and _column(text, start) == 0:
+    elif inside and DEFINITION.match(text, start):
         run.close(before)
         run.separate(start)
     elif inside:
@@ -50,6 +56,12 @@ def recover(run: Run, place: int, *, give_up: bool) -> None:
             run.separate(following.start())
 
 
+def ends_early(run: Run) -> bool:
+    """Whether what is missing at the end of the file may be in what was skipped."""
+    source = run.builder.source
+    return any(one.end == run.end or open_brackets(source, one.start, one.end) for one in run.skipped)
+
+
 def _end_of_statement(text: str, start: int, place: int) -> int:
     """The end of a statement that begins at `start` and has an error at `place`.
 
@@ -57,7 +69,7 @@ def _end_of_statement(text: str, start: int, place: int) -> int:
     the error do not count, then none of them.
     """
     end = _end(text, start, start, place, "([{")
-    if end is None and start < place and _column(text, place) is not None:
+    if end is None and start < place and _column(text, place) is not None and re.match(r"[\w{]", text[place]):
         return place
     if end is None:
         end = _end(text, start, place, place, "{")
@@ -73,7 +85,7 @@ def _end(text: str, start: int, at: int, place: int, brackets: str) -> int | Non
         if opening and opening in brackets:
             opened.append(opening)
         elif closing == "}" and ("{" not in opened or _closes_more(text, start, at)):
-            return None if opened else at
+            return None if opened or at < place else at
         elif closing and OPENING[closing] in opened:
             del opened[len(opened) - 1 - opened[::-1].index(OPENING[closing]) :]
         elif separator and at >= place and not opened and not _goes_on(text, place, match):
@@ -83,8 +95,9 @@ def _end(text: str, start: int, at: int, place: int, brackets: str) -> int | Non
 
 def _closes_more(text: str, start: int, at: int) -> bool:
     """Whether a `}` is indented less than the statement, so that it closes the body around it."""
-    first, brace = _column(text, start), _column(text, at)
-    return first is not None and brace is not None and brace < first
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    brace = _column(text, at)
+    return brace is not None and brace < len(line) - len(line.lstrip())
 
 
 def _goes_on(text: str, place: int, separator: re.Match[str]) -> bool:

@@ -41,6 +41,8 @@ def _top_level(item: tree.TopLevel) -> Iterator[Row]:
                 yield from _statement(entry, 1)
         case tree.Let():
             yield from _statement(item, 0)
+        case tree.Missing():
+            yield 0, item.span, "missing"
         case _:
             assert_never(item)
 
@@ -63,6 +65,8 @@ def _statement(statement: tree.Statement, depth: int) -> Iterator[Row]:
             yield from _body(statement.body, depth + 1)
         case tree.If():
             yield from _if(statement, depth)
+        case tree.Missing():
+            yield depth, statement.span, "missing"
         case _:
             assert_never(statement)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 

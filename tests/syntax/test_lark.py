@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,9 +15,10 @@ from lark.exceptions import UnexpectedInput
 
 from archdsl.diagnostics import Rejected, SpecError
 from archdsl.syntax import parse, table, tree
+from archdsl.syntax.automaton import EXPECTS_MORE
 from archdsl.syntax.builder import Builder
-from archdsl.syntax.separators import separated
-from archdsl.syntax.tokens import Token
+from archdsl.syntax.tokens import CLOSING, OPENING, Token
+from archdsl.text.limits import MAX_BRACKETS
 from archdsl.text.source import Source
 from tests import fuzz
 from tests.syntax.plain import plain
@@ -35,8 +37,25 @@ class Separators:
     always_accept = ("_SEP",)
 
     def process(self, stream: Iterator[lark.Token]) -> Iterator[Token]:
-        places = (LarkToken(one.type, str(one), one.start_pos or 0, one.end_pos or 0) for one in stream)
-        return separated(places)
+        opened: list[str] = []
+        before = LarkToken("LBRACE", "", -1, -1)
+        for one in stream:
+            token = LarkToken(one.type, str(one), one.start_pos or 0, one.end_pos or 0)
+            # Where only keywords can stand, Lark cuts words after them.
+            if before.end == token.start and before.type.lower() == before.text and re.match(r"\w", token.text):
+                raise SpecError([])
+            if token.type == "_SEP":
+                semicolon = ";" in re.sub("#[^\n]*", "", token.text)
+                if before.type in EXPECTS_MORE or (opened and opened[-1] != "LBRACE" and not semicolon):
+                    continue
+            elif token.type in OPENING:
+                opened.append(token.type)
+                if len(opened) > MAX_BRACKETS:
+                    raise SpecError([])
+            elif token.type in CLOSING and opened:
+                opened.pop()
+            before = token
+            yield token
 
 
 class Building(lark.Transformer[Any, Any]):
