@@ -30,12 +30,14 @@ WORDS = {
 }
 #: Characters of other languages and of word processors, and what is written here.
 CHARACTERS = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not ", "×": "x", "−": "-", "–": "-"}
+#: Characters before a mistake that are looked at.
+FAR = 200
 QUOTES = "'“”„‘’"
 
 
 def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> Iterator[Help]:
     """What would mend an unexpected token of this kind, where the parser accepts others."""
-    before = _line_before(source, span.start)
+    before = source.text[max(span.start - FAR, 0) : span.start]
     end = span.start - len(before) + len(before.rstrip(" \t"))
     gap = Span(source, end, span.start)
     word = span.text
@@ -73,10 +75,6 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
         yield from _in_call(span, gap, bool(previous) and "EQUAL" in accepted)
 
 
-def _line_before(source: Source, place: int) -> str:
-    return source.text[source.text.rfind("\n", 0, place) + 1 : place]
-
-
 def _in_body(span: Span, gap: Span, kind: str, after_name: bool) -> Iterator[Help]:
     word = span.text
     following = span.source.text[span.end :].lstrip(" \t")
@@ -106,7 +104,7 @@ def _in_call(span: Span, gap: Span, after_name: bool) -> Iterator[Help]:
 
 def _spaced_size(span: Span) -> Span | None:
     """The size that `3 x 8 x 8` is meant for, around its first `x`."""
-    before = re.search(r"(?<![0-9])[0-9]+ +$", _line_before(span.source, span.start))
+    before = re.search(r"(?<![0-9])[0-9]+ +$", span.source.text[max(span.start - FAR, 0) : span.start])
     after = re.match(r"x( *[0-9]+ +x)* *[0-9]+", span.source.text[span.start :])
     if before is None or after is None:
         return None
