@@ -18,10 +18,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.training import DamagedRun
 from archdsl.files.tensors import write_tensors
 from archdsl.files.write import cannot_write
+from archdsl.runs.folder import damaged
 
 VERSION = 2
 METADATA = "archdsl"
@@ -112,11 +111,11 @@ def read_newest(folder: Path) -> Checkpoint:
             return Checkpoint(path, *_read(path), notes)
         except Damaged as damage:
             if path == found[-1]:
-                raise unusable(path, f"it is damaged ({damage})") from damage
+                raise damaged(path, f"it is damaged ({damage})") from damage
             notes.append(f"{path.name} is damaged ({damage}): the checkpoint before it is used")
             with contextlib.suppress(OSError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
-    raise unusable(folder, "it holds no checkpoint")
+    raise damaged(folder, "it holds no checkpoint")
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -130,10 +129,5 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if metadata.get("checksum") != _checksum(tensors, metadata[METADATA]):
         raise Damaged("its checksum differs")
     if facts["version"] > VERSION:
-        raise unusable(path, f"a later version of archdsl wrote it (format {facts['version']})")
+        raise damaged(path, f"a later version of archdsl wrote it (format {facts['version']})")
     return tensors, facts
-
-
-def unusable(path: Path, reason: str) -> SpecError:
-    """The error for a checkpoint that a run cannot go on with."""
-    return SpecError([Diagnostic(DamagedRun(path.name, reason), path=str(path))])

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, how it is made, and how it is found again."""
+"""The folder of a run: its files, and how it is created and found."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
 from importlib import metadata
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from archdsl.arguments.values import restored, stored_settings
-from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.training import DamagedRun, NothingToResume, RunFolderInUse
 from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
@@ -55,12 +56,12 @@ class EpochMetrics:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What run.json holds: enough to evaluate or export the folder alone.
+    """The content of run.json: enough to evaluate or export the folder alone.
 
     input, output   shapes without the batch axis
-    mean, std       of the network's input pictures, in 0..1, as they are normalised
-    sample          the shape of the data set's pictures; empty in runs of earlier versions
-    version         how settings are written: 1 had strings for layers, blocks and other values without JSON
+    mean, std       of the images, in 0..1, by which inputs are normalized
+    sample          the shape of the data set's images; empty in runs of earlier versions
+    version         the form of settings: 1 had strings for layers, blocks and other values without JSON
     """
 
     model: str
@@ -82,112 +83,82 @@ class RunInfo:
         return json.dumps(facts | {"settings": stored_settings(self.settings)}, indent=2)
 
 
-@dataclass(frozen=True, slots=True)
+class _File:
+    """A file or folder of a run, as an attribute of its RunFolder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunFolder, owner: type[RunFolder]) -> Path:
+        return run.path / self.name
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """A run's files (docs/training.md lists them)."""
 
     path: Path
 
-    @property
-    def spec(self) -> Path:
-        return self.path / "spec.arch"
-
-    @property
-    def recipe(self) -> Path:
-        return self.path / "recipe.json"
-
-    @property
-    def info(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def failed_batch(self) -> Path:
-        return self.path / "failed_batch.json"
-
-    @property
-    def weights(self) -> Path:
-        return self.path / "weights.safetensors"
-
-    @property
-    def best(self) -> Path:
-        return self.path / "best.safetensors"
-
-    @property
-    def curves(self) -> Path:
-        return self.path / "curves.png"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    @property
-    def environment(self) -> Path:
-        return self.path / "environment.json"
+    spec = _File("spec.arch")
+    recipe = _File("recipe.json")
+    info = _File("run.json")
+    environment = _File("environment.json")
+    metrics = _File("metrics.jsonl")
+    weights = _File("weights.safetensors")
+    best = _File("best.safetensors")
+    checkpoints = _File("checkpoints")
+    best_of_epochs = _File("checkpoints/best.safetensors")
+    failed_batch = _File("failed_batch.json")
+    curves = _File("curves.png")
+    report = _File("report.html")
+    tensorboard = _File("tensorboard")
 
     def set_best_aside(self) -> None:
-        """Keep the best weights of whole epochs, which those of a part of an epoch are about to replace."""
+        """Keep the best weights of whole epochs, which those of part of an epoch are about to replace."""
         if self.best.exists():
-            self.best.replace(self._best_of_epochs)
+            self.best.replace(self.best_of_epochs)
 
     def restore_best(self) -> None:
-        """Undo `set_best_aside`: the part of an epoch goes on, and its evaluation never was."""
-        if self._best_of_epochs.exists():
-            self._best_of_epochs.replace(self.best)
-
-    @property
-    def _best_of_epochs(self) -> Path:
-        return self.checkpoints / self.best.name
+        """Undo `set_best_aside`, since the part of an epoch is trained further."""
+        if self.best_of_epochs.exists():
+            self.best_of_epochs.replace(self.best)
 
     def read_recipe(self) -> Recipe:
         """The resolved recipe of the run. Raises SpecError (E632, E633)."""
-        try:
-            return Recipe.from_json(self._text(self.recipe))
-        except ValidationError as error:
-            raise self._damaged(self.recipe, error.errors()[0]["msg"]) from error
+        return self._read(Recipe, self.recipe, self._text(self.recipe))
 
     def read_info(self) -> RunInfo:
         """What run.json holds. Raises SpecError (E632, E633)."""
-        try:
-            info = _typed(RunInfo, json.loads(self._text(self.info)))
-            if info.version > 1:
-                return replace(info, settings={name: restored(value) for name, value in info.settings.items()})
+        info = self._read(RunInfo, self.info, self._text(self.info))
+        if info.version == 1:
             return info
+        try:
+            return replace(info, settings={name: restored(value) for name, value in info.settings.items()})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise self._damaged(self.info, str(error)) from error
+            raise damaged(self.info, str(error)) from error
 
     def read_metrics(self, epochs: int) -> list[EpochMetrics]:
-        """The lines of the first `epochs` epochs; a last line that was cut off does not count."""
+        """The lines of the first `epochs` epochs. Raises SpecError (E633)."""
         lines = self._text(self.metrics).splitlines() if self.metrics.exists() else []
-        history = []
-        for line in lines[:epochs]:
-            try:
-                history.append(_typed(EpochMetrics, json.loads(line)))
-            except ValueError as error:
-                raise self._damaged(self.metrics, str(error)) from error
-        return history
+        return [self._read(EpochMetrics, self.metrics, line) for line in lines[:epochs]]
 
     def _text(self, path: Path) -> str:
         try:
             return path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise _error(NothingToResume(str(self.path), path.name), self.path) from error
+            raise missing(self.path, path.name) from error
         except (OSError, ValueError) as error:
-            raise self._damaged(path, getattr(error, "strerror", None) or str(error)) from error
+            raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
 
-    def _damaged(self, path: Path, reason: str) -> SpecError:
-        return _error(DamagedRun(path.name, reason), path)
+    def _read(self, cls: type[T], path: Path, text: str) -> T:
+        """An object from the JSON of a file, with fields of the right types."""
+        try:
+            found: T = _adapter(cls).validate_json(text)  # type: ignore[arg-type]
+            return found
+        except ValidationError as error:
+            details = error.errors()[0]
+            where = ".".join(map(str, details["loc"]))
+            raise damaged(path, f"{where}: {details['msg']}" if where else details["msg"]) from error
 
 
 @cache
@@ -195,34 +166,27 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def _typed(cls: type[T], facts: Any) -> T:
-    """An object of a file with fields of the right types. Raises ValueError for anything else."""
-    try:
-        found: T = _adapter(cls).validate_python(facts)  # type: ignore[arg-type]
-        return found
-    except ValidationError as error:
-        details = error.errors()[0]
-        where = ".".join(map(str, details["loc"]))
-        raise ValueError(f"{where}: {details['msg']}" if where else details["msg"]) from error
+def damaged(path: Path, reason: str) -> SpecError:
+    """The error (E633) for a file of a run that cannot be used."""
+    return SpecError([Diagnostic(DamagedRun(path.name, reason), path=str(path))])
 
 
-def _error(problem: Problem, path: Path) -> SpecError:
-    return SpecError([Diagnostic(problem, path=str(path))])
+def missing(folder: Path, name: str, *helps: Help) -> SpecError:
+    """The error (E632) for a folder without one of a run's files."""
+    return SpecError([Diagnostic(NothingToResume(str(folder), name), path=str(folder), helps=helps)])
 
 
 def run_of(weights: str | Path) -> RunFolder | None:
-    """The run that weights belong to: the folder itself, or the one a file lies in; None where that is no run's.
+    """The run that weights belong to: the folder itself, or the folder of a file; None where that is not a run's.
 
-    Raises SpecError (E632) for a folder without its run.json: the model of its weights and the normalisation of its
-    pictures stand nowhere else.
+    Raises SpecError (E632) for a folder without run.json, which holds the model and the normalization.
     """
     path = Path(weights)
     folder = RunFolder(path if path.is_dir() else path.parent)
     if path.is_dir() and not folder.info.is_file():
         files = [file for file in (folder.weights, *sorted(path.glob("*.safetensors"))) if file.is_file()]
         helps = [Help(f"to use the weights without their run, give the file: {file}") for file in files[:1]]
-        problem = NothingToResume(str(path), folder.info.name)
-        raise SpecError([Diagnostic(problem, path=str(path), helps=tuple(helps))])
+        raise missing(path, folder.info.name, *helps)
     return folder if path.exists() and folder.info.is_file() else None
 
 
@@ -232,31 +196,28 @@ def create_run_folder(out: str | Path | None, model: str) -> RunFolder:
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
-            raise _error(RunFolderInUse(str(path)), path)
+            raise SpecError([Diagnostic(RunFolderInUse(str(path)), path=str(path))])
     except OSError as error:
         raise cannot_write(path, error) from error
     return RunFolder(path)
 
 
 def _unused(path: Path) -> Path:
-    """The path, or with a number behind it where two runs start in the same second."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+    """The path, with a number appended where two runs start in the same second."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(each for each in chain([path], numbered) if not each.exists())
 
 
 def find_run_folder(path: Path) -> RunFolder:
     """The run to resume in a folder. Raises SpecError (E632) where there is no checkpoint."""
     folder = RunFolder(path)
     if not any(folder.checkpoints.glob("step-*.safetensors")):
-        raise _error(NothingToResume(str(path), folder.checkpoints.name), path)
+        raise missing(path, folder.checkpoints.name)
     return folder
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: versions, machine, threads."""
+    """The versions, the machine and the threads of a run."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "python": platform.python_version(),

@@ -1,10 +1,9 @@
-"""What a run says while it goes on: a bar on a terminal, one line an epoch elsewhere, or nothing."""
+"""What a run prints: a progress bar on a terminal, one line for each epoch elsewhere, or nothing."""
 
 from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -15,31 +14,29 @@ from archdsl.runs.folder import EpochMetrics
 
 
 class Progress:
-    """Says nothing; the others inherit. Enter it for the time of the run."""
+    """Prints nothing; the base of the others. A context for the time of the run."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the terminal as it was."""
+    def __exit__(self, *error: object) -> None:
+        """Restore the terminal."""
 
     def note(self, text: str) -> None:
-        """A line on its own."""
+        """Print a line."""
 
     def start(self, epochs: int, steps: int, done: int) -> None:
-        """A run of `epochs` times `steps` steps, `done` of which lie behind."""
+        """Start a run of `epochs` times `steps` steps, `done` of which are complete."""
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None, images_per_second: float) -> None:
-        """Where training is (`epoch` and `step` from 1), the means of the epoch so far, and the pace."""
+        """Show the position (`epoch` and `step` from 1), the means of the epoch so far, and the speed."""
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """An epoch is over."""
+        """Print the results of an epoch."""
 
 
 class PlainProgress(Progress):
-    """One line for each epoch and note."""
+    """Prints one line for each epoch and note."""
 
     def __init__(self) -> None:
         self.epochs = 0
@@ -54,15 +51,11 @@ class PlainProgress(Progress):
         self.note(epoch_line(metrics, self.epochs))
 
 
-class BarProgress(Progress):
-    """A bar over the epoch with loss, accuracy, pace and the time left of the run; finished epochs stay as lines."""
+class BarProgress(PlainProgress):
+    """Draws a bar for the epoch with loss, accuracy, speed and the time left; completed epochs stay as lines."""
 
     def __init__(self, console: Console) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}"),
-        )
+        columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
         self.bar = Bar(*columns, console=console, transient=True, auto_refresh=False)
         self.task = self.bar.add_task("", state="", visible=False)
         self.epochs = self.steps = self.done = 0
@@ -72,9 +65,7 @@ class BarProgress(Progress):
         self.bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
     def note(self, text: str) -> None:
@@ -85,34 +76,25 @@ class BarProgress(Progress):
         self.started = time.monotonic()
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None, images_per_second: float) -> None:
-        behind = (epoch - 1) * self.steps + step
-        pace = (time.monotonic() - self.started) / max(behind - self.done, 1)
-        left = clock(pace * (self.epochs * self.steps - behind))
+        complete = (epoch - 1) * self.steps + step
+        pace = (time.monotonic() - self.started) / max(complete - self.done, 1)
+        left = clock(pace * (self.epochs * self.steps - complete))
         state = f"loss {loss:.4f}{_share('accuracy', accuracy)}  {images_per_second:,.0f} images/s  {left} left"
-        description = f"epoch {epoch}/{self.epochs}"
+        title, total = f"epoch {epoch}/{self.epochs}", self.steps
         self.bar.update(
-            self.task,
-            description=description,
-            completed=step,
-            total=self.steps,
-            state=state,
-            visible=True,
-            refresh=True,
+            self.task, description=title, completed=step, total=total, state=state, visible=True, refresh=True
         )
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        self.note(epoch_line(metrics, self.epochs))
 
 
 def make_progress(*, quiet: bool) -> Progress:
-    """The kind that suits where standard output goes."""
+    """The progress that suits standard output."""
     if quiet:
         return Progress()
     return BarProgress(Console()) if sys.stdout.isatty() else PlainProgress()
 
 
 def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
-    """One epoch in one line."""
+    """The results of an epoch in one line."""
     m = metrics
     others = _share("top5", m.val_top5) + _share("f1", m.val_f1)
     return (
@@ -124,7 +106,7 @@ def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
 
 
 def _share(name: str, value: float | None) -> str:
-    """A figure in percent, nothing where it is not measured."""
+    """A figure in percent, empty where it is not measured."""
     return "" if value is None else f"  {name} {value:6.2%}"
 
 

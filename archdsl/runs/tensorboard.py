@@ -12,30 +12,24 @@ from archdsl.runs.folder import EpochMetrics
 
 
 class Board:
-    """Writes nothing."""
+    """Writes event files into a folder, without one nothing; entries there beyond `steps` steps are replaced."""
+
+    def __init__(self, folder: Path | None = None, steps: int = 0) -> None:
+        self.writer: Any = None
+        if folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder), purge_step=steps + 1)
 
     def step(self, number: int, loss: float) -> None:
         """The loss of a step (from 1, over the whole run)."""
+        if self.writer is not None:
+            self.writer.add_scalar("step/train_loss", loss, number)
 
     def epoch(self, steps: int, metrics: EpochMetrics) -> None:
         """The figures of an epoch, after so many steps."""
-
-    def close(self) -> None:
-        """Bring everything to the disk."""
-
-
-class TensorBoard(Board):
-    """Writes event files into a folder; what was written there beyond `steps` steps is taken back."""
-
-    def __init__(self, folder: Path, steps: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer: Any = SummaryWriter(str(folder), purge_step=steps + 1)
-
-    def step(self, number: int, loss: float) -> None:
-        self.writer.add_scalar("step/train_loss", loss, number)
-
-    def epoch(self, steps: int, metrics: EpochMetrics) -> None:
+        if self.writer is None:
+            return
         for part in ("train", "val"):
             for name in ("loss", "accuracy", "top5", "f1"):
                 if (value := getattr(metrics, f"{part}_{name}", None)) is not None:
@@ -44,15 +38,9 @@ class TensorBoard(Board):
         self.writer.flush()
 
     def close(self) -> None:
-        self.writer.close()
-
-
-def make_board(recipe: Recipe, folder: Path, steps: int) -> Board:
-    """The recipe's. Raises SpecError (E701) where the package is missing."""
-    if not recipe.tensorboard:
-        return Board()
-    require_tensorboard(recipe)
-    return TensorBoard(folder, steps)
+        """Write everything to the disk."""
+        if self.writer is not None:
+            self.writer.close()
 
 
 def require_tensorboard(recipe: Recipe) -> None:

@@ -1,10 +1,10 @@
-"""How good a network is on a split: loss, accuracy, the confusion matrix and what follows from it."""
+"""A network's results on a split: loss, accuracy, the confusion matrix and figures from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,12 +17,12 @@ from archdsl.train.processes.processes import ALONE, Processes
 
 
 class Stopped(Exception):
-    """An evaluation was asked to stop before its end."""
+    """Raised where an evaluation was asked to stop before its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """Precision, recall and their harmonic mean for one class; each 0 where it is undefined."""
+    """Precision, recall and F1 of a class; each 0 where it is undefined."""
 
     name: str
     precision: float
@@ -36,10 +36,10 @@ class Evaluation:
     """A network's results on a split.
 
     loss       mean over the samples
-    accuracy   share of samples whose class has the highest score, 0..1; None where there are no classes
-    confusion  for each true class (row) how often each class was predicted (column)
-    top5       share of samples whose class is among the five highest scores, where it was asked for
-    count      the samples, where there are no classes to count them by
+    accuracy   share of samples whose class has the highest score, 0..1; None without classes
+    confusion  for each true class (row), how often each class was predicted (column)
+    top5       share of samples whose class is among the five highest scores, where requested
+    count      the number of samples, without classes
     """
 
     loss: float
@@ -55,7 +55,7 @@ class Evaluation:
 
     @property
     def f1(self) -> float | None:
-        """The mean of the classes' f1 (macro average); None where there are no classes."""
+        """The mean of the classes' F1 (macro average); None without classes."""
         figures = self.per_class
         return sum(one.f1 for one in figures) / len(figures) if figures else None
 
@@ -78,17 +78,13 @@ class Evaluation:
         return tuple(figures)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON's types."""
-        rows = [
-            {"name": c.name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support}
-            for c in self.per_class
-        ]
+        """The evaluation as JSON's types."""
         return {
             "loss": self.loss,
             "accuracy": self.accuracy,
             **({"top5": self.top5} if self.top5 is not None else {}),
             "samples": self.samples,
-            "classes": rows,
+            "classes": [asdict(figures) for figures in self.per_class],
             "confusion": [list(row) for row in self.confusion],
         }
 
@@ -112,9 +108,9 @@ def evaluate(
 ) -> Evaluation:
     """Run the module in eval mode over a split; afterwards it is in the mode it was in.
 
-    `prepare` turns pictures into the module's input, which it works on within `autocast`. Scores beyond the
-    number of classes are not predictions; without classes there is a loss alone. Each of several `processes` has
-    a share of every batch, and all get the results of the whole. Raises Stopped once `stops` answers true.
+    `prepare` turns images into the module's input. Scores beyond the number of classes are no predictions; without
+    classes there is only a loss. Each of several `processes` has a share of every batch, and all get the results of
+    the whole. Raises Stopped once `stops` returns true, which is asked before each batch.
     """
     tally, mode = _Tally(processes.loss(loss), len(classes), top5=top5 and len(classes) > 0), module.training
     batches = in_batches(torch.arange(len(split.labels)), batch * processes.world)
@@ -136,7 +132,7 @@ def evaluate(
 
 
 class _Tally:
-    """What the batches of a split add up to, on the device until the end."""
+    """The sums over the batches of a split, on the device until the end."""
 
     def __init__(self, loss: Loss, classes: int, *, top5: bool) -> None:
         self.loss, self.classes, self.top5 = loss, classes, top5

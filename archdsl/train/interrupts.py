@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for a stop at the end of the step, a second one stops at once."""
+"""Ctrl-C and SIGTERM: the first requests a stop at the end of the step, a second one stops at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let also the first signal interrupt at once: for what leaves nothing behind that is half done."""
+        """Let the first signal interrupt at once too, where nothing incomplete can be left."""
         self.is_immediate = True
         try:
             yield
@@ -35,7 +35,7 @@ class Stop:
 
 @contextmanager
 def catching_interrupts() -> Iterator[Stop]:
-    """Let the first signal only ask for a stop; after it the signals interrupt at once. Main thread only."""
+    """Let the first signal request a stop, and later ones interrupt at once. Works in the main thread only."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

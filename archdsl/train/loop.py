@@ -19,7 +19,7 @@ from archdsl.recipe.schedules import Plateau
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.runs.progress import Progress
-from archdsl.runs.tensorboard import Board, make_board
+from archdsl.runs.tensorboard import Board
 from archdsl.train.evaluation import Evaluation, Stopped
 from archdsl.train.interrupts import Stop
 from archdsl.train.norms import has_batch_norm
@@ -95,8 +95,8 @@ class Loop:
     def train(self, at_end: AtEnd | None = None) -> Result:
         """Train to the end of the recipe, or until asked to stop."""
         self.progress.start(math.ceil(self.last_step / self.epoch_steps), self.epoch_steps, self.steps_done)
-        if self.processes.is_main:
-            self.board = make_board(self.recipe, self.folder.tensorboard, self.steps_done)
+        if self.processes.is_main and self.recipe.tensorboard:
+            self.board = Board(self.folder.tensorboard, self.steps_done)
         try:
             while not self._is_over and not self._stops:
                 self._train_epoch()

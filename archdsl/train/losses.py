@@ -1,7 +1,7 @@
 """Losses of a network's outputs against targets, as means over the batch.
 
-Targets are class numbers (N, int64), or tensors of a floating type: values or pictures of the output's own
-shape, or a weight for each of the network's outputs (mixed labels).
+Targets are class numbers (N, int64) or floating tensors: values of the output's own shape, or a share for each of the
+network's outputs (mixed labels).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 class Loss:
     """A loss, called with outputs and targets.
 
-    weight  what the mean over a batch is divided by, so that the mean of a whole follows from those of its parts
+    weight  the divisor of the mean over a batch, from which the mean of a whole follows from those of its parts
     """
 
     mean: Callable[[Tensor, Tensor], Tensor]
@@ -35,7 +35,7 @@ class Loss:
 
 
 def loss_function(loss: AnyLoss, device: torch.device = CPU) -> Loss:
-    """The function that a recipe's `loss` stands for, on outputs that lie on `device`."""
+    """The function of a recipe's `loss`, for outputs on `device`."""
     match loss:
         case CrossEntropy() | Nll():
             weight = _weights(loss.weight, device)
@@ -66,7 +66,7 @@ def _weights(numbers: tuple[float, ...] | None, device: torch.device) -> Tensor 
 
 
 def _class_weight(weight: Tensor | None, ignored: int) -> Callable[[Tensor], Tensor | int]:
-    """The sum of the samples' weights; those of the ignored class have none."""
+    """The sum of the samples' weights, 0 for those of the ignored class."""
     if weight is None and ignored < 0:
         return len
 
@@ -81,7 +81,7 @@ def _class_weight(weight: Tensor | None, ignored: int) -> Callable[[Tensor], Ten
 
 
 def _nll(outputs: Tensor, targets: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """PyTorch's own takes class numbers only; a share for each class weighs the terms."""
+    """PyTorch's nll_loss takes class numbers only; here targets may be a share for each class."""
     if not targets.is_floating_point():
         return functional.nll_loss(outputs, targets, weight, ignore_index=ignore_index)
     terms = outputs * targets if weight is None else outputs * targets * weight
@@ -93,7 +93,7 @@ def _against_values(function: Callable[..., Tensor]) -> Loss:
 
 
 def as_values(targets: Tensor, outputs: Tensor) -> Tensor:
-    """Targets of the outputs' shape: for a class number 1 at the class and 0 elsewhere, for one output the number."""
+    """Targets of the outputs' shape; class numbers become one-hot, or stay numbers for a single output."""
     if targets.is_floating_point():
         return targets.to(outputs.dtype)
     if outputs.shape[1] == 1:
@@ -102,7 +102,7 @@ def as_values(targets: Tensor, outputs: Tensor) -> Tensor:
 
 
 def _pairwise_distance(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean over all pairs of (|f_i - f_j| - |t_i - t_j|)^2; a single sample has none."""
+    """The mean over all pairs of (|f_i - f_j| - |t_i - t_j|)^2; 0 for a single sample."""
     if len(outputs) < 2:
         return outputs.sum() * 0
     wanted = functional.pdist(targets.view(len(targets), -1).to(outputs.dtype))
@@ -110,22 +110,22 @@ def _pairwise_distance(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def main_output(output: Any) -> Tensor:
-    """A network's main output, whether or not it returned others beside it."""
+    """A network's main output, also where it returned auxiliary ones."""
     main: Tensor = output["out"] if isinstance(output, dict) else output
     return main
 
 
 def class_scores(output: Any) -> Tensor:
-    """The scores in what a network returned: its main output, a picture of one cell taken as a vector."""
+    """The class scores of a network's output; 1x1 maps are flattened."""
     main = main_output(output)
     return main.flatten(1) if main.ndim > 2 else main
 
 
 def predictions(scores: Tensor, classes: int) -> Tensor:
-    """The class of each sample: the highest score, spare ones left out; for a network with one output its sign."""
+    """The class of each sample: the highest of the first `classes` scores, or the sign of a single score."""
     return (scores[:, 0] > 0).long() if scores.shape[1] == 1 else scores[:, :classes].argmax(1)
 
 
 def class_numbers(targets: Tensor) -> Tensor:
-    """The class of each target; of mixed labels the one with the largest share."""
+    """The class of each target; for mixed labels the one with the largest share."""
     return targets.argmax(1) if targets.is_floating_point() else targets

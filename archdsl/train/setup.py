@@ -1,4 +1,4 @@
-"""What training and evaluation share: a network with data, a loss and figures that suit it."""
+"""The set-up that training and evaluation share: device, data, preparation and figures for a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from archdsl.train.losses import loss_function
 from archdsl.train.processes.processes import ALONE, Processes
 from archdsl.train.step import autocast
 
-#: Evaluation needs no gradients, so that small inputs go through in larger batches: numbers in one, and samples.
+#: The largest evaluation batch, in elements and in samples: larger than in training, since there are no gradients.
 EVALUATION_NUMEL, EVALUATION_BATCH = 2**20, 1024
 
 
@@ -44,9 +44,9 @@ class Trainable(fit.Network, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A network with data that suit it.
+    """Data that suit a network, prepared on a device.
 
-    classes  the names of the classes that the outputs tell apart; none where the loss compares values
+    classes  the names of the classes that the outputs score; empty where the loss compares values
     """
 
     recipe: Recipe
@@ -61,13 +61,13 @@ class Setup:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """What an evaluation measures besides the loss."""
+        """The figures of an evaluation besides the loss."""
         given = self.recipe.metrics if self.recipe.metrics is not None else ("accuracy",)
         return tuple(dict.fromkeys((*given, self.monitor))) if self.classes else ()
 
     @property
     def monitor(self) -> str:
-        """The figure that says which weights are best: the accuracy, or the loss where there are no classes."""
+        """The figure that decides which weights are best: the accuracy, or the loss without classes."""
         return self.recipe.monitor or ("accuracy" if self.classes else "loss")
 
     def is_better(self, value: float, best: float | None) -> bool:
@@ -82,10 +82,7 @@ class Setup:
         processes: Processes = ALONE,
         stops: Callable[[], bool] = lambda: False,
     ) -> Evaluation:
-        """The module's results on the validation split, or on the test split, which `processes` share.
-
-        Raises Stopped once `stops` answers true, which is asked before each batch.
-        """
+        """The module's results on the validation or the test split; raises Stopped once `stops` returns true."""
         return evaluate(
             module,
             self.data.test if test else self.data.validation,
@@ -129,7 +126,7 @@ def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None, proc
 
 @contextmanager
 def placed(recipe: Recipe, path: str) -> Iterator[None]:
-    """Give what is rejected inside its place in the recipe's text, or else the spec's path."""
+    """Give a Rejected inside its place in the recipe's source, or else the spec's path."""
     try:
         yield
     except Rejected as rejected:

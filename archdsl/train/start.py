@@ -1,4 +1,4 @@
-"""The weights that a run starts from: those of another run, of a file, or published ones."""
+"""The weights that a run starts from: of another run, of a file, or published ones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.training import WeightsDoNotFit
 from archdsl.recipe import Recipe
 
-#: So many entries are named in one note.
+#: The number of entries named in a note.
 SHOWN = 4
 
 
 def start_from(module: nn.Module, recipe: Recipe) -> list[str]:
-    """Put the recipe's `weights` into a fresh module; returns what is worth saying.
+    """Load the recipe's `weights` into a fresh module; returns notes.
 
-    Entries that are missing or of another shape stay fresh, as those of another head. Raises SpecError for a
-    file that cannot be read (E72x) and for the weights of another network (E644).
+    Entries that are missing or of another shape, such as another head's, stay fresh. Raises SpecError for a file that
+    cannot be read (E72x) and for weights of another network (E644).
     """
     from archdsl.backends.torch import load_weights
     from archdsl.backends.torch.weights import PREFIX
@@ -35,7 +35,7 @@ def start_from(module: nn.Module, recipe: Recipe) -> list[str]:
 
 
 def _fitting(module: nn.Module, recipe: Recipe, source: str) -> list[str]:
-    """Load what fits."""
+    """Load the entries that fit."""
     from archdsl.backends.torch.weights import copy_into, read_weights
 
     state = read_weights(Path(source).expanduser())

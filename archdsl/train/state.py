@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from archdsl.runs.checkpoint import Position, read_newest, unusable, write_checkpoint
+from archdsl.runs.checkpoint import Position, read_newest, write_checkpoint
+from archdsl.runs.folder import damaged
 from archdsl.train.schedule import Reductions
 from archdsl.train.step import Stepper
 
@@ -35,7 +36,7 @@ def load_newest(folder: Path, stepper: Stepper) -> tuple[Position, list[str]]:
         return Position(**facts["position"]), notes
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
-        raise unusable(path, f"it is of another network: {reason}") from error
+        raise damaged(path, f"it is of another network: {reason}") from error
 
 
 def _state(stepper: Stepper) -> tuple[dict[str, Tensor], dict[str, Any]]:

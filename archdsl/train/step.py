@@ -21,36 +21,33 @@ TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
-    """The context in which the network computes in the recipe's precision."""
+    """The context for the recipe's precision."""
     if recipe.precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, TYPES[recipe.precision])
 
 
 def lies_channels_last(recipe: Recipe, device: torch.device) -> bool:
-    """Whether pictures lie with their channels last: as the recipe says, or else where convolutions are faster so."""
+    """Whether to use the channels-last layout: as the recipe says, or else where convolutions are faster with it."""
     if recipe.channels_last is not None:
         return recipe.channels_last
     return device.type == "cpu" or (device.type == "cuda" and recipe.precision != "fp32")
 
 
 def lay_channels_last(module: nn.Module) -> None:
-    """Bring the weights of 2D convolutions into that layout.
-
-    `module.to(memory_format=torch.channels_last)` raises for those of 3D convolutions.
-    """
+    """Change the layout of 2D convolutions; `module.to(memory_format=...)` raises for 3D ones."""
     for weight in module.parameters():
         if weight.ndim == 4:
             weight.data = weight.data.to(memory_format=torch.channels_last)
 
 
 class Stepper:
-    """A module in training, with all that changes from step to step.
+    """A module in training, with all state that a step changes.
 
-    average    the moving average of the weights, which is evaluated and saved in their place
-    scaler     scales the loss of half-precision numbers, whose gradients would be too small
-    reductions what a plateau has done to the rate
-    wrapped    what is called in training: the module itself, or what shares its gradients with other processes
+    average     the moving average of the weights, which is evaluated and saved instead of them
+    scaler      scales the loss in half precision, whose gradients would underflow
+    reductions  the state of a plateau schedule
+    wrapped     the module to call in training: itself, or one that shares its gradients with other processes
     """
 
     def __init__(
@@ -69,7 +66,7 @@ class Stepper:
         self.loss: Loss = processes.loss(loss_function(recipe.loss, device))
         self.frozen = freeze(module, recipe.freeze)
         self.channels_last = lies_channels_last(recipe, device)
-        if self.channels_last and not processes.are_sharding:  # FSDP takes contiguous weights only
+        if self.channels_last and not processes.are_sharding:  # FSDP needs contiguous weights
             lay_channels_last(module)
         self.optimizer = make_optimizer(recipe, module, path, fused=not processes.are_sharding)
         self.average = None if recipe.ema is None else _average(module, recipe.ema)
@@ -82,26 +79,26 @@ class Stepper:
 
     @property
     def result(self) -> nn.Module:
-        """The module to evaluate and save: the moving average where there is one."""
+        """The module to evaluate and save: the moving average if there is one."""
         return self.module if self.average is None else self.average.module
 
     def train_mode(self) -> None:
-        """Training mode; frozen parts stay in eval mode, so that their running statistics do not move."""
+        """Set training mode; frozen parts stay in eval mode, which keeps their running statistics."""
         self.module.train()
         for part in self.frozen:
             part.eval()
 
     def set_rate(self, rate: float) -> None:
-        """The rate of the optimizer's step to come; labels with a rate of their own follow in proportion."""
+        """Set the learning rate of the next step; labels with a rate of their own scale in proportion."""
         base, left = self.recipe.optimizer.lr, self.reductions.factor
         for group in self.optimizer.param_groups:
             own = group["base_lr"]
             group["lr"] = left * (rate if own == base else rate * (own / base))
 
     def step(self, inputs: Tensor, targets: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor | None]:
-        """The batch's mean loss and its number of hits (None where no classes are told apart), still on the device.
+        """Take a step; returns the batch's mean loss and number of hits (None without classes), still on the device.
 
-        In several processes these have a share each of a batch of `samples`, and what is returned adds up over them.
+        In several processes, each passes its share of a batch of `samples`, and the results are summed over them.
         """
         self.optimizer.zero_grad()
         processes = self.processes
@@ -131,7 +128,7 @@ class Stepper:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.recipe.accumulate == 1:
             return iter([(inputs, targets)])
-        count = max(1, min(self.recipe.accumulate, samples // 2))  # a lone sample could not be normalised
+        count = max(1, min(self.recipe.accumulate, samples // 2))  # a single sample could not be normalized
         return zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)
 
     def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -146,7 +143,7 @@ class Stepper:
         return loss, predictions(outputs.detach(), self.classes).eq(class_numbers(targets)).sum()
 
     def _outputs(self, output: Any) -> Tensor:
-        """What the loss compares, in full precision."""
+        """The outputs for the loss, in full precision."""
         outputs = class_scores(output) if self.classes else main_output(output)
         return outputs if self.recipe.precision == "fp32" else outputs.float()
 
@@ -168,6 +165,6 @@ class Stepper:
 
 
 def _average(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and running statistics; it starts as a copy."""
+    """An exponential moving average of weights and running statistics, which starts as a copy."""
     function = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(module, multi_avg_fn=function, use_buffers=True)

@@ -169,7 +169,7 @@ def test_weights_without_their_run_json_are_no_run(run: Path, capfd: pytest.Capt
 @pytest.mark.parametrize(
     ("name", "changes", "reason"),
     [
-        ("run.json", {"settings": 3}, "settings: Input should be a valid dictionary"),
+        ("run.json", {"settings": 3}, "settings: Input should be an object"),
         ("run.json", {"input": ["a"]}, "input.0: Input should be a valid integer"),
         ("run.json", {"mean": [None]}, "mean.0: Input should be a valid number"),
         ("metrics.jsonl", {"val_loss": None}, "val_loss: Input should be a valid number"),

@@ -460,7 +460,7 @@ def test_a_damaged_run_is_named(tmp_path: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = error(lambda: run(Stub(mlp), None, None, resume=tmp_path))
     assert found.code == "E633"
-    assert found.message.startswith(f"{name} cannot be used")
+    assert found.message.startswith(f"cannot use {name}")
 
 
 # Errors before the first step, and in it
