@@ -23,7 +23,7 @@ from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup
 from archdsl.view.picture import draw_network
-from archdsl.view.summary import figures, rows, total_lines
+from archdsl.view.rows import FIGURES, cells, rows, total_lines
 
 #: Sections of pictures, with the words above them.
 SECTIONS = {
@@ -98,7 +98,7 @@ def page(
         best=max((line.val_accuracy for line in history if line.val_accuracy is not None), default=None),
         confusion=confusion,
         pictures=pictures,
-        rows=[(row, figures(row)) for row in rows(network)],
+        rows=[(row, cells(row, FIGURES)) for row in rows(network)],
         totals=total_lines(network),
         drawing=draw_network(network, DEPTH),
         recipe=flat(recipe),

@@ -13,7 +13,7 @@ from typing import assert_never
 from archdsl.combinators import Scheme
 from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Use, layer_nodes
 from archdsl.graph.network import Network
-from archdsl.view.summary import humanised
+from archdsl.view.rows import humanised
 
 #: Sizes in pixels.
 BOX_WIDTH, BOX_HEIGHT, GAP, MARGIN, SIDE = 190, 34, 22, 16, 26

@@ -11,7 +11,8 @@ from syrupy.assertion import SnapshotAssertion
 
 import archdsl
 from archdsl import Network
-from archdsl.view import summary, tables
+from archdsl.view import rows as view
+from archdsl.view import summary
 
 #: Parameters by torchvision (AlexNet, GoogLeNet with both heads, ResNet, DenseNet, VGG) or counted by hand.
 PARAMS = {
@@ -43,7 +44,7 @@ model everything(classes = 10) {
 
 def table(network: Network, width: int, *, depth: int | None = None) -> str:
     out = StringIO()
-    tables.draw_summary(network, file=out, width=width, depth=depth)
+    summary.draw_summary(network, file=out, width=width, depth=depth)
     return out.getvalue()
 
 
@@ -127,14 +128,14 @@ def test_auxiliary_heads_count_parameters_only() -> None:
 
 def test_a_scope_is_the_sum_of_its_layers() -> None:
     network = archdsl.load("resnet18")
-    whole = summary.rows(network)
+    whole = view.rows(network)
     for depth in (1, 2):
-        for row in summary.rows(network, depth):
-            inside = [r for r in whole if not r.header and f"{r.name}.".startswith(f"{row.name}.")]
+        for row in view.rows(network, depth):
+            inside = [r for r in whole if not r.header and f"{r.info.name}.".startswith(f"{row.info.name}.")]
             if not row.header:
-                assert row.params == sum(r.params for r in inside)
-                assert row.macs == sum(r.macs for r in inside)
-                assert row.activation_bytes == sum(r.activation_bytes for r in inside)
+                assert row.info.params == sum(r.info.params for r in inside)
+                assert row.info.macs == sum(r.info.macs for r in inside)
+                assert row.info.activation_bytes == sum(r.info.activation_bytes for r in inside)
 
 
 def test_shared_layers_say_so() -> None:
@@ -153,7 +154,7 @@ def test_shared_layers_say_so() -> None:
 
 def test_columns_that_were_asked_for_stay() -> None:
     out = StringIO()
-    tables.draw_summary(archdsl.load("lenet"), file=out, width=40, columns=["name", "line", "input", "trainable"])
+    summary.draw_summary(archdsl.load("lenet"), file=out, width=40, columns=["name", "line", "input", "trainable"])
     assert list(cells(out.getvalue())[0]) == ["layer", "line", "input", "trainable"]
 
 
@@ -214,7 +215,7 @@ def test_markdown_has_full_names_and_the_totals() -> None:
     ],
 )
 def test_humanised(number: int, text: str) -> None:
-    assert summary.humanised(number) == text
+    assert view.humanised(number) == text
 
 
 @pytest.mark.parametrize(
@@ -222,4 +223,4 @@ def test_humanised(number: int, text: str) -> None:
     [(40, "40 B"), (1023, "1023 B"), (1024, "1.00 KB"), (2**20 - 1, "1.00 MB"), (802_816, "784.0 KB")],
 )
 def test_memory(number: int, text: str) -> None:
-    assert summary.memory(number) == text
+    assert view.memory(number) == text

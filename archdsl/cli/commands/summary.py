@@ -42,33 +42,30 @@ def summary(
     match format:
         case "table":
             from archdsl.elaborate import models_in
-            from archdsl.view.tables import draw_summary, terminal_width
+            from archdsl.view.tables import terminal_width
 
             others = [name for name in models_in(file) if name != network.name]
             width = terminal_width()
-            draw_summary(network, file=sys.stdout, width=width, depth=depth, columns=shown, others=others)
+            forms.draw_summary(network, file=sys.stdout, width=width, depth=depth, columns=shown, others=others)
         case "json":
             print_json_text(forms.to_json(network))
         case "csv":
             print(forms.to_csv(network, depth, shown))
         case "markdown":
-            from archdsl.view.tables import SUMMARY_COLUMNS
-
-            columns_by_title = {SUMMARY_COLUMNS[name].column.title: SUMMARY_COLUMNS[name].cell for name in shown[1:]}
-            print(forms.to_markdown(network, depth, columns_by_title if shown else None))
+            print(forms.to_markdown(network, depth, shown))
 
 
 def _columns(text: str | None) -> list[str]:
     """The names in `--columns` after the layer's own; `help` lists all columns and ends the command."""
     if text is None:
         return []
-    from archdsl.view.tables import SUMMARY_COLUMNS
+    from archdsl.view.rows import COLUMNS
 
     names = [name.strip() for name in text.split(",")]
     if names == ["help"]:
-        print("\n".join(SUMMARY_COLUMNS))
+        print("\n".join(COLUMNS))
         raise typer.Exit
-    if unknown := [name for name in names if name not in SUMMARY_COLUMNS]:
-        listed = ", ".join(SUMMARY_COLUMNS)
+    if unknown := [name for name in names if name not in COLUMNS]:
+        listed = ", ".join(COLUMNS)
         raise typer.BadParameter(f"there is no column {unknown[0]!r}; expected {listed}", param_hint="--columns")
     return list(dict.fromkeys(["name", *names]))

@@ -1,0 +1,192 @@
+"""The summary of a network row by row, and how its figures are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from archdsl.graph import AnyNode
+from archdsl.graph.lower import is_scope
+from archdsl.graph.network import LayerInfo
+from archdsl.view.tables import Column
+
+if TYPE_CHECKING:
+    from archdsl.graph.network import Network
+
+
+class Row(NamedTuple):
+    """A layer, a scope whose inside is not shown (its figures are sums), or the header of one whose inside is.
+
+    label   the name inside the scope around; `level` is the number of scopes around and 1
+    header  the figures are those of the rows that follow, one level deeper
+    """
+
+    info: LayerInfo
+    label: str
+    level: int
+    header: bool = False
+
+
+def rows(network: Network, depth: int | None = None) -> list[Row]:
+    """The rows of the table in execution order; scopes nested deeper than `depth` are summed up in theirs."""
+    layers = iter(network.layers)
+    scopes: list[str] = []
+    inside: list[list[Row]] = [[]]
+    for step in network.program.steps:
+        if step.op == "layer":
+            inside[-1].append(_row(next(layers), scopes))
+        elif step.op == "enter" and is_scope(step.node):
+            scopes.append(step.node.name)
+            inside.append([])
+        elif step.op == "exit" and is_scope(step.node):
+            scopes.pop()
+            inner = inside.pop()
+            if inner:
+                header = _row(_summed(step.node, inner), scopes, header=True)
+                deep = depth is not None and len(scopes) + 1 >= depth
+                inside[-1] += [header._replace(header=False)] if deep else [header, *inner]
+    return inside[0]
+
+
+def _row(info: LayerInfo, scopes: Sequence[str], *, header: bool = False) -> Row:
+    label = info.name.removeprefix(f"{scopes[-1]}.") if scopes else info.name
+    return Row(info, label, len(scopes) + 1, header)
+
+
+def _summed(node: AnyNode, inner: Sequence[Row]) -> LayerInfo:
+    """The figures of a scope. Auxiliary parts of one that is not auxiliary itself add parameters only."""
+    parts = [row.info for row in inner if not row.header]
+    aux = all(part.aux for part in parts)
+    running = [part for part in parts if aux or not part.aux]
+    return LayerInfo(
+        name=node.name,
+        kind=node.kind,
+        input=node.input,
+        output=node.output,
+        params=sum(part.params for part in parts),
+        trainable_params=sum(part.trainable_params for part in parts),
+        macs=sum(part.macs for part in running),
+        param_bytes=sum(part.param_bytes for part in parts),
+        buffer_bytes=sum(part.buffer_bytes for part in parts),
+        activation_bytes=sum(part.activation_bytes for part in running),
+        receptive_field=tuple(map(max, zip(*(part.receptive_field for part in running), strict=True))),
+        span=node.span,
+        chain=node.chain,
+        shared=all(part.shared for part in parts),
+        aux=aux,
+    )
+
+
+class Figure(NamedTuple):
+    """A column of the summary.
+
+    column     how it is laid out
+    cell       the text of a row
+    attribute  where a layer has the exact value
+    sums       whether it is empty in the header of a scope, since the rows below have it
+    """
+
+    column: Column
+    cell: Callable[[Row], str]
+    attribute: str
+    sums: bool = True
+
+
+def _name(row: Row) -> str:
+    return "  " * (row.level - 1) + row.label + (" *" if row.info.aux else "")
+
+
+def _params(row: Row) -> str:
+    return "(shared)" if row.info.shared and not row.info.params else f"{row.info.params:,}"
+
+
+#: The columns by the names that `--columns` knows.
+COLUMNS = {
+    "name": Figure(Column("layer", fold=14), _name, "name", sums=False),
+    "kind": Figure(Column("kind", fold=9, drop=3), lambda row: row.info.kind, "kind", sums=False),
+    "input": Figure(Column("input", right=True, drop=5), lambda row: str(row.info.input), "input", sums=False),
+    "output": Figure(Column("output", right=True), lambda row: str(row.info.output), "output", sums=False),
+    "params": Figure(Column("params", right=True), _params, "params"),
+    "trainable": Figure(
+        Column("trainable", right=True, drop=6), lambda row: f"{row.info.trainable_params:,}", "trainable_params"
+    ),
+    "macs": Figure(Column("MACs", right=True, drop=1), lambda row: humanised(row.info.macs), "macs"),
+    "flops": Figure(Column("FLOPs", right=True, drop=7), lambda row: humanised(row.info.flops), "flops"),
+    "memory": Figure(
+        Column("memory", right=True, drop=2), lambda row: memory(row.info.activation_bytes), "activation_bytes"
+    ),
+    "field": Figure(
+        Column("field", right=True, drop=4), lambda row: field(row.info.receptive_field), "receptive_field"
+    ),
+    "line": Figure(Column("line", right=True, drop=8), lambda row: str(row.info.line), "line", sums=False),
+}
+#: The figures of a table by default, and all its columns.
+FIGURES = ("params", "macs", "memory", "field")
+USUAL = ("name", "kind", "output", *FIGURES)
+
+
+def cells(row: Row, names: Sequence[str]) -> list[str]:
+    """The row's cells in these columns; the header of a scope has no figures, since the rows below it have them."""
+    return ["" if row.header and COLUMNS[name].sums else COLUMNS[name].cell(row) for name in names]
+
+
+def total_lines(network: Network) -> list[tuple[str, str]]:
+    """The totals below the table, as names and texts. MACs and activations are those of eval mode, for one input."""
+    trainable = "all trainable"
+    if network.trainable_params != network.params:
+        trainable = f"{network.trainable_params:,} trainable"
+    size = _megabytes(network.param_bytes)
+    if network.buffer_bytes:
+        size += f", {_megabytes(network.param_bytes + network.buffer_bytes)} with buffers"
+    aux = {node.output_name: " *" for node in network.aux}
+    outputs = [f"{name} {shape}{aux.get(name, '')}" for name, shape in network.output_shapes.items()]
+    return [
+        ("Parameters", f"{network.params:,} ({trainable})"),
+        ("Parameter memory", size),
+        ("MACs", f"{humanised(network.macs)} ({network.macs:,})"),
+        ("FLOPs", f"{humanised(network.flops)} (two for each multiply-add)"),
+        ("Activation memory", f"{memory(network.activation_bytes)} for one input"),
+        ("Input", f"{network.input_shape} ({network.input_shape.numel:,} values)"),
+        ("Output", ", ".join(outputs) if len(outputs) > 1 else str(network.output_shape)),
+    ]
+
+
+def footnotes(shown: Sequence[Row]) -> list[str]:
+    """What the marks in the rows mean."""
+    if not any(row.info.aux for row in shown):
+        return []
+    return ["* in training only: parameters are in the totals, MACs and activations are not"]
+
+
+def field(sizes: Sequence[int]) -> str:
+    """A receptive field: one number where all axes agree, `-` for a network without spatial axes."""
+    if not sizes:
+        return "-"
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+
+
+def _megabytes(number: int) -> str:
+    """Bytes as MB of 1024*1024, with two digits: `22.33 MB`."""
+    return f"{number / 1024**2:,.2f} MB"
+
+
+def humanised(number: int) -> str:
+    """A count in thousands, millions, ...: `714.2 M`, `1.81 G`; exact under a thousand."""
+    return _scaled(number, 1000, ("", " K", " M", " G", " T", " P"))
+
+
+def memory(number: int) -> str:
+    """Bytes in units of 1024: `784.0 KB`, `1.50 MB`."""
+    return _scaled(number, 1024, (" B", " KB", " MB", " GB", " TB", " PB"))
+
+
+def _scaled(number: int, base: int, units: Sequence[str]) -> str:
+    if number < base:
+        return f"{number}{units[0]}"
+    value, unit = float(number), 0
+    while value >= base and unit < len(units) - 1:
+        value, unit = value / base, unit + 1
+    digits = 2 if value < 100 else 1
+    if round(value, digits) >= base and unit < len(units) - 1:
+        value, unit, digits = value / base, unit + 1, 2
+    return f"{value:,.{digits}f}{units[unit]}"
