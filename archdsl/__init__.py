@@ -1,10 +1,10 @@
-"""archdsl: convolutional networks as short texts, checked before a tensor exists.
+"""archdsl: a small language for convolutional networks, checked before any tensor is allocated.
 
     net = archdsl.load("specs/resnet.arch", model="resnet18", classes=10)
     net.output_shape, net.params, net.macs, net.layers
     module = net.build()                                    # a torch.nn.Module
     archdsl.export_onnx(module, "resnet18.onnx")
-    archdsl.predict(module, ["cat.jpg"])                    # the likeliest classes
+    archdsl.predict(module, ["cat.jpg"])                    # the most likely classes
 
 Nothing here imports torch before `build`, `train`, `export_onnx`, `verify_onnx` or `predict` is called.
 """

@@ -1,1 +1,1 @@
-"""What is known from outside about the networks of the zoo, and where their specs are."""
+"""Published facts about the networks of the zoo, and where their specs are."""

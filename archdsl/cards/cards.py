@@ -1,7 +1,7 @@
-"""Cards: what is known about the networks of the zoo from outside, one TOML file for each spec.
+"""Cards: published facts about the networks of the zoo, one TOML file for each spec.
 
-A card never holds a number that archdsl worked out: the tests compare the checker with it. Each figure says
-where it comes from, or is written out as a sum that can be added up by hand.
+No number on a card comes from archdsl, because the tests compare archdsl with them. Each figure has its source, or is
+a sum that can be checked by hand.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Task = Literal["classification", "segmentation", "video", "generation", "audio"]
 
 
 class _Table(BaseModel):
-    """A TOML table: no key that is not known, no value that would have to be converted."""
+    """A TOML table. Unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Result(_Table):
-    """An accuracy that was published, in percent. `weights` is torchvision's name for the weights that reach it.
+    """A published accuracy in percent. `weights` is torchvision's name of the weights that have it.
 
-    miou, pixel_accuracy  for segmentation: mean intersection over union, and share of pixels that are right
+    miou, pixel_accuracy  for segmentation: mean intersection over union, and fraction of correct pixels
     """
 
     dataset: str
@@ -43,11 +43,11 @@ class Result(_Table):
 
 
 class Reached(_Table):
-    """An accuracy that was reached by training from the spec alone, in percent, and how to reach it again.
+    """An accuracy in percent, reached by training with the recipe of the spec, and the command that repeats it.
 
     metric   what was measured, `test accuracy`
-    runs     with how many seeds; `value` is their mean, `spread` the distance of the best from the worst
-    minutes  of one run on `machine`
+    runs     number of seeds; `value` is the mean, `spread` the best minus the worst
+    minutes  duration of one run on `machine`
     """
 
     dataset: str
@@ -61,18 +61,18 @@ class Reached(_Table):
 
 
 class ModelCard(_Table):
-    """What is known about one network.
+    """One network.
 
-    params       trainable values, all auxiliary heads included
-    params_eval  the same without the auxiliary heads
-    derivation   the sum behind `params`, where it was worked out by hand
+    params       trainable parameters, including auxiliary heads
+    params_eval  the same without auxiliary heads
+    derivation   the sum that gives `params`, if it was computed by hand
     gmacs        10^9 multiply-adds of one forward pass at the default input
-    torchvision  the name of torchvision's own, whose weights load unchanged
-    timm         the name of timm's own, which has as many parameters
-    task         what it is for: torchvision keeps its builders by task
-    note         what a reader has to know about the figures: why a library's differ, why its weights do not load
-    source       where the figures come from
-    paper, authors, year, url  where this network has another paper than its family
+    torchvision  name of the same network in torchvision, whose weights load unchanged
+    timm         name of the same network in timm, which has as many parameters
+    task         what it is for; torchvision groups its builders by task
+    note         remarks on the figures: why a library's differ, why its weights do not load
+    source       source of the figures
+    paper, authors, year, url  if this network has another paper than its family
     """
 
     params: NonNegativeInt
@@ -93,7 +93,7 @@ class ModelCard(_Table):
 
 
 class Card(_Table):
-    """A family: one spec, its paper (empty for an exercise) and its networks by their names."""
+    """A family: the networks of one spec by name, and their paper (empty for an exercise)."""
 
     title: str
     paper: str = ""
@@ -105,7 +105,7 @@ class Card(_Table):
 
 @cache
 def cards() -> Mapping[str, Card]:
-    """Every card by the name of its spec: `cards()["resnet"].models["resnet18"].params`."""
+    """All cards by the name of their spec: `cards()["resnet"].models["resnet18"].params`."""
     return MappingProxyType(
         {path.stem: _read(path.read_text("utf-8")) for path in sorted(cards_folder().glob("*.toml"))}
     )

@@ -1,4 +1,4 @@
-"""Where the specs and cards of the zoo are: beside the package in a checkout, inside it when installed."""
+"""The folders of the zoo's specs and cards: next to the package in a checkout, inside it when installed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def _folder(name: str) -> Path:
 
 
 def specs_folder() -> Path:
-    """Where the specs are."""
+    """The folder of the specs."""
     return _folder("specs")
 
 
 def cards_folder() -> Path:
-    """Where the cards are."""
+    """The folder of the cards."""
     return _folder("zoo")

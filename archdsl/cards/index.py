@@ -1,4 +1,4 @@
-"""The index of the zoo: every model of the specs that come with archdsl, by name."""
+"""The index of the zoo: every model of the included specs, by name."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from archdsl.cards.folders import specs_folder
 if TYPE_CHECKING:
     from archdsl.cards.cards import Card
 
-#: A model or variant at the beginning of a line. The names alone are needed here, not the trees.
+#: A model or variant at the start of a line: only the names are needed here, not the trees.
 MODEL = re.compile(r"^model[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a network of the zoo is written."""
+    """The place of a network of the zoo."""
 
     name: str
     path: Path
@@ -28,7 +28,7 @@ class Entry:
 
 @cache
 def entries() -> dict[str, Entry]:
-    """Every model of every spec by its name. Models that are only a base for others are among them."""
+    """Every model of every spec by name, including those that are only a base for others."""
     found: dict[str, Entry] = {}
     for path in sorted(specs_folder().glob("*.arch")):
         for name in MODEL.findall(path.read_text(encoding="utf-8")):
@@ -38,19 +38,19 @@ def entries() -> dict[str, Entry]:
 
 @cache
 def names() -> tuple[str, ...]:
-    """The networks of the zoo that can be built without settings, family by family. The cards list them all."""
+    """The networks on the cards, by family. All can be built without settings."""
     from archdsl.cards.cards import cards
 
     return tuple(name for card in cards().values() for name in card.models)
 
 
 def find(name: str) -> Entry | None:
-    """Where a network is written, None if there is none of that name."""
+    """The place of a network, None if there is none of that name."""
     return entries().get(name)
 
 
 def card(name: str) -> Card | None:
-    """What is known about a network from outside: its paper, reference figures and twins."""
+    """The card of the family of a network, None if there is no network of that name."""
     from archdsl.cards.cards import cards
 
     entry = find(name)
@@ -58,7 +58,7 @@ def card(name: str) -> Card | None:
 
 
 def twin(name: str, path: str) -> str:
-    """What torchvision calls the model `name` of the spec at `path`; empty where it has none or the zoo has not it."""
+    """The torchvision name of the model `name` of the spec at `path`; empty if it is not in torchvision or the zoo."""
     entry, family = find(name), card(name)
     if entry is None or family is None or name not in family.models or Path(path).resolve() != entry.path.resolve():
         return ""

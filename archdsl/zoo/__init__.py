@@ -55,12 +55,12 @@ def build(
 ) -> nn.Module:
     """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`.
 
-    `weights` is torchvision's name of published ones, `"IMAGENET1K_V2"` or `"DEFAULT"`, which it downloads
-    once. The network then has the input size and the settings they were trained with, unless others are
-    given; with another number of classes the head is fresh, and a warning says so.
+    `weights` is the name of published weights in torchvision, `"IMAGENET1K_V2"` or `"DEFAULT"`, which are downloaded
+    once. The network then has the input size and settings with which they were trained, unless others are given. With
+    another number of classes the head is initialised afresh, with a warning.
 
     Raises:
-        SpecError: no such network, settings or weights, or they cannot be downloaded or do not fit.
+        SpecError: the network, a setting or the weights do not exist, do not fit or cannot be downloaded.
     """
     given = {**(settings or {}), **parameters}
     if weights is None:
