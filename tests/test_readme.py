@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its specs, commands and scripts are run as they stand there."""
+"""The specs, commands and scripts of the README, run as they stand there."""
 
 from __future__ import annotations
 

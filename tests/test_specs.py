@@ -1,4 +1,4 @@
-"""What the course notes and the papers say about the specs, and the worked examples of the shape rule."""
+"""Facts about the specs from the course notes and the papers, and examples of the shape rule."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_spec_is_right(path: Path) -> None:
 
 
 def test_a_name_stands_for_a_model_of_its_spec() -> None:
-    """That each name is the right model, its count shows (test_cards.py)."""
+    """The parameter counts in test_cards.py show that each name is the right model."""
     for name in zoo.names():
         entry = zoo.find(name)
         assert entry is not None
@@ -89,7 +89,7 @@ def test_the_three_convolutions_vary_by_parameter(
     assert network.output_shape == (10,)
 
 
-def test_a_picture_becomes_a_picture() -> None:
+def test_an_image_becomes_an_image() -> None:
     for shape in ((1, 28, 28), (3, 17, 40)):
         network = zoo.load("image_to_image", input=shape)
         assert network.output_shape == network.input_shape == shape

@@ -23,12 +23,12 @@ def _seed() -> None:
 
 
 def output(network: Network, label: str) -> str:
-    """The shape that leaves the last layer under a label."""
+    """The output shape of the last layer with a label."""
     return next(str(layer.output) for layer in reversed(network.layers) if f"{layer.name}.".startswith(f"{label}."))
 
 
 def convolutions(network: Network) -> int:
-    """Layers with weights as the papers count them: without the 1x1 convolutions beside a block."""
+    """Layers with weights as the papers count them: without the 1x1 convolutions of the shortcuts."""
     beside = ("shortcut", "downsample")
     weighted = [layer.name for layer in network.layers if layer.kind in {"conv", "linear"}]
     return sum(not any(label in name for label in beside) for name in weighted)
@@ -47,7 +47,7 @@ def agree(ours: nn.Module, theirs: nn.Module, *size: int) -> None:
 
 
 def settle(module: nn.Module) -> None:
-    """Norms as after some training: fresh ones would hide one that stands at the wrong place."""
+    """Set norms as after training: freshly initialised norms would hide one in the wrong place."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             for tensor in (part.weight.data, part.running_var):
@@ -88,7 +88,7 @@ def test_parameters_of_wide_resnets() -> None:
 
 
 class Wide(nn.Module):
-    """A block of a wide residual network by hand; the path beside starts behind the first norm."""
+    """A block of a wide residual network by hand; the shortcut starts after the first norm."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -287,7 +287,7 @@ def test_pools_become_convolutions(name: str, kinds: list[str], params: int) -> 
         layers = [layer for layer in network.layers if layer.name.startswith(stage) and layer.kind != "relu"]
         assert [layer.kind for layer in layers] == kinds
         assert output(network, stage) == shape
-    # The average is over 6x6 cells.
+    # The average is over 6x6 positions.
     assert output(network, "head") == "10x6x6"
     further = 9 * 96 * 96 + 96 + 9 * 192 * 192 + 192 if "pool" in name or "all" in name else 0
     front = (9 * 3 * 96 + 96) + (9 * 96 * 96 + 96) + (9 * 96 * 192 + 192) + (9 * 192 * 192 + 192)

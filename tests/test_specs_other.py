@@ -1,4 +1,4 @@
-"""Networks that are no image classifiers: shapes and counts by their papers' rules, outputs by modules by hand."""
+"""Networks that are not image classifiers: shapes and counts by their papers' rules, outputs by modules by hand."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def test_the_halves_fit_together_and_begin_as_the_paper_says() -> None:
     generator, discriminator = (zoo.build(f"dcgan_{half}", seed=0) for half in ("generator", "discriminator"))
     assert sum(p.numel() for p in generator.parameters()) == 3_576_704
     assert sum(p.numel() for p in discriminator.parameters()) == 2_765_568
-    pictures = generator(torch.randn(3, 100, 1, 1))
-    assert pictures.abs().max() <= 1
-    verdict = discriminator(pictures)
+    images = generator(torch.randn(3, 100, 1, 1))
+    assert images.abs().max() <= 1
+    verdict = discriminator(images)
     assert verdict.shape == (3, 1)
     assert ((verdict > 0) & (verdict < 1)).all()
     for module in (generator, discriminator):
@@ -76,13 +76,13 @@ def test_a_pixel_becomes_r_times_r(r: int, colours: int) -> None:
     assert network.output_shape == (colours, 17 * r, 17 * r)
     out = colours * r * r
     assert network.params == (25 * colours * 64 + 64) + (9 * 64 * 32 + 32) + (9 * 32 * out + out)
-    # Every multiplication is done on the small picture.
+    # Every multiplication is done on the small image.
     assert network.macs == 17 * 17 * (25 * colours * 64 + 9 * 64 * 32 + 9 * 32 * out)
-    # Two cells from the 5x5 and one from each 3x3, on each side.
+    # Two pixels from the 5x5 and one from each 3x3, on each side.
     assert network.layers[-2].receptive_field == (9, 9)
 
 
-def test_any_picture_is_enlarged_by_the_network_by_hand() -> None:
+def test_any_image_is_upscaled_by_the_network_by_hand() -> None:
     ours = zoo.build("espcn_x3", seed=0, input=(1, 20, 31))
     convs = (nn.Conv2d(1, 64, 5, padding=2), nn.Conv2d(64, 32, 3, padding=1), nn.Conv2d(32, 9, 3, padding=1))
     theirs = nn.Sequential(convs[0], nn.Tanh(), convs[1], nn.Tanh(), convs[2], nn.PixelShuffle(3))
@@ -112,9 +112,9 @@ def test_the_convolutional_autoencoder_gives_its_input_s_shape(shape: tuple[int,
     network = zoo.load("autoencoder_conv", input=shape)
     assert network.output_shape == shape
     assert outputs(network, "conv")[-1] == "32x1x1"
-    cells = height // 4 * width // 4
-    down = (9 * channels * 16 + 16) + (9 * 16 * 32 + 32) + (cells * 32 * 32 + 32)
-    up = (cells * 32 * 32 + 32) + (9 * 32 * 16 + 16) + (9 * 16 * channels + channels)
+    positions = height // 4 * width // 4
+    down = (9 * channels * 16 + 16) + (9 * 16 * 32 + 32) + (positions * 32 * 32 + 32)
+    up = (positions * 32 * 32 + 32) + (9 * 32 * 16 + 16) + (9 * 16 * channels + channels)
     assert network.params == down + up
 
 
@@ -139,7 +139,7 @@ def test_count_and_receptive_field_of_wavenets(layers: int, blocks: int, width: 
 
 
 def test_a_block_of_ten_layers_sees_1024_samples() -> None:
-    """The paper's figure for dilations 1, 2, 4, ..., 512: here it comes behind the first convolution's two samples."""
+    """The paper's figure for dilations 1, 2, 4, ..., 512: here it comes after the first convolution's two samples."""
     network = zoo.load("wavenet", blocks=1, width=4, skip_width=4)
     assert network.layers[-1].receptive_field == (1024 + 1,)
 
@@ -164,7 +164,7 @@ def test_every_weight_of_a_wavenet_is_trained() -> None:
 
 
 class WaveNet(nn.Module):
-    """Gated layers with two ways out, by hand; the last layer has only the way to the output."""
+    """Gated layers with two outputs, by hand; the last layer has only the one to the sum."""
 
     def __init__(self, dilations: list[int], width: int, skip: int, classes: int) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ def test_waveform_networks(name: str) -> None:
 
 @pytest.mark.parametrize("name", TABLE)
 def test_four_seconds_become_32_cells(name: str) -> None:
-    """The lengths in the table: 8000 behind the first convolution, then 2000, 500, 125 and 32 behind the pools."""
+    """The lengths in the table: 8000 after the first convolution, then 2000, 500, 125 and 32 after the pools."""
     first, stages = TABLE[name]
     network = zoo.load(name)
     widths = [first, *(width for width, _ in stages)]

@@ -16,7 +16,7 @@ ROW = r"^\| `(\w+)` \|.*\| ([\d.e+-]+) \| ([\d.e+-]+) \|$"
 
 
 class Measured(NamedTuple):
-    """The largest differences of a network's outputs from its twin's, as shares of the largest output (at least 1)."""
+    """The largest differences of a network's outputs from the reference, divided by the largest output (at least 1)."""
 
     name: str
     torch: float
@@ -38,13 +38,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def earlier() -> dict[str, Measured]:
-    """What docs/zoo.md says: a run of some networks leaves the others' rows as they are."""
+    """The rows of docs/zoo.md: a run of some networks keeps the others' rows."""
     rows = re.findall(ROW, (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8"), re.MULTILINE)
     return {name: Measured(name, float(torch), float(onnx)) for name, torch, onnx in rows}
 
 
 def write_tables(measured: dict[str, Measured]) -> None:
-    """Put the table by families into README.md and the one by networks into docs/zoo.md, between their marks."""
+    """Write the table of families to README.md and that of networks to docs/zoo.md, between their marks."""
     for path, lines in ((ROOT / "README.md", by_family(measured)), (ROOT / "docs" / "zoo.md", by_network(measured))):
         text = path.read_text(encoding="utf-8")
         begin, end = f"<!-- {MARK}: begin -->", f"<!-- {MARK}: end -->"
@@ -53,7 +53,7 @@ def write_tables(measured: dict[str, Measured]) -> None:
 
 
 def by_network(measured: dict[str, Measured]) -> Iterator[str]:
-    """A row for each network of the zoo that has a twin."""
+    """A row for each network of the zoo that torchvision or timm has."""
     from archdsl import zoo
     from archdsl.cards.cards import cards
 
@@ -65,9 +65,9 @@ def by_network(measured: dict[str, Measured]) -> Iterator[str]:
                 continue
             network, (_, torch, onnx) = zoo.load(name), measured[name]
             size = "x".join(map(str, network.input_shape))
-            twin = f"torchvision `{card.torchvision}`" if card.torchvision else f"timm `{card.timm}`"
+            reference = f"torchvision `{card.torchvision}`" if card.torchvision else f"timm `{card.timm}`"
             figures = f"{network.params:,} | {network.macs / 1e9:.3f} | {size}"
-            yield f"| `{name}` | {figures} | {twin} | {torch:.1e} | {onnx:.1e} |"
+            yield f"| `{name}` | {figures} | {reference} | {torch:.1e} | {onnx:.1e} |"
 
 
 def by_family(measured: dict[str, Measured]) -> Iterator[str]:
@@ -77,12 +77,12 @@ def by_family(measured: dict[str, Measured]) -> Iterator[str]:
     yield "| spec | networks compared | reference | torch | ONNX Runtime |"
     yield "| --- | ---: | --- | ---: | ---: |"
     rows: dict[str, list[Measured]] = defaultdict(list)
-    twins: dict[str, str] = {}
+    references: dict[str, str] = {}
     for stem, family in cards().items():
         for name, card in family.models.items():
             if name in measured:
                 rows[stem].append(measured[name])
-                twins[stem] = "torchvision" if card.torchvision else "timm"
+                references[stem] = "torchvision" if card.torchvision else "timm"
     for stem, found in rows.items():
         torch, onnx = max(each.torch for each in found), max(each.onnx for each in found)
-        yield f"| [{stem}](specs/{stem}.arch) | {len(found)} | {twins[stem]} | {torch:.1e} | {onnx:.1e} |"
+        yield f"| [{stem}](specs/{stem}.arch) | {len(found)} | {references[stem]} | {torch:.1e} | {onnx:.1e} |"
