@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.cards import index
-from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics import Diagnostic, SpecError, did_you_mean
 from archdsl.diagnostics.codes.files import NotFound
 from archdsl.elaborate import elaborate, load_module
 from archdsl.elaborate.modules import Module, read
 from archdsl.graph import network
 from archdsl.text.source import Source
-from archdsl.text.suggest import suggestion
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,8 +45,7 @@ def find(spec: str | Path) -> tuple[Module, str | None]:
         return load_module(read(path), path), None
     found = index.find(spec)
     if found is None:
-        meant = suggestion(spec, index.names())
-        helps = (Help(f"did you mean `{meant}`?" if meant else "`archdsl zoo` lists the networks of the zoo"),)
+        helps = did_you_mean(spec, index.names(), otherwise="`archdsl zoo` lists the networks of the zoo")
         problem = NotFound(spec, " and no network of that name in the zoo")
         raise SpecError([Diagnostic(problem, path=spec, helps=helps)])
     return load_module(read(found.path), found.path), found.model

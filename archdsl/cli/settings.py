@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from archdsl.arguments.values import Construct, Entry, Typed
-from archdsl.diagnostics import Diagnostic, Help, Located, SpecError
+from archdsl.diagnostics import Diagnostic, Located, SpecError, did_you_mean
 from archdsl.diagnostics.codes.commands import RecipeUnused, UnknownSetting
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.expressions import Evaluator
@@ -107,10 +107,7 @@ def _entries() -> Collection[str]:
 
 
 def _unknown(key: str, model: str, parameters: Sequence[str], path: str) -> Diagnostic:
-    from archdsl.text.suggest import suggestion
-
     name = key.partition(".")[0]
-    meant = suggestion(name, [*parameters, *_entries()])
     listed = ", ".join(f"`{one}`" for one in parameters) or "none"
-    help = f"did you mean `{meant}`?" if meant else f"the model's parameters are {listed}"
-    return Diagnostic(UnknownSetting(name, model), path=path, helps=(Help(help),))
+    helps = did_you_mean(name, [*parameters, *_entries()], otherwise=f"the model's parameters are {listed}")
+    return Diagnostic(UnknownSetting(name, model), path=path, helps=helps)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from archdsl.arguments.bind import Given
 from archdsl.arguments.describe import describe
-from archdsl.diagnostics import Help, Located
+from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.limits import Recursive
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
@@ -16,7 +16,6 @@ from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
 from archdsl.syntax import tree
 from archdsl.text.source import Span
-from archdsl.text.suggest import suggestion
 
 #: Statements that are written like a layer.
 STATEMENTS = ("input", "use", "output", "reuse")
@@ -50,22 +49,16 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
 
 
 def _not_a_layer(form: tree.LayerCall, value: object) -> Located:
-    meant = suggestion(value, all_kinds()) if isinstance(value, str) else None
-    helps: tuple[Help, ...] = ()
-    if meant:
-        helps = (Help(f"did you mean `{meant}`?"),)
-    elif kind_named(form.name) is not None:
-        helps = (Help(f"it hides the layer `{form.name}`: give the value another name"),)
+    hides = f"it hides the layer `{form.name}`: give the value another name" if kind_named(form.name) else ""
+    helps = did_you_mean(value if isinstance(value, str) else "", all_kinds(), otherwise=hides)
     return Located(NotALayer(form.name, describe(value)), form.name_span, helps=helps)
 
 
 def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
     def helps() -> tuple[Help, ...]:
         blocks = {name for name in env.names() if isinstance(env.find(name), BlockValue)}
-        meant = suggestion(form.name, [*sorted(blocks), *all_kinds(), *STATEMENTS])
-        if meant:
-            return (Help(f"did you mean `{meant}`?", form.name_span, meant),)
-        return (Help("`archdsl layers` lists the layers"),)
+        known = [*sorted(blocks), *all_kinds(), *STATEMENTS]
+        return did_you_mean(form.name, known, form.name_span, "`archdsl layers` lists the layers")
 
     return Located(UnknownLayer(form.name), form.name_span, helps=helps)
 
@@ -152,6 +145,5 @@ def reused_label(form: tree.LayerCall) -> str:
 def no_such_part(form: tree.LayerCall, made: Iterable[str]) -> Located:
     """The error of a `reuse` whose label no earlier part of the scope has; `made` has those there are."""
     name, span = reused_label(form), form.arguments[0].value.span
-    meant = suggestion(name, made)
-    helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
+    helps = did_you_mean(name, made, span)
     return Located(UnknownName(name), span, label="no earlier part of this scope", helps=helps)

@@ -7,7 +7,7 @@ from typing import Any
 
 from archdsl.arguments.bind import Given
 from archdsl.arguments.values import Construct, Entry, RecipeEntries
-from archdsl.diagnostics import Diagnostic, Help, Located, SpecError
+from archdsl.diagnostics import Diagnostic, Located, SpecError, did_you_mean
 from archdsl.diagnostics.codes.files import NoModel, UnknownModel
 from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.calls import arguments, bind
@@ -19,7 +19,6 @@ from archdsl.elaborate.outside import Outside, blocks_in, plain
 from archdsl.elaborate.variants import assign_to_model, chain_of, default_model, lookup, open_params, params_of
 from archdsl.graph.network import Network
 from archdsl.syntax import tree
-from archdsl.text.suggest import suggestion
 
 
 def elaborate(
@@ -42,11 +41,9 @@ def elaborate(
     model = lookup(module, chosen)
     if model is None:
         known = [*module.models, *module.imported_models]
-        meant = suggestion(chosen, known)
-        helps = (Help(f"did you mean `{meant}`?"),) if meant else ()
         listed = ", ".join(f"`{one}`" for one in known) or "none"
         problem = UnknownModel(module.source.path, chosen, listed)
-        raise SpecError([Diagnostic(problem, path=module.source.path, helps=helps)])
+        raise SpecError([Diagnostic(problem, path=module.source.path, helps=did_you_mean(chosen, known))])
     return Run(module, model, input, settings or {}).network()
 
 
@@ -127,12 +124,10 @@ class Run:
         known = [param.name for model in chain for param in model.definition.params]
         for name in self.settings:
             if name not in known:
-                meant = suggestion(name, known)
                 listed = ", ".join(f"`{one}`" for one in known) or "none"
-                hint = f"did you mean `{meant}`?" if meant else f"its parameters are {listed}"
+                helps = did_you_mean(name, known, otherwise=f"its parameters are {listed}")
                 problem = UnknownArgument(f"model `{self.model.name}`", name)
-                diagnostic = Diagnostic(problem, path=self.module.source.path, helps=(Help(hint),))
-                raise SpecError([diagnostic])
+                raise SpecError([Diagnostic(problem, path=self.module.source.path, helps=helps)])
 
     def _recipe(self, env: Environment) -> RecipeEntries | None:
         """The entries of the `train` block for this model; one that names the model goes before one for all."""

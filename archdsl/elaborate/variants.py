@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from archdsl.arguments.bind import Given, assign
-from archdsl.diagnostics import Help, Located
+from archdsl.diagnostics import Located, did_you_mean
 from archdsl.diagnostics.codes.limits import Recursive, TooDeep
 from archdsl.diagnostics.codes.names import UnknownArgument, UnknownName
 from archdsl.elaborate.environment import ModelValue
@@ -14,7 +14,6 @@ from archdsl.elaborate.modules import Module
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_VARIANTS
 from archdsl.text.source import Span
-from archdsl.text.suggest import suggestion
 
 
 def models_in(module: Module, given: Collection[str] = ()) -> list[str]:
@@ -62,9 +61,8 @@ def chain_of(model: ModelValue, module: Module) -> list[ModelValue]:
         base = lookup(module, definition.base.name)
         if base is None:
             known = [*module.models, *module.imported_models]
-            meant = suggestion(definition.base.name, known)
             span = definition.base.name_span
-            helps = (Help(f"did you mean `{meant}`?", span, meant),) if meant else ()
+            helps = did_you_mean(definition.base.name, known, span)
             raise Located(UnknownName(definition.base.name), span, label="no model of that name", helps=helps)
         if base in chain:
             raise Located(Recursive(base.name, ""), definition.base.name_span)

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from archdsl.datasets.seeds import in_batches
 from archdsl.datasets.splits import Split
-from archdsl.diagnostics import Diagnostic, Help, SpecError
+from archdsl.diagnostics import Diagnostic, SpecError, did_you_mean
 from archdsl.diagnostics.codes.pictures import NoSuchPart
-from archdsl.text.suggest import suggestion
 from archdsl.train.losses import class_scores
 from archdsl.train.setup import Setup
 
@@ -47,8 +46,7 @@ def part(module: nn.Module, name: str) -> nn.Module:
         return module.get_submodule(name)
     except AttributeError:
         names = [key for key, _ in module.named_modules() if key]
-        meant = suggestion(name, names)
-        helps = (Help(f"did you mean `{meant}`?" if meant else f"there are {', '.join(names[:12])}, ..."),)
+        helps = did_you_mean(name, names, otherwise=f"there are {', '.join(names[:12])}, ...")
         raise SpecError([Diagnostic(NoSuchPart(name), helps=helps)]) from None
 
 

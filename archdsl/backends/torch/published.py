@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlparse
@@ -18,7 +17,7 @@ from torchvision import models
 
 from archdsl.backends.torch.build import network_of
 from archdsl.backends.torch.weights import PREFIX, copy_into, reason
-from archdsl.diagnostics import Diagnostic, Help, Note, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Note, SpecError, did_you_mean
 from archdsl.diagnostics.codes.weights import (
     NoDownload,
     NotWeights,
@@ -105,13 +104,12 @@ def find(reference: str, network: Network) -> Published:
     try:
         enum = models.get_model_weights(twin)
     except ValueError:
-        close = get_close_matches(twin, models.list_models(), n=3)
-        raise _error(UnknownTwin(twin), _meant(close)) from None
+        raise _error(UnknownTwin(twin), *did_you_mean(twin, models.list_models())) from None
     # As in torchvision, the enumeration's own name may stand before it.
     member = enum.__members__.get(name.rpartition(".")[2])
     if member is None:
-        close = get_close_matches(name.upper(), enum.__members__, n=1)
-        raise _error(UnknownPublished(name, twin, ", ".join(enum.__members__)), _meant(close))
+        problem = UnknownPublished(name, twin, ", ".join(enum.__members__))
+        raise _error(problem, *did_you_mean(name, enum.__members__))
     return Published(twin, member)
 
 
@@ -123,16 +121,11 @@ def _twin(network: Network) -> str:
     known = index.find(network.name)
     if known is not None and Path(network.path).resolve() == known.path.resolve():
         raise _error(NoTwin(network.name, "torchvision has no such network"))
-    help = f"where the model has the structure of one of torchvision's, say which: `{PREFIX}resnet50/IMAGENET1K_V2`"
+    help = Help(f"if the model has the structure of one of torchvision's, name it: `{PREFIX}resnet50/IMAGENET1K_V2`")
     raise _error(NoTwin(network.name, "it is no network of the zoo"), help)
 
 
-def _meant(close: Sequence[str]) -> str:
-    return f"did you mean {' or '.join(f'`{one}`' for one in close)}?" if close else ""
-
-
-def _error(problem: Any, help: str = "", notes: Sequence[str] = ()) -> SpecError:
-    helps = (Help(help),) if help else ()
+def _error(problem: Any, *helps: Help, notes: Sequence[str] = ()) -> SpecError:
     return SpecError([Diagnostic(problem, helps=helps, notes=tuple(map(Note, notes)))])
 
 
@@ -194,10 +187,10 @@ def _state(found: Published) -> dict[str, Tensor]:
     except Exception as error:  # the network, the disk and a damaged file can fail in any way
         if found.file.is_file():
             help = "delete the file, and it is downloaded again"
-            raise _error(NotWeights(str(found.file), reason(error)), help) from error
+            raise _error(NotWeights(str(found.file), reason(error)), Help(help)) from error
         notes = [f"the file is {found.weights.url}", f"torchvision looks for it in {found.file.parent}"]
         help = f"without a network, put {found.file.name} into that folder, or give its path: `--weights FILE`"
-        raise _error(NoDownload(found.name, reason(error)), help, notes) from error
+        raise _error(NoDownload(found.name, reason(error)), Help(help), notes=notes) from error
     return dict(state)
 
 
