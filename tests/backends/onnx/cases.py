@@ -85,3 +85,7 @@ class Peer:
         random = torch.Generator().manual_seed(1)
         weights = {key: value + gain * torch.rand(value.shape, generator=random) for key, value in self.own.items()}
         return arrays(weights), arrays(dict(self.function(torch.from_numpy(x), weights)))
+
+    def exact(self, x: Array, weights: Mapping[str, Array]) -> dict[str, Array]:
+        exact = {key: torch.from_numpy(array).double() for key, array in weights.items()}
+        return arrays(dict(self.function(torch.from_numpy(x).double(), exact)))

@@ -219,3 +219,24 @@ def test_fresh_networks_of_the_zoo_hide_nothing(name: str, tmp_path: Path) -> No
     activation.op_type, _ = "Tanh", activation.ClearField("attribute")
     onnx.save(wrong, path)
     assert code(path, module, weights=False) == "E707"
+
+
+def mixer(act: str, width: int, depth: int) -> nn.Module:
+    """A ConvMixer, which amplifies rounding errors from block to block where its weights are random."""
+    conv = f'residual {{ conv({width}, 7, padding="same", groups={width}); {act}; batchnorm }}'
+    blocks = f"for i in 1..{depth} {{ {conv}; conv({width}, 1); {act}; batchnorm }}"
+    stem = f"conv({width}, 7, stride=7); {act}; batchnorm"
+    return network(f"{stem}; {blocks}; adaptive_avgpool(1); flatten; linear(10)", "3x28x28").build(seed=0).eval()
+
+
+def test_the_modules_own_rounding_errors_are_no_fault_of_the_file(tmp_path: Path) -> None:
+    module = mixer("gelu", 32, 64)
+    archdsl.export_onnx(module, tmp_path / "m.onnx")
+    found = archdsl.verify_onnx(tmp_path / "m.onnx", module)
+    assert found.relative > 1e-4  # more than the tolerance, as float32 is from float64
+
+
+def test_rounding_errors_as_large_as_the_output_show_nothing(tmp_path: Path) -> None:
+    module = mixer("relu", 32, 64)
+    archdsl.export_onnx(module, tmp_path / "m.onnx")
+    assert code(tmp_path / "m.onnx", module, weights=False) == "E714"
