@@ -1,4 +1,4 @@
-"""Who may import whom. The front end is fast and small because torch, numpy and onnx stay behind these walls."""
+"""Which part may import which. The front end is fast because it never imports torch, numpy or onnx."""
 
 from __future__ import annotations
 

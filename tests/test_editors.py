@@ -1,4 +1,4 @@
-"""The editors' files know the words of the grammar."""
+"""The keywords in the editors' files are those of the grammar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few seconds of what `python -m tests.fuzz` does for hours."""
+"""A few seconds of `python -m tests.fuzz`, which can run for hours."""
 
 from __future__ import annotations
 

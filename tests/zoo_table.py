@@ -1,4 +1,4 @@
-"""The tables of README.md and docs/zoo.md, made from what the tests of the zoo measured (`./run zoo`)."""
+"""Writes the tables of README.md and docs/zoo.md from the measurements of `./run zoo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cards are the oracle: what the checker counts is compared with what others published or a sum by hand."""
+"""The cards as references: the checker's counts are compared with published numbers or sums by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands from outside: exit codes, help, what is printed where, what is imported."""
+"""The commands as a user sees them: exit codes, help, streams, imports."""
 
 import io
 import json

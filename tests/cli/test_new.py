@@ -1,4 +1,4 @@
-"""archdsl new: the file checks on its own, is in form, and is the network it was started from."""
+"""archdsl new: the file checks on its own, is formatted, and is the network it was started from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""archdsl predict: what it lists is what torch says, pictures are prepared as in training, and mistakes are named."""
+"""archdsl predict: probabilities as in torch, preprocessing as in training, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run folder knows its model: eval, export and resume need not be told again, and reject another."""
+"""A run folder has its model: eval, export and resume need no options, and reject another model."""
 
 from __future__ import annotations
 

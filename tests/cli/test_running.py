@@ -1,4 +1,4 @@
-"""Train, evaluate and export from the command line, on the embedded data set."""
+"""Train, evaluate and export from the command line, on the included data set."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, lost, or take ASCII alone."""
+"""Standard streams that are closed, lost, or accept ASCII only."""
 
 import io
 import json

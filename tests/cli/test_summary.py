@@ -1,4 +1,4 @@
-"""The summary: what is printed adds up, fits, and agrees with counts from elsewhere."""
+"""The summary: totals add up, the table fits, and counts agree with other sources."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""archdsl zoo: what the cards say, filtered, quickly; the card of one network; its spec."""
+"""archdsl zoo: the list with its filters, the card of one network, its spec, and the time it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentation of batches against torchvision, picture by picture with the same parameters."""
+"""Augmentation of batches, compared with torchvision image by image with the same parameters."""
 
 import pytest
 import torch

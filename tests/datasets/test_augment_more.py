@@ -1,4 +1,4 @@
-"""Turns, shifts, colours, noise, erasing and mixing of batches, against torchvision with the same numbers."""
+"""Rotation, translation, colour, noise, erasing and mixing of batches, compared with torchvision."""
 
 from __future__ import annotations
 

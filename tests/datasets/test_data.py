@@ -1,4 +1,4 @@
-"""Data sets: the embedded one against scikit-learn, files made here against torchvision, and every error."""
+"""Data sets: the included one compared with scikit-learn, generated files with torchvision, and every error."""
 
 import gzip
 import pickle

@@ -1,4 +1,4 @@
-"""Data from arrays, torchvision, other projects and damaged folders; some classes only; pictures as targets."""
+"""Data from arrays, torchvision, other packages and damaged folders; subsets of classes; images as targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures become the network's input: against torchvision's functions and plain formulas."""
+"""Adapting images to the network's input, compared with torchvision and plain formulas."""
 
 import pytest
 import torch

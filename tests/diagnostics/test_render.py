@@ -1,4 +1,4 @@
-"""The renderer: the marks stand under what they mean, and the forms for tools hold every fact."""
+"""The renderer: marks are under the source they refer to, and formats for tools have all facts."""
 
 import json
 import re

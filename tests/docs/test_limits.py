@@ -1,4 +1,4 @@
-"""docs/limits.md has the numbers of the code, and what it says is missing is missing."""
+"""docs/limits.md has the numbers of the code, and what it lists as missing is missing."""
 
 from __future__ import annotations
 

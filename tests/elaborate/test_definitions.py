@@ -1,4 +1,4 @@
-"""What `check` finds without values: in unused blocks, base models, branches not taken, imported files."""
+"""What `check` finds without values: in unused blocks, base models, branches that are not taken, imported files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions, compared with Python's own, whose arithmetic they share."""
+"""Expressions, compared with Python's, whose arithmetic they share."""
 
 from __future__ import annotations
 

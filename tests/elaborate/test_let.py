@@ -1,4 +1,4 @@
-"""`let` binds a name again where the block has it already, and a new one to the end of its body."""
+"""`let` binds a name of the block again, and a new name until the end of its body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would never end, or would fill the machine, is one clear error instead."""
+"""Specs that would not end or would exhaust the machine give one clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models, variants, settings, imports, taps and initialisation as commands and Python see them."""
+"""Models, variants, settings, imports, taps and initialisation, from commands and from Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: what torch keeps for itself, and what a misspelt one was meant for."""
+"""Names that torch reserves, and suggestions for misspelt names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to the process is left alone: the recursion limit, the collector, the stack; many threads may run."""
+"""The state of the process is not changed: recursion limit, garbage collector, stack; threads may run in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values given from outside are those that the spec would give, and come back as the same from what is stored."""
+"""Settings have the values that a spec would give, and are the same after storing and loading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spec that a run folder keeps needs no other file, and means the same."""
+"""The spec stored in a run folder needs no other file and describes the same network."""
 
 from __future__ import annotations
 

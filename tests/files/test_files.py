@@ -1,4 +1,4 @@
-"""Files are replaced by complete ones only; modes, links and line ends stay."""
+"""Files are replaced only by complete ones; modes, links and line ends are kept."""
 
 from __future__ import annotations
 

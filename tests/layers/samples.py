@@ -1,4 +1,4 @@
-"""Sample arguments and inputs of every kind of layer, for the contract that all of them keep."""
+"""Sample arguments and inputs of every layer type, for the contract tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

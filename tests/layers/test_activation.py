@@ -1,4 +1,4 @@
-"""Activations: values worked out by hand, axes, and the range in which the ONNX forms stay exact."""
+"""Activations: values computed by hand, axes, and the range in which the ONNX forms are exact."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Attention: the same numbers as torch's and torchvision's own modules, what is rejected, and counts by hand."""
+"""Attention: the outputs of torch's and torchvision's modules, rejected arguments, and counts by hand."""
 
 from __future__ import annotations
 

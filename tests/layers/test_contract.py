@@ -1,4 +1,4 @@
-"""The contract that every kind of layer keeps, tested with PyTorch and ONNX Runtime."""
+"""The contract of every layer type, tested with PyTorch and ONNX Runtime."""
 
 import inspect
 import pickle

@@ -1,4 +1,4 @@
-"""Dropout: nothing of it is left in ONNX, what it takes, and stochastic depth beside torchvision's."""
+"""Dropout: absent in ONNX, its arguments, and stochastic depth compared with torchvision."""
 
 from typing import Literal
 

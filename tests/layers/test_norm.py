@@ -1,4 +1,4 @@
-"""Norms: what they reject, their formulas by hand, and random arguments against PyTorch."""
+"""Norms: what they reject, their formulas by hand, and random arguments compared with PyTorch."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Padding and cropping against PyTorch: which arguments run, the sizes they give, and the numbers in ONNX Runtime."""
+"""Padding and cropping compared with PyTorch: accepted arguments, sizes, and values in ONNX Runtime."""
 
 from itertools import product
 from typing import Any

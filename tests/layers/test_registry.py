@@ -1,4 +1,4 @@
-"""Finding kinds by name: laziness, other projects' kinds, and the description of arguments."""
+"""Finding layer types by name: lazy imports, types of other packages, and the description of arguments."""
 
 import subprocess
 import sys

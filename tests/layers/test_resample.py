@@ -1,4 +1,4 @@
-"""Resampling against PyTorch: which arguments run, the sizes they give, and the numbers in ONNX Runtime."""
+"""Resampling compared with PyTorch: accepted arguments, sizes, and values in ONNX Runtime."""
 
 from typing import Any
 

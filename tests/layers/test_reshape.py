@@ -1,4 +1,4 @@
-"""Layers that arrange: random axes against PyTorch, the batch axis, and where the receptive field goes."""
+"""Layers that rearrange: random axes compared with PyTorch, the batch axis, and receptive fields."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What `check` says of a recipe that does not suit its network, and that training asks the same functions."""
+"""Errors of a recipe that does not fit its network, in `check` and in training."""
 
 from __future__ import annotations
 

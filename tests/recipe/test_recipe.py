@@ -1,4 +1,4 @@
-"""Recipes: defaults and argument order against torch.optim, every mistake at its place, overrides, JSON."""
+"""Recipes: defaults and argument order as in torch.optim, every error at its place, overrides, JSON."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""A small network trained on digits, once for all tests of its pictures."""
+"""A small network trained on digits once for all tests of pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs side by side."""
+"""Comparing runs."""
 
 from __future__ import annotations
 

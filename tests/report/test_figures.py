@@ -1,4 +1,4 @@
-"""The numbers behind the pictures, compared with a computation by hand."""
+"""The numbers in the pictures, compared with a computation by hand."""
 
 from __future__ import annotations
 

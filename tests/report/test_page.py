@@ -1,4 +1,4 @@
-"""The report of a run: what is in it, and that a real browser shows it."""
+"""The report of a run: its contents, and that a browser shows it."""
 
 from __future__ import annotations
 

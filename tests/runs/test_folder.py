@@ -1,4 +1,4 @@
-"""Files that are written at once or not at all, and what a run says on a terminal and elsewhere."""
+"""Files are written completely or not at all, and the messages of a run on a terminal and elsewhere."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Syntax trees as plain data without places, so that two texts can be compared."""
+"""Syntax trees as plain data without places, to compare two specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formatter: one form, the same meaning, every comment."""
+"""The formatter: one layout, the same meaning, every comment."""
 
 from __future__ import annotations
 

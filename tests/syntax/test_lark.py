@@ -1,4 +1,4 @@
-"""The automaton against Lark: on the same grammar both accept the same specs, and make the same trees of them."""
+"""The automaton compared with Lark: with the same grammar, both accept the same specs and build the same trees."""
 
 from __future__ import annotations
 

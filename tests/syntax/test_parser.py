@@ -1,4 +1,4 @@
-"""The parser: trees of hand-written texts, and the places of their nodes."""
+"""The parser: trees of handwritten specs, and the places of their nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The saved table is that of the grammar, and is used; the automaton keeps nothing from one run to the next."""
+"""The saved table is that of the grammar and is used; the automaton keeps no state between runs."""
 
 from __future__ import annotations
 

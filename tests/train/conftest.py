@@ -1,4 +1,4 @@
-"""One thread: these networks are too small for more, and a run's results must not depend on the machine's load."""
+"""One thread: these networks are too small for more, and results must not depend on the load of the machine."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A checked network's stand-in: what training needs of one, with the module made by hand."""
+"""A stand-in for a checked network: what training needs of one, with a handwritten module."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

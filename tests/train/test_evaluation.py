@@ -1,4 +1,4 @@
-"""Evaluations against scikit-learn's figures, losses against torch's, schedules against torch's schedulers."""
+"""Evaluations compared with scikit-learn, losses with torch, schedules with torch's schedulers."""
 
 import json
 from typing import Any

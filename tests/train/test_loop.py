@@ -1,4 +1,4 @@
-"""Runs: what they learn, against a loop written by hand, stopped and resumed, and every error."""
+"""Runs: compared with a handwritten loop, stopped and resumed, and every error."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped, cut off from the disk or out of memory, and what is left of them."""
+"""Runs that are killed, stopped, out of disk or out of memory, and what they leave."""
 
 from __future__ import annotations
 

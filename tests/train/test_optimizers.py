@@ -1,4 +1,4 @@
-"""Optimizers, groups of weights, frozen parts and starting weights, against torch and sums by hand."""
+"""Optimizers, parameter groups, frozen parts and initial weights, compared with torch and sums by hand."""
 
 from __future__ import annotations
 

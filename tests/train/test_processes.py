@@ -1,4 +1,4 @@
-"""Runs in two gloo processes under torchrun, against the same runs in one process."""
+"""Runs in two gloo processes under torchrun, compared with the same runs in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A resumed run against the same run that was not stopped, bit for bit: optimizers, layouts, averages, precisions."""
+"""A resumed run is bit for bit one that was not stopped: optimizers, memory formats, averages, precisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What network, data, loss and figures must agree on, and runs whose targets are no classes."""
+"""Network, data, loss and metrics have to fit each other; runs whose targets are not classes."""
 
 from __future__ import annotations
 

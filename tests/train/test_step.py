@@ -1,4 +1,4 @@
-"""Steps against loops written by hand: clipping, accumulation, moving average, precision, memory format."""
+"""Steps compared with handwritten loops: clipping, accumulation, moving average, precision, memory format."""
 
 from __future__ import annotations
 

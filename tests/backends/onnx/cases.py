@@ -1,4 +1,4 @@
-"""What the tests of the ONNX back end share: a network from a text, random weights, one run in ONNX Runtime."""
+"""Helpers of the ONNX tests: a network from a spec, random weights, one run in ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every node of the checked graph in ONNX Runtime, against PyTorch's functions written out by hand."""
+"""Every node of the checked graph in ONNX Runtime, compared with PyTorch's functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files: complete, checked and compared, or none."""
+"""Exported files are complete, checked and compared; otherwise no file is left."""
 
 from __future__ import annotations
 

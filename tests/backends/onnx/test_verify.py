@@ -1,4 +1,4 @@
-"""`archdsl.verify_onnx`: any ONNX file against a module."""
+"""`archdsl.verify_onnx` compares any ONNX file with a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ONNX files of the zoo consist of. tests/backends/torch/test_zoo.py compares what they compute."""
+"""The operators in the ONNX files of the zoo. tests/backends/torch/test_zoo.py compares their outputs."""
 
 from __future__ import annotations
 

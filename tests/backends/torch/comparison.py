@@ -1,4 +1,4 @@
-"""What the comparisons of the zoo with other libraries share: a trained state, and the differences of outputs."""
+"""Helpers for comparing the zoo with other libraries: a trained state, and differences of outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the comparisons with torchvision need of it."""
+"""Fixtures for comparisons with torchvision."""
 
 from __future__ import annotations
 

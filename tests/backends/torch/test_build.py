@@ -1,4 +1,4 @@
-"""A built module is a module like any other: what people do with modules works."""
+"""A built module is an ordinary module: what people do with modules works."""
 
 from __future__ import annotations
 

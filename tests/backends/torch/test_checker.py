@@ -1,4 +1,4 @@
-"""The checker against PyTorch and ONNX Runtime, on random specs; fuzz.py says what is compared."""
+"""The checker compared with PyTorch and ONNX Runtime on random specs; fuzz.py describes the comparison."""
 
 from __future__ import annotations
 

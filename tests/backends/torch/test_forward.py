@@ -1,4 +1,4 @@
-"""What a built module computes, against the combinators' definitions written by hand over its own layers."""
+"""Outputs of a built module, compared with the definitions of the combinators applied to its layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running in place where nobody can tell: it happens where it should, and never where it would show."""
+"""Activations run in place where that cannot change a result, and only there."""
 
 from __future__ import annotations
 

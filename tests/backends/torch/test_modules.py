@@ -1,4 +1,4 @@
-"""The modules without a PyTorch class, against the functions they stand for."""
+"""Modules without a PyTorch class, compared with the functions they implement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learned tensors that are parameters of a scope: their keys, their place in the state_dict, their values."""
+"""Learned tensors as parameters of a scope: their keys, their place in the state_dict, their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The printed source: a file that runs by itself and computes what the built module computes."""
+"""The printed source runs by itself and computes what the built module computes."""
 
 from __future__ import annotations
 

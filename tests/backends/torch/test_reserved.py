@@ -1,4 +1,4 @@
-"""No label of a spec can hide something that the built module needs."""
+"""No label of a spec can hide an attribute that the built module needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reuse`: the table, the module, the printed source and the ONNX file run the same part again on the same weights."""
+"""`reuse`: the table, the module, the printed source and the ONNX file run the part again with the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks for segmentation: torchvision's keys, weights, outputs and counts, and U-Net against its paper."""
+"""Segmentation networks: torchvision's keys, weights, outputs and counts, and U-Net compared with its paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks of the zoo that torchvision has not, compared with timm's: counts, weights, outputs, multiply-adds."""
+"""Networks that only timm has: counts, weights, outputs and multiply-adds are timm's."""
 
 from __future__ import annotations
 

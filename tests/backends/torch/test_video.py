@@ -1,4 +1,4 @@
-"""The networks for video: torchvision's keys, weights, outputs and counts, over time, height and width."""
+"""Video networks: torchvision's keys, weights, outputs and counts, over time, height and width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights on disk: what is written comes back, what does not fit is named, and nothing is run on the way in."""
+"""Weight files: values are kept, mismatches are named, and loading runs no code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks torchvision has too: keys, weights, outputs, multiply-adds and initialisation are torchvision's."""
+"""Networks that torchvision has: keys, weights, outputs, multiply-adds and initialisation are torchvision's."""
 
 from __future__ import annotations
 
