@@ -213,7 +213,10 @@ def bind(
         if param.name in env.values:
             raise Located(DuplicateName("a parameter", param.name), param.span)
         if param.name in bound:
-            env.values[param.name] = _argument(walk, what, param, bound[param.name], env, x)
+            value = bound[param.name].value
+            if isinstance(value, str | Outside):
+                value = _meant(walk, what, param, bound[param.name], env, x)
+            env.values[param.name] = value
         elif param.default is not None:
             value = _default(walk, param, param.default, env, x)
             walk.evaluator.weigh(value, param.span)
@@ -225,11 +228,12 @@ def _default(walk: Walk, param: tree.Param, default: tree.Expr, env: Environment
     return walk.on(x).evaluate(default, env, constructs=param.name == "init")
 
 
-def _argument(walk: Walk, what: str, param: tree.Param, given: Given, env: Environment, x: Shape | None) -> Any:
-    """An argument as its parameter takes it, which its default tells. `env` has the parameters before it."""
+def _meant(walk: Walk, what: str, param: tree.Param, given: Given, env: Environment, x: Shape | None) -> Any:
+    """A string or value from outside as its parameter takes it, which its default tells.
+
+    `env` has the parameters before it.
+    """
     value = given.value
-    if not isinstance(value, str | Outside):
-        return value
     default = None
     if param.default is not None:
         try:

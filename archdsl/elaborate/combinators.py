@@ -12,7 +12,8 @@ from archdsl.diagnostics import Help, Located, Note
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced
 from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer
 from archdsl.elaborate.calls import arguments
-from archdsl.elaborate.forms import require_combinator
+from archdsl.elaborate.forms import no_tensor, require_combinator
+from archdsl.elaborate.names import Scope
 from archdsl.elaborate.statements import branches, run, sequence
 from archdsl.elaborate.taps import claim_output
 from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk, check_size
@@ -32,10 +33,18 @@ def combine(
     walk: Walk,
     form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm,
     label: str | None,
+    span: Span,
     place: Place,
     x: Shape | None,
 ) -> Outcome:
-    """The node of a combinator or plain group; after a mistake, one of unknown shape with the layers that are known."""
+    """The node of a combinator or plain group; after a mistake, one of unknown shape with the layers that are known.
+
+    `span` is that of the whole item.
+    """
+    if not walk.evaluator.has_tensor:
+        raise no_tensor(form.span)
+    if label is not None:
+        place = replace(place, scope=Scope(place.scope.full(place.scope.take(label, span))), made={})
     head = _head(place, form.span, x, label)
     node: AnyNode
     match form:

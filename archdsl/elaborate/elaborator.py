@@ -17,8 +17,8 @@ from archdsl.diagnostics.codes.names import BadArgument, Misplaced, UnknownArgum
 from archdsl.elaborate.calls import arguments, call
 from archdsl.elaborate.combinators import combine
 from archdsl.elaborate.environment import Environment
-from archdsl.elaborate.errors import Stop
-from archdsl.elaborate.forms import STATEMENTS, misplaced_input, no_input, no_tensor, require_place
+from archdsl.elaborate.errors import Stop, Unknown
+from archdsl.elaborate.forms import STATEMENTS, misplaced_input, no_input, require_place
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.reuse import reuse
 from archdsl.elaborate.settings import Settings
@@ -29,7 +29,6 @@ from archdsl.graph import AnyNode, Group
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS
-from archdsl.text.record import replace
 from archdsl.text.source import Span
 
 
@@ -61,10 +60,13 @@ class Elaborator(Walk):
     def item(self, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
         """Expand an item on the current tensor `x`; the shape after it is unknown if anything is wrong with it."""
         self.evaluator.step(item.span)
-        outcome = None
-        with self.reporting(place):
+        try:
             outcome = self._form(item, place, x)
-        if outcome is None:
+        except Stop:
+            raise
+        except (Located, Unknown) as error:
+            if isinstance(error, Located):
+                self.report(error, place.chain)
             forget(item, place)
             outcome = Outcome(None, None)
         return outcome if item.tap is None else keep(self, item.tap, outcome, place)
@@ -73,25 +75,17 @@ class Elaborator(Walk):
         form = item.form
         if isinstance(form, tree.LayerCall) and form.name in STATEMENTS:
             return self._statement(form, item, place, x)
-        if item.label is None:
-            return self._part(item, None, place, x)
-        label = label_of(self, item.label, place, x)
-        before = place.env.snapshot()
-        node, shape = self._part(item, label, place, x)
-        place.made[label] = None
-        if node is not None and shape is not None:
-            place.made[label] = Reusable(item, before, node, place.settings)
-        return Outcome(node, shape)
-
-    def _part(self, item: tree.Item, label: str | None, place: Place, x: Shape | None) -> Outcome:
-        """A layer, a block call or a combinator."""
-        if isinstance(item.form, tree.LayerCall):
-            return call(self, item.form, label, item.span, place, x)
-        if not self.evaluator.has_tensor:
-            raise no_tensor(item.form.span)
+        label = None if item.label is None else label_of(self, item.label, place, x)
+        before = place.env if label is None else place.env.snapshot()
+        if isinstance(form, tree.LayerCall):
+            outcome = call(self, form, label, item.span, place, x)
+        else:
+            outcome = combine(self, form, label, item.span, place, x)
         if label is not None:
-            place = replace(place, scope=Scope(place.scope.full(place.scope.take(label, item.span))), made={})
-        return combine(self, item.form, label, place, x)
+            place.made[label] = None
+            if outcome.node is not None and outcome.shape is not None:
+                place.made[label] = Reusable(item, before, outcome.node, place.settings)
+        return outcome
 
     def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
         require_place(form, item, block=bool(place.blocks), aux=place.aux)

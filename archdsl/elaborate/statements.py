@@ -54,8 +54,7 @@ def branches(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tupl
     return nodes, not unknown
 
 
-@deep
-def run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step) -> Shape | None:
+def _run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step) -> Shape | None:
     """Run the statements of a body from the tensor `x` on. Its names and settings end with it."""
     place = replace(place, env=place.env.child(), depth=walk.reach(place, 1, body.span))
     for statement in body.statements:
@@ -75,6 +74,10 @@ def run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step) 
             case _:
                 assert_never(statement)
     return x
+
+
+#: The same for the body of an item, in which there may be many others.
+run = deep(_run)
 
 
 def _let(walk: Walk, statement: tree.Let, place: Place, x: Shape | None) -> None:
@@ -108,7 +111,7 @@ def _loop(walk: Walk, statement: tree.For, place: Place, x: Shape | None, step: 
             walk.evaluator.step(statement.span)
             inner = replace(place, env=place.env.child())
             inner.env.values |= unpack(statement.targets, value, statement.values.span)
-            x = run(walk, statement.body, inner, x, step)
+            x = _run(walk, statement.body, inner, x, step)
         return x
     forget(statement.body, place)
     return None
@@ -124,7 +127,7 @@ def _condition(walk: Walk, statement: tree.If, place: Place, x: Shape | None, st
             walk.reach(place, levels, chosen.span)
             test = walk.on(x).boolean(chosen.test, place.env, "the condition")
             chosen = chosen.body if test else chosen.otherwise
-        return x if chosen is None else run(walk, chosen, place, x, step)
+        return x if chosen is None else _run(walk, chosen, place, x, step)
     forget([statement.body, statement.otherwise], place)
     return None
 

@@ -127,7 +127,8 @@ class Walk:
         self.deepest = max(self.deepest, depth)
         if depth > MAX_NESTING:
             raise Stop(TooDeep("bodies and block calls", MAX_NESTING), span)
-        self.evaluator.count(depth - SHALLOW, span)  # deep stacks cost time, above all in loops
+        if depth > SHALLOW:
+            self.evaluator.count(depth - SHALLOW, span)  # deep stacks cost time, above all in loops
         return depth
 
     def count(self, layers: int, steps: int, span: Span) -> None:
