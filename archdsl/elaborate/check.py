@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Located, Note, Problem, SpecError
 from archdsl.diagnostics.codes.files import NothingDefined
 from archdsl.diagnostics.codes.limits import TooManyModels
-from archdsl.elaborate.modules import Module, load_module
+from archdsl.elaborate.modules import Module, load
+from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import Run, position
 from archdsl.elaborate.variants import models_in, require_base
 from archdsl.graph.network import Network
 from archdsl.syntax import tree
-from archdsl.text.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE, STEPS_OF_LAYER
+from archdsl.text.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE
 from archdsl.text.source import Source, Span
 
 
@@ -27,69 +29,76 @@ class Checked(NamedTuple):
     blocks: int = 0
 
 
+class Found(NamedTuple):
+    """The errors of a file in the order of the text, and the names that it and its imports define."""
+
+    errors: list[Diagnostic]
+    definitions: list[Definition]
+
+
 def check_source(source: Source, path: Path | None = None) -> Checked:
     """All that is wrong with a file: with its definitions, those of the files it imports, its models and recipes.
 
     Every definition is looked at as it is written, and every model that can be built without settings is expanded.
     """
-    try:
-        module = load_module(source, path)
-    except SpecError as error:
-        return Checked(list(error.diagnostics))
-    if not module.file.items:
-        return Checked([Diagnostic(NothingDefined(source.path), path=source.path)])
+    module, errors = load(source, path)
+    if errors:
+        return Checked(errors)
+    blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)
+    return Checked(check_module(module).errors, len(module.models), blocks)
+
+
+def check_module(module: Module, chosen: Run | None = None) -> Found:
+    """Check a file that could be loaded. `chosen` is a model to be checked first, perhaps with settings."""
+    from archdsl.elaborate.definitions import check_definitions
+
+    errors, definitions = check_definitions(module.with_imports())
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     # What the expansion says comes first: it knows more, and the calls that led there.
-    finders = (_problems_of_models, _problems_of_definitions, _problems_of_variants)
-    for one in (one for find in finders for one in find(module)):
+    for one in chain(_problems_of_models(module, chosen), errors, _problems_of_variants(module)):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:
             break
-    blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)
-    return Checked(sorted(found.values(), key=position), len(module.models), blocks)
+    if not module.file.items:
+        nothing = NothingDefined(module.source.path)
+        found[None, nothing] = Diagnostic(nothing, path=module.source.path)
+    return Found(sorted(found.values(), key=position), definitions)
 
 
-def _problems_of_definitions(module: Module) -> Sequence[Diagnostic]:
-    from archdsl.elaborate.definitions import check_definitions
-
-    return check_definitions(module.with_imports()).errors
-
-
-def _problems_of_models(module: Module) -> Iterator[Diagnostic]:
+def _problems_of_models(module: Module, chosen: Run | None) -> Iterator[Diagnostic]:
     """What is wrong with the models that can be built, and with their recipes.
 
-    Those that are left when the others took too many steps are not looked at; after an error nobody misses them.
+    Models that are left when the others took too many steps are not checked; that is an error, except after others.
     """
     steps, most = 0, MAX_STEPS_OF_FILE
-    for name in models_in(module):
-        model = module.models[name]
+    runs = [Run(module, module.models[name], None, {}) for name in models_in(module)]
+    if chosen is not None:
+        runs = [chosen, *(run for run in runs if run.model is not chosen.model)]
+    for run in runs:
         if steps > most:
             if most == MAX_STEPS_OF_FILE:
-                problem = TooManyModels(MAX_STEPS_OF_FILE, name)
-                yield Diagnostic(problem, model.definition.name.span)
+                problem = TooManyModels(MAX_STEPS_OF_FILE, run.model.name)
+                yield Diagnostic(problem, run.model.definition.name.span)
             return
-        run = Run(module, model, None, {})
-        try:
-            network = run.network()
-            found: Sequence[Diagnostic] = () if network.recipe is None else _problems_of_recipe(network)
-        except SpecError as error:
-            found = error.diagnostics
+        network = run.network
+        found = run.diagnostics or _problems_of_recipe(network)
         if found:
             most = MAX_STEPS_AFTER_ERROR
         yield from found
-        steps += run.elaborator.evaluator.steps + STEPS_OF_LAYER * run.elaborator.layers
+        steps += run.steps
 
 
-def _problems_of_recipe(network: Network) -> Sequence[Diagnostic]:
-    """What does not suit the network in its recipe.
-
-    Raises:
-        SpecError: the recipe itself is wrong.
-    """
+def _problems_of_recipe(network: Network) -> list[Diagnostic]:
+    """What is wrong with the network's recipe, and what does not suit the network in it."""
+    if network.recipe is None:
+        return []
     from archdsl.recipe import read_recipe
     from archdsl.recipe.fit import misfits
 
-    found = misfits(read_recipe(network.recipe), network, network.path)
+    try:
+        found = misfits(read_recipe(network.recipe), network, network.path)
+    except SpecError as error:
+        return list(error.diagnostics)
     return [dataclasses.replace(one, notes=(*one.notes, Note(f"for model `{network.name}`"))) for one in found]
 
 

@@ -8,7 +8,7 @@ What depends on a value (a parameter that holds a block, a label with an index) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from archdsl.arguments.bind import Given, assign, assign_fields
 from archdsl.diagnostics import Diagnostic, Located
@@ -67,15 +67,8 @@ class Place(Record):
         return replace(self, env=self.env.child(), scope=scope, top=False, in_loop=self.in_loop or in_loop)
 
 
-class Found(NamedTuple):
-    """The result of a check: what is wrong, and the names that are defined."""
-
-    errors: list[Diagnostic]
-    definitions: list[Definition]
-
-
-def check_definitions(modules: Sequence[Module]) -> Found:
-    """Check the definitions of files that belong together, whatever the values are."""
+def check_definitions(modules: Sequence[Module]) -> tuple[list[Diagnostic], list[Definition]]:
+    """Check the definitions of files that belong together: what is wrong, and the names that are defined."""
     checker = _Checker()
     own = [one for each in modules for one in each.definitions.values() if one.span.source is each.source]
     checker.names.definitions += own
@@ -89,7 +82,7 @@ def check_definitions(modules: Sequence[Module]) -> Found:
             checker.report(error)
     except Stop:
         pass  # there are enough errors
-    return Found([one.diagnostic() for one in checker.found], checker.names.definitions)
+    return [one.diagnostic() for one in checker.found], checker.names.definitions
 
 
 def _circles(calls: Calls) -> Iterator[Located]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from archdsl.arguments.bind import Given
@@ -13,12 +14,16 @@ from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, Unkn
 from archdsl.elaborate.calls import arguments, bind
 from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
-from archdsl.elaborate.errors import Stop, Unknown
+from archdsl.elaborate.errors import Reporting, Stop, Unknown
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.outside import Outside, blocks_in, plain
 from archdsl.elaborate.variants import assign_to_model, chain_of, default_model, lookup, open_params, params_of
+from archdsl.elaborate.walk import UNKNOWN_SHAPE
+from archdsl.graph import Group
 from archdsl.graph.network import Network
 from archdsl.syntax import tree
+from archdsl.text.limits import STEPS_OF_LAYER
+from archdsl.text.source import Span
 
 
 def elaborate(
@@ -33,7 +38,20 @@ def elaborate(
     Raises:
         SpecError: there is no such model, a setting it does not have, or anything wrong in it.
     """
-    chosen = name or default_model(module, settings or ())
+    run = Run(module, choose(module, name, settings or {}), input, settings or {})
+    network = run.network
+    if run.diagnostics:
+        raise SpecError(run.diagnostics)
+    return network
+
+
+def choose(module: Module, name: str | None, settings: Mapping[str, Any]) -> ModelValue:
+    """The model of a file that is meant by `name`, or the default model.
+
+    Raises:
+        SpecError: there is no such model, or none that can be built with the settings.
+    """
+    chosen = name or default_model(module, settings)
     if chosen is None:
         params = {model: open_params(value, module) for model, value in module.models.items()}
         more = "".join(f"; `{model}` needs {', '.join(names)}" for model, names in params.items())
@@ -44,11 +62,11 @@ def elaborate(
         listed = ", ".join(f"`{one}`" for one in known) or "none"
         problem = UnknownModel(module.source.path, chosen, listed)
         raise SpecError([Diagnostic(problem, path=module.source.path, helps=did_you_mean(chosen, known))])
-    return Run(module, model, input, settings or {}).network()
+    return model
 
 
 class Run:
-    """One model on its way through the elaborator."""
+    """One model on its way through the elaborator. `used` has the values of its parameters."""
 
     def __init__(
         self, module: Module, model: ModelValue, input: Sequence[int] | None, settings: Mapping[str, Any]
@@ -59,23 +77,32 @@ class Run:
         self.used: dict[str, Any] = {}
         self.elaborator = Elaborator(tuple(input) if input is not None else None)
 
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """The errors that were found, in the order of the files."""
+        return sorted(self.elaborator.diagnostics, key=position)
+
+    @property
+    def steps(self) -> int:
+        """The size of the expansion."""
+        return self.elaborator.evaluator.steps + STEPS_OF_LAYER * self.elaborator.layers
+
+    @cached_property
     def network(self) -> Network:
+        """The model, expanded; after an error, as far as it is known."""
         elaborator = self.elaborator
-        try:
+        root, recipe = unknown_graph(self.model.definition.span), None
+        with Reporting(elaborator.report):
             definition, env = self._bind()
-        except Located as error:
-            elaborator.report(error)
-            raise SpecError(elaborator.diagnostics) from None
-        # The recipe is this file's, whatever file the model's body is from, and the body may bind its parameters again.
-        params = Environment(self.module.globals, dict(env.values))
-        root = elaborator.model(definition.body, env, self.model.name)
-        recipe = self._recipe(params)
-        if elaborator.diagnostics:
-            raise SpecError(sorted(elaborator.diagnostics, key=position))
-        spec, names = _text_of(self.module, self.model.name, blocks_in(self.used))
+            # The recipe is this file's, whatever file the body is from, and the body may bind its parameters again.
+            params = Environment(self.module.globals, dict(env.values))
+            root = elaborator.model(definition.body, env, self.model.name)
+            recipe = self._recipe(params)
+        known = {name: value for name, value in self.used.items() if value is not UNKNOWN}
+        spec, names = _text_of(self.module, self.model.name, blocks_in(known), alone=not elaborator.diagnostics)
         return Network(
             name=self.model.name,
-            settings={name: plain(value, names) for name, value in self.used.items()},
+            settings={name: plain(value, names) for name, value in known.items()},
             root=root,
             outputs=tuple(elaborator.outputs),
             spec=spec,
@@ -125,9 +152,10 @@ class Run:
         for name in self.settings:
             if name not in known:
                 listed = ", ".join(f"`{one}`" for one in known) or "none"
-                helps = did_you_mean(name, known, otherwise=f"its parameters are {listed}")
                 problem = UnknownArgument(f"model `{self.model.name}`", name)
-                raise SpecError([Diagnostic(problem, path=self.module.source.path, helps=helps)])
+                helps = did_you_mean(name, known, otherwise=f"its parameters are {listed}")
+                self.elaborator.diagnostics.append(Diagnostic(problem, path=self.module.source.path, helps=helps))
+                raise Unknown
 
     def _recipe(self, env: Environment) -> RecipeEntries | None:
         """The entries of the `train` block for this model; one that names the model goes before one for all."""
@@ -157,12 +185,19 @@ class Run:
         return not block.models or self.model.name in [name.name for name in block.models]
 
 
-def _text_of(module: Module, model: str, blocks: Sequence[BlockValue]) -> tuple[str, Mapping[BlockValue, str]]:
-    """A text from which `model` can be made again, and what the `blocks` are called in it.
+def unknown_graph(span: Span) -> Group:
+    """The graph of a model of which nothing is known."""
+    return Group(name="", label="", input=UNKNOWN_SHAPE, output=UNKNOWN_SHAPE, span=span, nodes=())
 
-    It is the file's own, or where that imports others, the model with its parts and the blocks.
+
+def _text_of(
+    module: Module, model: str, blocks: Sequence[BlockValue], *, alone: bool
+) -> tuple[str, Mapping[BlockValue, str]]:
+    """A source of the model and the names of the `blocks` in it.
+
+    It is the file's own; if that imports others and the source is to stand `alone`, the model with all its parts.
     """
-    if not any(isinstance(item, tree.Import) for item in module.file.items):
+    if not alone or not module.imports:
         return module.source.text, {}
     from archdsl.elaborate.standalone import standalone
 

@@ -1,0 +1,98 @@
+"""Networks of specs with errors: what is known of them, for tools that work while a spec is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.elaborate.check import check_module
+from archdsl.elaborate.modules import load
+from archdsl.elaborate.references import Definition
+from archdsl.elaborate.run import Run, choose, unknown_graph
+from archdsl.graph import AnyNode, walk
+from archdsl.graph.network import Network
+from archdsl.text.source import Source, Span
+
+
+@dataclass(frozen=True)
+class PartialNetwork(Network):
+    """A network as far as it is known.
+
+    Nodes after a mistake are there where their shapes are known: those of other branches, and those after `use`. A
+    combinator with a mistake inside has the nodes that are known; its output, and that of the network, is the empty
+    shape. What the settings and the recipe say is kept where it is known.
+
+    diagnostics  the errors that `archdsl check` reports
+    definitions  the names of the spec and its imports, with the places where they stand
+    """
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    definitions: tuple[Definition, ...] = ()
+
+    def at(self, *, line: int | None = None, offset: int | None = None, path: str | None = None) -> tuple[AnyNode, ...]:
+        """The nodes of a place in a file, in execution order; a block that is called several times has several.
+
+        Args:
+            line: nodes that begin on this line, from 1.
+            offset: the innermost nodes around this character, from 0.
+            path: the file as diagnostics name it; by default the spec's own.
+        """
+        spans = {
+            span: nodes
+            for span, nodes in self._nodes_by_span.items()
+            if span.source.path == (self.path if path is None else path)
+            and (line is None or span.line == line)
+            and (offset is None or span.start <= offset < span.end)
+        }
+        if offset is not None and spans:
+            shortest = min(span.end - span.start for span in spans)
+            spans = {span: nodes for span, nodes in spans.items() if span.end - span.start == shortest}
+        return tuple(node for nodes in spans.values() for node in nodes)
+
+    @cached_property
+    def _nodes_by_span(self) -> dict[Span, list[AnyNode]]:
+        found: dict[Span, list[AnyNode]] = {}
+        for node in walk(self.root):
+            found.setdefault(node.span, []).append(node)
+        return found
+
+    def definition_at(self, offset: int, path: str | None = None) -> Definition | None:
+        """The definition of the name at a character of a file, None if there is none."""
+        wanted = self.path if path is None else path
+        for one in self.definitions:
+            for span in (one.span, *one.references):
+                if span.source.path == wanted and span.start <= offset <= span.end:
+                    return one
+        return None
+
+
+def load_partial(
+    source: Source,
+    path: Path | None = None,
+    name: str | None = None,
+    *,
+    input: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> PartialNetwork:
+    """A model of a source, with its errors as data; arguments as those of `load` and `elaborate`."""
+    module, errors = load(source, path)
+    run, unknown = None, list[Diagnostic]()
+    try:
+        run = Run(module, choose(module, name, settings or {}), input, settings or {})
+    except SpecError as error:
+        unknown = list(error.diagnostics)
+    network = nothing(source) if run is None else run.network
+    found = check_module(module, run)
+    known = {one.name: getattr(network, one.name) for one in fields(Network)}
+    diagnostics = tuple(errors or found.errors or unknown)
+    return PartialNetwork(**known, diagnostics=diagnostics, definitions=tuple(found.definitions))
+
+
+def nothing(source: Source, diagnostics: Sequence[Diagnostic] = ()) -> PartialNetwork:
+    """The network of a source of which nothing is known."""
+    root = unknown_graph(Span(source, 0, len(source.text)))
+    return PartialNetwork("", {}, root, spec=source.text, path=source.path, diagnostics=tuple(diagnostics))
