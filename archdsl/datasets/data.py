@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from archdsl.datasets.prepare import Fit, plan_fit
-from archdsl.datasets.source import Source, Wanted, class_number, read_source
-from archdsl.datasets.splits import ImageTargets, InMemory, Split, hold_back, next_of_class
+from archdsl.datasets.source import Wanted, read_source
+from archdsl.datasets.splits import ImageTargets, Split, hold_back, next_of_class
 from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.data import TooFewSamples
 from archdsl.recipe import Recipe
@@ -54,49 +54,29 @@ def load_data(recipe: Recipe, input: Shape) -> Data:
     """
     crops = any(isinstance(part, RandomResizedCrop) for part in recipe.augment)
     found = read_source(recipe.dataset, Wanted(input, recipe.folder, recipe.classes, recipe.workers, crops))
-    if recipe.classes is not None and recipe.classes != found.classes:
-        found = _with_classes(found, recipe.classes)
     name, train, validation, test = found.name, found.train, found.validation, found.test
     fit = found.fit or plan_fit(name, train.shape, input)
     if recipe.validation is not None or (validation is None and test is None):
-        train, validation = _hold_back(name, train, recipe.validation or DEFAULT_SHARE, recipe.seed)
+        whole, share = len(train.labels), recipe.validation or DEFAULT_SHARE
+        train, validation = hold_back(train, share, recipe.seed)
+        if not len(train.labels) or not len(validation.labels):
+            counts = f"leaves {len(train.labels)} and holds back {len(validation.labels)}"
+            raise Rejected(
+                TooFewSamples(name, f"a share of {share:g} of {whole} samples {counts}"), argument="validation"
+            )
     judged = validation or test
     assert judged is not None
     data = Data(name, found.classes, train.shape, fit, train, judged, test or judged)
     return data if recipe.target == "class" else _with_image_targets(data, next_class=recipe.target == "next_class")
 
 
-def _with_classes(source: Source, classes: tuple[str, ...]) -> Source:
-    """The samples of some classes, numbered in the order of `classes`."""
-    numbers = torch.full((len(source.classes),), -1)
-    for number, name in enumerate(classes):
-        numbers[class_number(source.name, name, source.classes)] = number
-
-    def chosen(split: Split) -> InMemory:
-        assert isinstance(split, InMemory)
-        rows = (numbers[split.labels] >= 0).nonzero()[:, 0]
-        return InMemory(split.images[rows], numbers[split.labels[rows]])
-
-    return replace(source, classes=classes, train=chosen(source.train), test=source.test and chosen(source.test))
-
-
-def _hold_back(name: str, train: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """The training split without the share for validation, and that share."""
-    stay, held = hold_back(train.labels, share, seed)
-    if not len(stay) or not len(held):
-        reason = f"a share of {share:g} of {len(train.labels)} samples leaves {len(stay)} and holds back {len(held)}"
-        raise Rejected(TooFewSamples(name, reason), argument="validation")
-    return train.subset(stay), train.subset(held)
-
-
 def _with_image_targets(data: Data, *, next_class: bool) -> Data:
     """The data with images as targets: each sample's own, or one of the next class."""
     fit = data.fit
-    channels = 3 if fit.repeat else data.sample.channels
-    shape = Shape((channels, *fit.size))
+    shape = Shape((fit.channels(data.sample), *fit.size))
 
     def values(images: Tensor) -> Tensor:
-        found = (fit.apply(images).float() / 255).expand(-1, channels, -1, -1)
+        found = (fit.apply(images).float() / 255).expand(-1, shape.channels, -1, -1)
         return found.flatten(1) if fit.flatten else found
 
     def paired(split: Split) -> Split:

@@ -15,6 +15,8 @@ from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp
 from archdsl.recipe.fit import check_normalisation, check_sizes, require_picture
 from archdsl.shapes import Shape
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -32,6 +34,10 @@ class Fit:
     repeat: bool
     flatten: bool
     note: str = ""
+
+    def channels(self, sample: Shape) -> int:
+        """The channels of the input for images of the shape `sample`."""
+        return 3 if self.repeat else sample.channels
 
     def apply(self, images: Tensor) -> Tensor:
         """Images of the network's height and width; resampled ones are float, still in 0..255."""
@@ -69,41 +75,34 @@ def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
 
 
 class Preparation:
-    """The preparation of each batch, in training and in evaluation.
+    """The preparation of each batch of images of the shape `sample`, in training and in evaluation.
 
-    stored      height and width of the images as the data set holds them
-    channels    channels of the input
-    mean, std   one number, or one for each of these channels, for pixels in 0..1
+    `mean` and `std` are one number, or one for each channel of the input, for pixels in 0..1.
     """
 
     def __init__(
         self,
         fit: Fit,
-        *,
-        stored: tuple[int, int],
-        channels: int,
-        augmentations: Sequence[AnyAugmentation],
+        sample: Shape,
         mean: Sequence[float],
         std: Sequence[float],
-        device: torch.device,
+        augmentations: Sequence[AnyAugmentation] = (),
+        device: torch.device = CPU,
     ) -> None:
         # Images of a folder are stored larger than the input where crops are taken from them.
-        check_sizes(augmentations, stored if fit.how == "crop" else fit.size, fit.size)
-        check_normalisation(mean, std, channels)
-        self.fit, self.augmentations, self.channels = fit, tuple(augmentations), channels
+        check_sizes(augmentations, (sample[1], sample[2]) if fit.how == "crop" else fit.size, fit.size)
+        check_normalisation(mean, std, fit.channels(sample))
+        self.fit, self.augmentations, self.channels = fit, tuple(augmentations), fit.channels(sample)
         self.mixing = [part for part in self.augmentations if isinstance(part, MixUp | CutMix)]
         self.shift = 255 * torch.tensor(mean, dtype=torch.float32, device=device).view(-1, 1, 1)
         self.factor = 1 / (255 * torch.tensor(std, dtype=torch.float32, device=device).view(-1, 1, 1))
 
-    def train(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """A batch of inputs, augmented."""
-        return self._flattened(self._augmented(images, generator))
-
-    def train_with(
-        self, images: Tensor, labels: Tensor, generator: torch.Generator, outputs: int
-    ) -> tuple[Tensor, Tensor]:
-        """A batch of inputs with targets; where a recipe mixes labels, a share for each of the `outputs`."""
-        inputs = self._augmented(images, generator)
+    def train(self, images: Tensor, labels: Tensor, generator: torch.Generator, outputs: int) -> tuple[Tensor, Tensor]:
+        """A batch of inputs, augmented, with targets: where labels are mixed, a share for each of the `outputs`."""
+        inputs = images if self.fit.how == "crop" else self.fit.apply(images)
+        for part in self.augmentations:
+            inputs = augment(part, inputs, generator, self._fill(inputs))
+        inputs = self._normalized(inputs)
         if self.mixing:
             if not labels.is_floating_point():
                 labels = functional.one_hot(labels, outputs).float()
@@ -111,17 +110,12 @@ class Preparation:
             if len(self.mixing) > 1:
                 part = self.mixing[int(torch.randint(len(self.mixing), (), generator=generator, device=inputs.device))]
             inputs, labels = mix(part, inputs, labels, generator)
-        return self._flattened(inputs), labels
+        return inputs.flatten(1) if self.fit.flatten else inputs, labels
 
     def evaluate(self, images: Tensor) -> Tensor:
         """A batch of inputs."""
-        return self._flattened(self._normalized(self.fit.apply(images)))
-
-    def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        images = images if self.fit.how == "crop" else self.fit.apply(images)
-        for part in self.augmentations:
-            images = augment(part, images, generator, self._fill(images))
-        return self._normalized(images)
+        inputs = self._normalized(self.fit.apply(images))
+        return inputs.flatten(1) if self.fit.flatten else inputs
 
     def _fill(self, images: Tensor) -> Tensor:
         """The colour that normalization turns into 0; a grey image that is yet to be repeated has one number."""
@@ -131,6 +125,3 @@ class Preparation:
         if self.fit.repeat:
             images = images.expand(-1, self.channels, -1, -1)
         return images.to(torch.float32, copy=True).sub_(self.shift).mul_(self.factor)
-
-    def _flattened(self, images: Tensor) -> Tensor:
-        return images.flatten(1) if self.fit.flatten else images

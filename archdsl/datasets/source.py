@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+import torch
+
 from archdsl.datasets.prepare import Fit
-from archdsl.datasets.splits import Split
+from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.data import DamagedData, DataNotFound, InputDoesNotFit, UnknownClass
 from archdsl.recipe.datasets import AnyDataSet
@@ -64,7 +66,21 @@ def read_source(dataset: AnyDataSet, wanted: Wanted) -> Source:
     Raises Rejected for data that are missing, damaged or not images with classes.
     """
     source: Source = import_module(f"archdsl.datasets.sources.{dataset.kind}").read(dataset, wanted)
-    return source
+    return source if wanted.classes in {None, source.classes} else _with_classes(source, wanted.classes or ())
+
+
+def _with_classes(source: Source, classes: tuple[str, ...]) -> Source:
+    """The samples of some classes, numbered in the order of `classes`."""
+    numbers = torch.full((len(source.classes),), -1)
+    for number, name in enumerate(classes):
+        numbers[class_number(source.name, name, source.classes)] = number
+
+    def chosen(split: Split) -> InMemory:
+        assert isinstance(split, InMemory)
+        rows = (numbers[split.labels] >= 0).nonzero()[:, 0]
+        return InMemory(split.images[rows], numbers[split.labels[rows]])
+
+    return replace(source, classes=classes, train=chosen(source.train), test=source.test and chosen(source.test))
 
 
 def image_shape(name: str, input: Shape) -> Shape:

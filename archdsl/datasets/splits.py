@@ -105,15 +105,16 @@ def next_of_class(labels: Tensor, classes: int) -> Tensor:
     return partners
 
 
-def hold_back(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The rows that stay and those held back: a share of each class, rounded, drawn with the seed."""
+def hold_back(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """The samples that stay and those held back: a share of each class, rounded, drawn with the seed."""
+    labels = split.labels
     held = torch.zeros(len(labels), dtype=torch.bool)
     draw = generator(seed, "validation")
     for label in range(int(labels.max()) + 1 if len(labels) else 0):
         rows = (labels == label).nonzero()[:, 0]
         shuffled = rows[torch.randperm(len(rows), generator=draw)]
         held[shuffled[: round(share * len(rows))]] = True
-    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+    return split.subset((~held).nonzero()[:, 0]), split.subset(held.nonzero()[:, 0])
 
 
 def statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from archdsl.backends.torch.weights import PREFIX, origin_of
@@ -115,19 +114,10 @@ def _plain_inputs(network: Network, normalize: Statistics | None) -> Inputs:
 def _prepared(network: Network, sample: Shape, fit: Fit, normalize: Statistics) -> Callable[[Path], Tensor]:
     """The function from a file to the network's input, through an image of the shape `sample`."""
     mean, std = normalize
-    channels = 3 if fit.repeat else sample.channels
     try:
-        preparation = Preparation(
-            fit,
-            stored=(sample[1], sample[2]),
-            channels=channels,
-            augmentations=(),
-            mean=mean,
-            std=std,
-            device=torch.device("cpu"),
-        )
+        preparation = Preparation(fit, sample, mean, std)
     except Rejected:
-        reason = f"{len(mean)} and {len(std)} numbers, but the images have {channels} channels"
+        reason = f"{len(mean)} and {len(std)} numbers, but the images have {fit.channels(sample)} channels"
         raise SpecError([Diagnostic(WrongNormalisation(reason), path=network.path)]) from None
     return lambda path: preparation.evaluate(_intact(decode(path, sample))[None])[0]
 

@@ -197,7 +197,7 @@ class Loop:
         seed_global(self.device, seed_for(seed, "step", step, *keys))
         self.stepper.set_rate(self._learning_rate(step))
         outputs = self.network.output_shape.channels
-        inputs, targets = self.setup.preparation.train_with(images, targets, self.generator, outputs)
+        inputs, targets = self.setup.preparation.train(images, targets, self.generator, outputs)
         return self.stepper.step(inputs, targets, samples)
 
     def _learning_rate(self, step: int) -> float:

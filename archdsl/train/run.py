@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from archdsl.diagnostics import Diagnostic, Help, SpecError
-from archdsl.diagnostics.codes.training import OtherRun, OutOfMemory
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.codes.training import OtherRun
 from archdsl.recipe import Recipe
 from archdsl.recipe.fit import untrained
 from archdsl.runs.folder import RunFolder, RunInfo, create_run_folder, find_run_folder
@@ -19,9 +16,8 @@ from archdsl.runs.tensorboard import require_tensorboard
 from archdsl.train.interrupts import catching_interrupts
 from archdsl.train.loop import AtEnd, Loop, Result
 from archdsl.train.processes.launch import processes_of_run
-from archdsl.train.processes.processes import Processes
-from archdsl.train.setup import Setup, Trainable, placed, set_up
-from archdsl.train.start import start_from
+from archdsl.train.setup import Trainable, enough_memory, placed, set_up
+from archdsl.train.start import build_module
 from archdsl.train.step import Stepper
 
 #: What may differ when a run is resumed.
@@ -59,10 +55,10 @@ def run_training(
         raise ValueError("a resumed run stays in its folder: give either out or resume")
     with processes_of_run() as processes:
         progress = (progress or make_progress(quiet=quiet)) if processes.is_main else Progress()
-        old, recipe, info = processes.from_main(lambda: _start(resume, recipe))
-        setup = processes.everywhere(lambda: _set_up(network, recipe, info, processes))
-        with placed(recipe, network.path), enough_memory(setup, network.path):
-            module, notes = processes.everywhere(lambda: _module(network, setup, processes, fresh=old is None))
+        old, recipe, info = processes.from_main(lambda: _start(network, resume, recipe))
+        setup = processes.everywhere(lambda: set_up(network, recipe, info, processes))
+        with placed(recipe, network.path), enough_memory(recipe, setup.device, network.path):
+            module, notes = processes.everywhere(lambda: build_module(network, recipe, processes, fresh=old is None))
             stepper = Stepper(
                 recipe,
                 module.to(setup.device),
@@ -85,15 +81,22 @@ def run_training(
                 return loop.train(at_end)
 
 
-def _start(resume: str | Path | None, recipe: Recipe | None) -> tuple[RunFolder | None, Recipe, RunInfo | None]:
+def _start(
+    network: Trainable, resume: str | Path | None, recipe: Recipe | None
+) -> tuple[RunFolder | None, Recipe, RunInfo | None]:
     """The folder of the run to resume, None for a new one; its recipe and its facts."""
-    if resume is None:
-        return None, recipe or Recipe(), None
-    old = find_run_folder(Path(resume))
-    started = old.read_recipe()
-    if recipe is not None:
-        _require_same(started, recipe, str(old.path))
-    return old, recipe or started, old.read_info()
+    old = info = None
+    if resume is not None:
+        old = find_run_folder(Path(resume))
+        started, info = old.read_recipe(), old.read_info()
+        if recipe is not None:
+            _require_same(started, recipe, str(old.path))
+        recipe = recipe or started
+    recipe = recipe or Recipe()
+    require_tensorboard(recipe)
+    if found := untrained(recipe, network, network.path):
+        raise SpecError(found)
+    return old, recipe, info
 
 
 def _require_same(started: Recipe, recipe: Recipe, folder: str) -> None:
@@ -104,37 +107,3 @@ def _require_same(started: Recipe, recipe: Recipe, folder: str) -> None:
             raise SpecError(
                 [Diagnostic(OtherRun(folder, name, str(now), str(before)), recipe.place(name), path=folder)]
             )
-
-
-def _set_up(network: Trainable, recipe: Recipe, info: RunInfo | None, processes: Processes) -> Setup:
-    require_tensorboard(recipe)
-    if found := untrained(recipe, network, network.path):
-        raise SpecError(found)
-    return set_up(network, recipe, info, processes)
-
-
-def _module(network: Trainable, setup: Setup, processes: Processes, *, fresh: bool) -> tuple[nn.Module, list[str]]:
-    """The network's module with the weights to start from, and notes on them."""
-    recipe = setup.recipe
-    module = network.build(seed=recipe.seed)
-    notes = start_from(module, recipe) if fresh else []
-    if recipe.sync_batchnorm and processes.world > 1:
-        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-    return module, notes
-
-
-@contextmanager
-def enough_memory(setup: Setup, path: str) -> Iterator[None]:
-    """Turn an error of too little memory on the device into a SpecError."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        # PyTorch has an exception class for accelerators, but none for the CPU.
-        if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)):
-            raise
-        recipe = setup.recipe
-        samples = -(-recipe.batch // recipe.accumulate)
-        accumulate = f"--set accumulate={2 * recipe.accumulate}"
-        helps = (Help(f"start anew with `{accumulate}` or `--batch {max(recipe.batch // 2, 1)}`"),)
-        problem = OutOfMemory(str(setup.device), samples)
-        raise SpecError([Diagnostic(problem, recipe.place("batch"), helps=helps, path=path)]) from error

@@ -13,7 +13,8 @@ from torch import nn
 from archdsl.datasets.data import Data, load_data
 from archdsl.datasets.prepare import Preparation
 from archdsl.datasets.splits import statistics
-from archdsl.diagnostics import Rejected, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
+from archdsl.diagnostics.codes.training import OutOfMemory
 from archdsl.recipe import Recipe, fit
 from archdsl.runs.folder import RunInfo
 from archdsl.shapes import Shape
@@ -107,15 +108,7 @@ def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None, proc
         data = load_data(recipe, network.input_shape)
         notes = [data.fit.note] * bool(data.fit.note) + fit.check_output(recipe, network.output_shape, data)
         mean, std = _normalization(recipe, data, info)
-        preparation = Preparation(
-            data.fit,
-            stored=(data.sample[1], data.sample[2]),
-            channels=3 if data.fit.repeat else data.sample.channels,
-            augmentations=recipe.augment,
-            mean=mean,
-            std=std,
-            device=device,
-        )
+        preparation = Preparation(data.fit, data.sample, mean, std, recipe.augment, device)
         classes = data.classes if fit.tells_classes(recipe) else ()
         fit.check_mixing(recipe, told_apart=fit.tells_classes(recipe))
         fit.check_figures(recipe, classes)
@@ -131,6 +124,22 @@ def placed(recipe: Recipe, path: str) -> Iterator[None]:
         yield
     except Rejected as rejected:
         raise SpecError([fit.diagnostic(rejected, recipe, path)]) from rejected
+
+
+@contextmanager
+def enough_memory(recipe: Recipe, device: torch.device, path: str) -> Iterator[None]:
+    """Turn an error of too little memory on the device into a SpecError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        # PyTorch has an exception class for accelerators, but none for the CPU.
+        if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)):
+            raise
+        samples = -(-recipe.batch // recipe.accumulate)
+        accumulate = f"--set accumulate={2 * recipe.accumulate}"
+        helps = (Help(f"start anew with `{accumulate}` or `--batch {max(recipe.batch // 2, 1)}`"),)
+        problem = OutOfMemory(str(device), samples)
+        raise SpecError([Diagnostic(problem, recipe.place("batch"), helps=helps, path=path)]) from error
 
 
 def _normalization(recipe: Recipe, data: Data, info: RunInfo | None) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -64,12 +64,15 @@ class Stepper:
         self.recipe, self.module, self.device, self.processes = recipe, module, device, processes
         self.classes, self.aux = classes, tuple(aux)
         self.loss: Loss = processes.loss(loss_function(recipe.loss, device))
-        self.frozen = freeze(module, recipe.freeze)
         self.channels_last = lies_channels_last(recipe, device)
         if self.channels_last and not processes.are_sharding:  # FSDP needs contiguous weights
             lay_channels_last(module)
+        self.frozen = freeze(module, recipe.freeze)
         self.optimizer = make_optimizer(recipe, module, path, fused=not processes.are_sharding)
-        self.average = None if recipe.ema is None else _average(module, recipe.ema)
+        self.average: AveragedModel | None = None
+        if recipe.ema is not None:
+            function = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(module, multi_avg_fn=function, use_buffers=True)
         self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None
         self.reductions = Reductions()
         if recipe.compile:
@@ -162,9 +165,3 @@ class Stepper:
             scaler.update()
         if self.average is not None:
             self.average.update_parameters(self.module)
-
-
-def _average(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and running statistics, which starts as a copy."""
-    function = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(module, multi_avg_fn=function, use_buffers=True)

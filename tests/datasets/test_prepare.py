@@ -5,19 +5,22 @@ import torch
 import torchvision.transforms.functional as reference
 
 from archdsl.datasets.prepare import Fit, Preparation, plan_fit
-from archdsl.datasets.splits import InMemory, hold_back, statistics
+from archdsl.datasets.splits import InMemory, Split, hold_back, statistics
 from archdsl.diagnostics import Rejected
 from archdsl.recipe.augmentations import AnyAugmentation, HFlip, RandomCrop
 from archdsl.recipe.fit import picture_shape
 from archdsl.shapes import Shape
 
-CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def preparation(fit: Fit, *parts: AnyAugmentation, channels: int = 1, mean: tuple[float, ...] = (0.0,)) -> Preparation:
     std = tuple(1.0 for _ in mean)
-    return Preparation(fit, stored=(28, 28), channels=channels, augmentations=parts, mean=mean, std=std, device=CPU)
+    return Preparation(fit, Shape((channels, 28, 28)), mean, std, parts)
+
+
+def augmented(made: Preparation, generator: torch.Generator) -> torch.Tensor:
+    return made.train(IMAGES, torch.zeros(6).long(), generator, 10)[0]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_padding_and_resampling_are_torchvisions() -> None:
 def test_normalisation_is_torchvisions_and_comes_after_the_repetition_of_grey() -> None:
     fit = plan_fit("set", Shape((1, 28, 28)), Shape((3, 28, 28)))
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
-    made = Preparation(fit, stored=(28, 28), channels=3, augmentations=(), mean=mean, std=std, device=CPU)
+    made = Preparation(fit, Shape((1, 28, 28)), mean, std)
     expected = reference.normalize((IMAGES.float() / 255).expand(-1, 3, -1, -1), list(mean), list(std))
     torch.testing.assert_close(made.evaluate(IMAGES), expected)
 
@@ -92,7 +95,7 @@ def test_normalisation_is_torchvisions_and_comes_after_the_repetition_of_grey() 
 def test_training_augments_and_evaluation_does_not() -> None:
     fit = Fit((28, 28), "nothing", repeat=False, flatten=True)
     made = preparation(fit, HFlip(p=1.0))
-    assert torch.equal(made.train(IMAGES, torch.Generator()), made.evaluate(IMAGES.flip(-1)))
+    assert torch.equal(augmented(made, torch.Generator()), made.evaluate(IMAGES.flip(-1)))
     assert made.evaluate(IMAGES).shape == (6, 784)
 
 
@@ -100,7 +103,7 @@ def test_pictures_stored_larger_are_cropped_at_random_in_training_and_in_the_cen
     fit = Fit((20, 24), "crop", repeat=False, flatten=False)
     made = preparation(fit, RandomCrop(size=(20, 24)))
     torch.testing.assert_close(made.evaluate(IMAGES), reference.center_crop(IMAGES, [20, 24]).float() / 255)
-    assert made.train(IMAGES, torch.Generator().manual_seed(0)).shape == (6, 1, 20, 24)
+    assert augmented(made, torch.Generator().manual_seed(0)).shape == (6, 1, 20, 24)
 
 
 def test_a_mean_for_other_channels_is_rejected() -> None:
@@ -121,8 +124,13 @@ def test_statistics_are_torchs() -> None:
 
 def test_a_share_is_held_back_class_by_class() -> None:
     labels = torch.tensor([0] * 50 + [1] * 30 + [2] * 20)[torch.randperm(100)]
-    stay, held = hold_back(labels, 0.2, seed=3)
+    whole = InMemory(torch.arange(100).view(-1, 1, 1, 1), labels)  # images that are their rows
+
+    def rows(split: Split) -> torch.Tensor:
+        return next(split.batches([torch.arange(len(split.labels))]))[0].flatten()
+
+    stay, held = map(rows, hold_back(whole, 0.2, seed=3))
     assert torch.equal(torch.cat((stay, held)).sort().values, torch.arange(100))
     assert labels[held].bincount().tolist() == [10, 6, 4]
-    assert torch.equal(hold_back(labels, 0.2, seed=3)[1], held)
-    assert not torch.equal(hold_back(labels, 0.2, seed=4)[1], held)
+    assert torch.equal(rows(hold_back(whole, 0.2, seed=3)[1]), held)
+    assert not torch.equal(rows(hold_back(whole, 0.2, seed=4)[1]), held)
