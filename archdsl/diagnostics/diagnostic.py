@@ -1,4 +1,4 @@
-"""A problem with its place, the chain of calls that led there, and what would mend it."""
+"""A problem with its place, the chain of calls that led there, and suggestions."""
 
 from __future__ import annotations
 

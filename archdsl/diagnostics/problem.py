@@ -1,4 +1,4 @@
-"""The base of all problems: facts as fields, the sentence as a template, one class per stable code."""
+"""The base of all problems: facts as fields, the message as a template, one class per stable code."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ RETIRED: dict[str, type[Problem]] = {}
 
 
 class Problem(Record):
-    """Something wrong, without its place.
+    """Something that is wrong, without its place.
 
-    A subclass with a `code` is a kind of problem: its annotated fields are the facts, `text` is the
-    sentence, a format template over them. `explanation`, `wrong` and `right` are what `archdsl explain`
-    shows; both examples are whole specs.
-    Problems with the same facts are equal.
+    A subclass with a `code` defines one type of problem: its annotated fields are the facts, and `text` is the
+    message, a format template with these fields. `archdsl explain` prints the docstring, `explanation`, and the
+    examples `wrong` and `right`, which are whole specs. Problems with the same facts are equal.
     """
 
     code: ClassVar[str]
@@ -53,10 +52,9 @@ class Problem(Record):
 
 
 class Rejected(Exception):
-    """A problem on its way to whoever knows the place it belongs to.
+    """A problem without a place; whoever catches it knows the place.
 
-    `argument` names the argument of the call that is at fault, where one is; `help` is the mend, where
-    one can be worked out.
+    `argument` is the name of the wrong argument, if there is one; `help` is a suggestion.
     """
 
     def __init__(self, problem: Problem, *, argument: str | None = None, help: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 Pure functions from diagnostics to strings. The full form follows rustc's and Elm's: the code as it was
 written, the primary span underlined with what is wrong, notes with the places that explain it, the chain
-of calls, and `help:` with the line as it would read after the mend.
+of calls, and `help:` with the line after the suggested change.
 """
 
 from __future__ import annotations

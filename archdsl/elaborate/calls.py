@@ -128,7 +128,7 @@ def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start:
     needed = {"conv": 3, "conv_transpose": 3, "linear": 2}.get(kind, MAX_LENGTH)
     if x and len(positional) >= needed and (kind == "linear" or positional[0].value == x.channels):
         first = Span(positional[0].span.source, positional[0].span.start, positional[1].span.start)
-        return (Help("what goes in is inferred and not written", first, ""),)
+        return (Help("the input size is inferred: leave this argument out", first, ""),)
     if start is not None and start.rank == 2 and start[2] in (1, 3) and start[0] > start[2]:
         return (Help(f"channels come first: `input({start[2]}x{start[0]}x{start[1]})`"),)
     return ()
@@ -211,7 +211,7 @@ def bind(
     env = Environment(home)
     for param in params:
         if param.name in env.values:
-            raise Located(DuplicateName("a parameter", param.name), param.span)
+            raise Located(DuplicateName("the parameter", param.name), param.span)
         if param.name in bound:
             value = bound[param.name].value
             if isinstance(value, str | Outside):

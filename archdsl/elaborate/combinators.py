@@ -157,17 +157,17 @@ def _help_with_axes(y: Shape, x: Shape, last: Span) -> tuple[Help, ...]:
         return ()
     sizes = ", ".join(map(str, (y.channels, *[1] * x.rank)))
     end = Span(last.source, last.end, last.end)
-    return (Help("give the vector the other axes of the input", end, f"; unflatten(1, ({sizes}))"),)
+    return (Help("reshape the vector to the axes of the input", end, f"; unflatten(1, ({sizes}))"),)
 
 
 def _help_with_shortcut(form: tree.ResidualForm, x: Shape, y: Shape) -> Help:
     """A path from `x` to `y`: a 1x1 convolution where its stride can do it."""
     strides = [s for s in range(1, 9) if tuple((n - 1) // s + 1 for n in x.spatial) == tuple(y.spatial)]
     if not strides or not x.rank:
-        return Help("give it a path that changes the shape too: `} shortcut { ... }`")
+        return Help("change the shape of the input too: `} shortcut { ... }`")
     stride = f", stride={strides[0]}" if strides[0] > 1 else ""
     end = Span(form.span.source, form.span.end, form.span.end)
-    return Help("give the input a path to the same shape", end, f" shortcut {{ conv({y.channels}, 1{stride}) }}")
+    return Help("change the shape of the input too", end, f" shortcut {{ conv({y.channels}, 1{stride}) }}")
 
 
 # Joins of several items
@@ -222,8 +222,8 @@ def _joined(combinator: Combinator, form: tree.CombinatorForm, nodes: Sequence[A
         output = joined
     if parts not in {None, len(nodes)}:
         items = "item" if len(nodes) == 1 else "items"
-        what = f"`split({parts})` needs {parts} items, one for each part, and has {len(nodes)} {items}"
-        raise Located(Misplaced(what), form.kind_span, helps=(Help("an empty `{ }` passes its part on"),))
+        what = f"`split({parts})` requires {parts} items, one for each part, but has {len(nodes)} {items}"
+        raise Located(Misplaced(what), form.kind_span, helps=(Help("an empty `{ }` returns its part unchanged"),))
     return output
 
 
@@ -254,7 +254,7 @@ def _chain(
 def _appended(combinator: Combinator, before: Shape, node: AnyNode) -> Shape:
     output = combinator.join.shape(before, node.output)
     if output is None:
-        problem = ShapesDiffer(combinator.keyword, f"what came before is {before}", f"this item gives {node.output}")
+        problem = ShapesDiffer(combinator.keyword, f"the tensor so far is {before}", f"this item gives {node.output}")
         raise Located(problem, node.span, label=f"these cannot be {combinator.join.done}")
     check_size(f"the output of `{combinator.keyword}`", output, node.span)
     return output

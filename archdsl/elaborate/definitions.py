@@ -158,7 +158,7 @@ class _Checker(Written):
             if param.default is not None:
                 self.expression(param.default, env, constructs=param.name == "init")
             if param.name in env.values:
-                self.report(Located(DuplicateName("a parameter", param.name), param.span))
+                self.report(Located(DuplicateName("the parameter", param.name), param.span))
             env.values[param.name] = UNKNOWN
             self.names.define_param(env, param)
         return env

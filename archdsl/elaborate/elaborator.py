@@ -112,7 +112,9 @@ class Elaborator(Walk):
         sizes = _sizes(form, given)
         self.input = shape = Shape(self.given_input or sizes)
         if len(shape) > 4:
-            raise Located(Misplaced(f"an input has at most three spatial axes, {shape} has {shape.rank}"), form.span)
+            raise Located(
+                Misplaced(f"an input has at most three spatial axes, but {shape} has {shape.rank}"), form.span
+            )
         check_size("the input", shape, form.span)
         return shape
 
@@ -125,7 +127,7 @@ def _sizes(form: tree.LayerCall, given: Sequence[Given]) -> Sequence[int]:
     """
     named = next((one for one in given if one.name is not None), None)
     if named is not None:
-        helps = (Help("it takes the sizes alone: `input(3x224x224)`, or `input(784)` for a vector"),)
+        helps = (Help("`input` only takes sizes: `input(3x224x224)`, or `input(784)` for a vector"),)
         name = Span(named.span.source, named.span.start, named.span.start + len(str(named.name)))
         raise Located(UnknownArgument("`input`", str(named.name)), name, helps=helps)
     sizes: list[Any] = [one.value for one in given]

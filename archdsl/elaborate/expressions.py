@@ -56,7 +56,7 @@ def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -
     def helps() -> tuple[Help, ...]:
         known = [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"]
         if name in STRINGS and suggestion(name, known) is None:
-            return (Help("a string is written in quotes", expression.span, f'"{name}"'),)
+            return (Help("write strings in quotes", expression.span, f'"{name}"'),)
         define = f"define a value with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"
         return did_you_mean(name, known, expression.span, define)
 
@@ -72,7 +72,7 @@ def require_distinct(expression: tree.DictDisplay) -> None:
     places: dict[str, Span] = {}
     for pair in expression.pairs:
         if pair.key in places:
-            note = Note("the first is here", places[pair.key])
+            note = Note("first defined here", places[pair.key])
             raise Located(DuplicateName("the key", pair.key), pair.key_span, notes=(note,))
         places[pair.key] = pair.key_span
 
@@ -88,7 +88,7 @@ def unknown_function(expression: tree.Call, env: Environment) -> Located:
         raise Unknown
     if isinstance(found, KindValue | BlockValue):
         what = "a block" if isinstance(found, BlockValue) else "a layer"
-        help = Help(f"write a block that runs `{name}(...)`, and pass that by its name")
+        help = Help(f"write a block that calls `{name}(...)`, and pass the block by name")
         return Located(NotAFunction(name, what), span, helps=(help,))
     if found is not None:
         return Located(NotAFunction(name, describe(found)), span)
@@ -165,7 +165,7 @@ class Evaluator:
         if not isinstance(found, list | tuple | range):
             meant = f"1..{expression.span.text}"
             helps = (Help("count from 1", expression.span, meant),) if is_number(found) else ()
-            problem = WrongType("a loop", "runs over a list or a range", describe(found))
+            problem = WrongType("the values of a loop", "must be a list or a range", describe(found))
             raise Located(problem, expression.span, helps=helps)
         return found
 
@@ -263,7 +263,7 @@ class Evaluator:
 
     def _inclusive(self, expression: tree.RangeDisplay, env: Environment) -> range:
         ends = [
-            integer(self.evaluate(end, env), end.span, "an end of a range")
+            integer(self.evaluate(end, env), end.span, "a bound of a range")
             for end in (expression.first, expression.last)
         ]
         return range(ends[0], ends[1] + 1)

@@ -49,7 +49,7 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
 
 
 def _not_a_layer(form: tree.LayerCall, value: object) -> Located:
-    hides = f"it hides the layer `{form.name}`: give the value another name" if kind_named(form.name) else ""
+    hides = f"it hides the layer `{form.name}`: rename the value" if kind_named(form.name) else ""
     helps = did_you_mean(value if isinstance(value, str) else "", all_kinds(), otherwise=hides)
     return Located(NotALayer(form.name, describe(value)), form.name_span, helps=helps)
 
@@ -58,7 +58,7 @@ def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
     def helps() -> tuple[Help, ...]:
         blocks = {name for name in env.names() if isinstance(env.find(name), BlockValue)}
         known = [*sorted(blocks), *all_kinds(), *STATEMENTS]
-        return did_you_mean(form.name, known, form.name_span, "`archdsl layers` lists the layers")
+        return did_you_mean(form.name, known, form.name_span, "`archdsl layers` lists the layer types")
 
     return Located(UnknownLayer(form.name), form.name_span, helps=helps)
 
@@ -71,25 +71,25 @@ def recursive(block: tree.BlockDef, way: Sequence[tree.BlockDef]) -> Recursive:
 
 def no_tensor(span: Span) -> Located:
     """The error of a layer before the model's input."""
-    helps = (Help("a model begins with its input, for example `input(3x224x224)`"),)
+    helps = (Help("start the model with its input, for example `input(3x224x224)`"),)
     return Located(Misplaced("there is no tensor yet"), span, helps=helps)
 
 
 def no_input(span: Span) -> Located:
     """The error of a model without an input, whose body stands at the place."""
-    return Located(Misplaced("a model begins with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),))
+    return Located(Misplaced("a model must start with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),))
 
 
 def misplaced_input(form: tree.LayerCall) -> Located:
     """The error of an `input` that is not the first statement of a model's own body."""
-    return Located(Misplaced("`input` is the first statement of a model, once"), form.span)
+    return Located(Misplaced("`input` must be the first statement of a model, and appear once"), form.span)
 
 
 def reject_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
     """`batchnorm(64)` means PyTorch's BatchNorm2d(64), whose 64 is inferred here, and not eps=64."""
     for name, one in zip(cls.model_fields, (one for one in given if one.name is None), strict=False):
         if name == "eps" and isinstance(one.value, int) and one.value > 1:
-            expected = "comes first here, since the number of channels is inferred"
+            expected = "is the first argument (the number of channels is inferred)"
             raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
 
 
@@ -102,7 +102,7 @@ def require_combinator(form: tree.CombinatorForm, *, aux: bool = False) -> None:
     if form.kind != "split" and form.arguments:
         raise Located(Misplaced(f"`{form.kind}` takes no arguments"), form.arguments[0].span)
     if form.kind == "aux" and aux:
-        raise Located(Misplaced("`aux` inside `aux`"), form.kind_span)
+        raise Located(Misplaced("`aux` cannot be nested"), form.kind_span)
 
 
 def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bool) -> None:
@@ -112,14 +112,14 @@ def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bo
         Located: at the label, the tap or the statement.
     """
     if item.label is not None:
-        raise Located(Misplaced(f"`{form.name}` makes no module and takes no label"), item.label.span)
+        raise Located(Misplaced(f"`{form.name}` creates no module, so it cannot have a label"), item.label.span)
     if form.name == "output":
         if item.tap is not None:
-            raise Located(Misplaced("`output` makes no tensor that could be kept"), item.tap.span)
+            raise Located(Misplaced("`output` returns no tensor, so it cannot have a tap"), item.tap.span)
         if block or aux:
-            raise Located(Misplaced("`output` stands in a model, not in a block or `aux`"), form.span)
+            raise Located(Misplaced("`output` is only allowed in a model, not in a block or `aux`"), form.span)
         if not form.arguments:
-            raise Located(Misplaced("`output` names the taps that the model returns too"), form.span)
+            raise Located(Misplaced("`output` requires the taps to return"), form.span)
 
 
 def written_label(label: tree.Label) -> str:
@@ -146,4 +146,4 @@ def no_such_part(form: tree.LayerCall, made: Iterable[str]) -> Located:
     """The error of a `reuse` whose label no earlier part of the scope has; `made` has those there are."""
     name, span = reused_label(form), form.arguments[0].value.span
     helps = did_you_mean(name, made, span)
-    return Located(UnknownName(name), span, label="no earlier part of this scope", helps=helps)
+    return Located(UnknownName(name), span, label="not an earlier part of this scope", helps=helps)

@@ -138,7 +138,7 @@ def _extreme(best: Callable[[Any], Any]) -> Callable[..., Any]:
 
 def _range(*bounds: int) -> range:
     if len(bounds) == 3 and bounds[2] == 0:
-        raise ValueError("the step is 0")
+        raise ValueError("the step must not be 0")
     return range(*bounds)
 
 
@@ -148,7 +148,7 @@ def _round(value: float, digits: int) -> float | int:
 
 def _sqrt(value: float) -> float:
     if value < 0:
-        raise ValueError("the root of a negative number")
+        raise ValueError("root of a negative number")
     return math.sqrt(value)
 
 

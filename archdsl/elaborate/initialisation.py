@@ -153,7 +153,7 @@ def for_layer(
         except Rejected as rejected:
             found = f"`{name}` of this `{kind}` is {sizes}"
             label, notes = (found, ()) if one.span.is_inside(span) else ("", (Note(found, span),))
-            address = Help(f"address the layers it is for: `init = {{conv: {one.span.text}}}`")
+            address = Help(f"name the layers it applies to: `init = {{conv: {one.span.text}}}`")
             helps = (_fitting(sizes) if name in its_own else address,)
             raise Located(rejected.problem, one.span, label=label, notes=notes, helps=helps) from None
     return {name: one.initializer for name, one in chosen.items()}

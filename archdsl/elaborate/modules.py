@@ -167,14 +167,14 @@ class Loader:
         module.definitions[name.name] = definition
 
     def _require_one_recipe(self, item: tree.TrainDef, module: Module) -> None:
-        """Reject a second recipe for the same model, or for all models that no other names."""
+        """Reject a second recipe for the same model, or for all models."""
         first: dict[str, Span] = {}
         for block in module.trains:
             first |= {name.name: name.span for name in block.models} or {"": keyword_of(block)}
         for name, span in [(one.name, one.span) for one in item.models] or [("", keyword_of(item))]:
             if name in first:
-                problem = RepeatedRecipe(f"model `{name}`" if name else "all models that no other names")
-                raise Located(problem, span, notes=(Note("the first is here", first[name]),))
+                problem = RepeatedRecipe(f"model `{name}`" if name else "all models")
+                raise Located(problem, span, notes=(Note("first defined here", first[name]),))
             first[name] = span
 
     def _import(self, item: tree.Import, module: Module, path: Path) -> None:
@@ -265,7 +265,7 @@ def _parsed(source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 
 def _duplicate(what: str, name: str, span: Span, first: Span) -> Located:
-    return Located(DuplicateName(what, name), span, notes=(Note("the first is here", first),))
+    return Located(DuplicateName(what, name), span, notes=(Note("first defined here", first),))
 
 
 def keyword_of(item: tree.TrainDef) -> Span:

@@ -60,16 +60,16 @@ class Scope:
 
 def _taken(name: str, span: Span, first: Span) -> Located:
     if first == span:
-        help = "each round of a loop needs a label of its own, such as one with the loop's variable: `name{i}`"
+        help = "use a different label in each iteration, for example with the loop variable: `name{i}`"
         return Located(DuplicateName("the name", name), span, helps=(Help(help),))
-    return Located(DuplicateName("the name", name), span, notes=(Note("the first is here", first),))
+    return Located(DuplicateName("the name", name), span, notes=(Note("first defined here", first),))
 
 
 def check_label(name: str, span: Span) -> None:
     """Reject a label that cannot be a submodule's name."""
     if len(name) > MAX_LABEL:
-        raise Located(BadLabel(f"{name[:20]}...", f"it has {len(name):,} characters, at most {MAX_LABEL}"), span)
+        raise Located(BadLabel(f"{name[:20]}...", f"it has {len(name):,} characters; the limit is {MAX_LABEL}"), span)
     if not LABEL.fullmatch(name):
-        raise Located(BadLabel(name, "it has letters, digits, `_` and `-` only"), span)
+        raise Located(BadLabel(name, "expected letters, digits, `_` and `-`"), span)
     if name in RESERVED_LABELS or name.startswith("__"):
         raise Located(BadLabel(name, "torch.nn.Module has an attribute of that name"), span)

@@ -40,7 +40,7 @@ def wrong_type(span: Span, what: str, expected: str, value: object) -> Located:
     if isinstance(value, float) and "an integer" in expected and "/" in span.text:
         helps = (Help("`//` divides to an integer"),)
     elif is_number(value) and "`true` or `false`" in expected:
-        helps = (Help("compare it", span, f"{span.text} != 0"),)
+        helps = (Help("write a comparison", span, f"{span.text} != 0"),)
     return Located(WrongType(what, expected, describe(value)), span, helps=helps)
 
 
@@ -116,10 +116,10 @@ def index(expression: tree.Index, value: Any, position: Any) -> Any:
     """The value of `value[position]`."""
     if isinstance(value, dict):
         if not _is_key(position, value):
-            raise Located(UnknownName(expression.span.text), expression.span, label=f"there are {_some_of(value)}")
+            raise Located(UnknownName(expression.span.text), expression.span, label=f"expected {_some_of(value)}")
         return value[position]
     if not isinstance(value, list | tuple | range | str):
-        raise wrong_type(expression.value.span, "`[...]`", "takes an element of a list", value)
+        raise wrong_type(expression.value.span, "the indexed value", "must be a list", value)
     try:
         return value[integer(position, expression.index.span, "an index")]
     except IndexError:
@@ -130,7 +130,7 @@ def index(expression: tree.Index, value: Any, position: Any) -> Any:
 def sliced(expression: tree.Slice, value: Any, bounds: list[int | None]) -> Any:
     """The value of `value[start:stop:step]`."""
     if bounds[2] == 0:
-        raise Located(ArithmeticFault("the step of a slice is 0"), expression.span)
+        raise Located(ArithmeticFault("the step of a slice must not be 0"), expression.span)
     return value[slice(*bounds)]
 
 
@@ -150,7 +150,7 @@ def bounded(value: Any, span: Span) -> Any:
     elif isinstance(value, float) and not math.isfinite(value):
         raise Located(TooLarge("the number"), span)
     elif isinstance(value, complex):
-        raise Located(ArithmeticFault("the root of a negative number"), span)
+        raise Located(ArithmeticFault("root of a negative number"), span)
     return value
 
 

@@ -54,7 +54,7 @@ def choose(module: Module, name: str | None, settings: Mapping[str, Any]) -> Mod
     chosen = name or default_model(module, settings)
     if chosen is None:
         params = {model: open_params(value, module) for model, value in module.models.items()}
-        more = "".join(f"; `{model}` needs {', '.join(names)}" for model, names in params.items())
+        more = "".join(f"; `{model}` requires {', '.join(names)}" for model, names in params.items())
         raise SpecError([Diagnostic(NoModel(module.source.path, more), path=module.source.path)])
     model = lookup(module, chosen)
     if model is None:

@@ -65,13 +65,13 @@ def require_setting(statement: tree.Setting) -> None:
     """
     if statement.name not in SETTINGS:
         helps = did_you_mean(
-            statement.name, SETTINGS, statement.name_span, f"to name a value: `let {statement.span.text}`"
+            statement.name, SETTINGS, statement.name_span, f"to define a variable: `let {statement.span.text}`"
         )
         raise Located(UnknownSetting(statement.name), statement.name_span, helps=helps)
     for kind in pairs_of(statement.value) if statement.name == "defaults" else ():
         for argument in pairs_of(kind.value):
             if argument.key == "init":
-                problem = Misplaced("`init` is a setting by itself, not one of the `defaults`")
+                problem = Misplaced("`init` is a separate setting, not part of `defaults`")
                 help = Help(f"`init = {{{kind.key}: ...}}` on a line of its own")
                 raise Located(problem, argument.key_span, helps=(help,))
 

@@ -151,7 +151,7 @@ def label_of(walk: Walk, label: tree.Label, place: Place, x: Shape | None) -> st
     for part in label.parts:
         value = part if isinstance(part, str) else walk.on(x).evaluate(part, place.env)
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Located(WrongType("a label", "is made of strings and integers", describe(value)), label.span)
+            raise Located(WrongType("a label", "must consist of strings and integers", describe(value)), label.span)
         parts.append(str(value))
     name = "".join(parts)
     check_label(name, label.span)

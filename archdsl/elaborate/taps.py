@@ -46,7 +46,7 @@ def _index(walk: Walk, target: tree.TapTarget, index: tree.Expr, place: Place, x
     with walk.reporting(place):
         value: object = walk.on(x).evaluate(index, place.env)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise Located(WrongType("the index of a tap", "is a number or a string", describe(value)), target.span)
+            raise Located(WrongType("the index of a tap", "must be a number or a string", describe(value)), target.span)
         return value
     return UNKNOWN
 
@@ -62,10 +62,10 @@ def tap_of(given: Given, *, aux: bool) -> Tap:
     if value is UNKNOWN:
         raise Unknown
     if not isinstance(value, TapValue):
-        helps = (Help("keep a tensor under a name with `-> name` after the item that makes it"),)
-        raise Located(WrongType("a tap", "is expected here", describe(value)), given.span, helps=helps)
+        helps = (Help("write `-> name` after an item to define a tap"),)
+        raise Located(WrongType("the argument", "must be a tap", describe(value)), given.span, helps=helps)
     if value.aux and not aux:
-        problem = Misplaced(f"`{value.tap.name}` is made in an `aux` body, which runs in training only")
+        problem = Misplaced(f"`{value.tap.name}` is defined in an `aux` body, which runs only in training")
         raise Located(problem, given.span)
     return value.tap
 
@@ -94,11 +94,11 @@ def claim_output(walk: Walk, name: str, span: Span, place: Place) -> None:
     """
     if place.reusing is not None:
         label, again = place.reusing
-        problem = WrongReuse(label, "it has an output of the model inside")
+        problem = WrongReuse(label, "it contains an output of the model")
         raise Located(problem, again, notes=(Note("this is an output", span),))
     if name == "out":
-        raise Located(DuplicateName("an output", name), span, label="the model's last tensor is called `out`")
+        raise Located(DuplicateName("the output", name), span, label="the model's last tensor is called `out`")
     if name in walk.output_names:
-        note = Note("the first is here", walk.output_names[name])
-        raise Located(DuplicateName("an output", name), span, notes=(note,))
+        note = Note("first defined here", walk.output_names[name])
+        raise Located(DuplicateName("the output", name), span, notes=(note,))
     walk.output_names[name] = span

@@ -115,7 +115,7 @@ def _reject_closed(
             continue
         place = Span(one.span.source, one.span.start, one.span.start + len(one.name))
         giver = [model.name for model, names in zip(chain, takes, strict=True) if one.name not in names][-1]
-        raise Located(UnknownArgument(what, one.name), place, label=f"`{giver}` gives it itself")
+        raise Located(UnknownArgument(what, one.name), place, label=f"`{giver}` already sets it")
 
 
 def require_base(model: ModelValue, module: Module) -> None:

@@ -90,7 +90,7 @@ class MultiheadAttention(Layer):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if len(x) != 2:
-            help = "flatten(2); transpose(1, 2) makes tokens of a map" if len(x) == 3 else None
+            help = "`flatten(2); transpose(1, 2)` converts a feature map to tokens" if len(x) == 3 else None
             raise Rejected(WrongRank(self.kind, "tokens (SxD)", str(x)), help=help)
         require_divisible(x[-1], "input features", self.num_heads, "num_heads")
         return x
@@ -307,7 +307,7 @@ class ShiftedWindowAttentionV2(_WindowAttention):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         y = super().shape(x, *operands)
         if min(self.window) < 2:
-            reason = f"window_size {self.window_size} has no offsets to scale: it must be at least 2 on both axes"
+            reason = f"window_size {self.window_size} must be at least 2 on both axes"
             raise self.unfit("window_size", reason)
         return y
 

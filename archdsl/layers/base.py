@@ -165,7 +165,8 @@ class Layer(BaseModel):
         """Reject an input with a number of spatial axes for which PyTorch has no such layer."""
         if x.rank not in ranks:
             names = {0: "a vector", 1: "a sequence (CxL)", 2: "an image (CxHxW)", 3: "a volume (CxDxHxW)"}
-            expected = " or ".join(names[rank] for rank in ranks)
+            *most, last = (names[rank] for rank in ranks)
+            expected = f"{', '.join(most)} or {last}" if most else last
             raise Rejected(WrongRank(self.kind, expected, str(x)))
 
 

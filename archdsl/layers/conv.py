@@ -64,7 +64,7 @@ class Conv(Layer):
         require_divisible(self.out_channels, "out_channels", self.groups, "groups")
         windows = self.windows(x)
         if self.padding == "same" and any(w.stride != 1 for w in windows):
-            raise self.unfit("padding", 'padding="same" needs a stride of 1')
+            raise self.unfit("padding", 'padding="same" requires a stride of 1')
         self._require_room_to_pad(windows, x)
         return Shape((self.out_channels, *slide(self, windows, x)))
 

@@ -19,7 +19,7 @@ class _Join(Layer):
 
     def _require_operands(self, operands: tuple[Shape, ...]) -> None:
         if not operands:
-            raise self.unfit(None, "needs at least one tap to join with")
+            raise self.unfit(None, "requires at least one tap")
 
     def _reject(self, x: Shape, operand: Shape, rule: str) -> Rejected:
         return self.unfit(None, f"the current tensor is {x}, the tap is {operand}: {rule}")

@@ -76,9 +76,9 @@ class Pad(Layer):
             case "zeros" | "constant" if -min(before, 0) - min(after, 0) > size:
                 return f"{before} and {after} cut more than the size {size} of the {axis} axis"
             case "reflect" if largest >= size:
-                return f"reflect padding of {largest} needs a {axis} of at least {largest + 1}, not {size}"
+                return f"reflect padding of {largest} requires a {axis} of at least {largest + 1}, found {size}"
             case "circular" if largest > size:
-                return f"circular padding of {largest} needs a {axis} of at least {largest}, not {size}"
+                return f"circular padding of {largest} requires a {axis} of at least {largest}, found {size}"
             case "circular" if before * after < 0:
                 # PyTorch returns uninitialised memory there.
                 return f"circular padding cannot pad one side of the {axis} axis and crop the other"

@@ -60,9 +60,9 @@ class Upsample(Layer):
     def _require_one_target(self) -> None:
         if (self.size is None) == (self.scale_factor is None):
             found = "neither" if self.size is None else "both"
-            raise self.conflict(None, f"give size or scale_factor: there are {found}")
+            raise self.conflict(None, f"expected either size or scale_factor, found {found}")
         if self.mode not in RANKS and self.align_corners is not None:
-            reason = f'align_corners is for the interpolating modes, not for mode="{self.mode}"'
+            reason = f'align_corners requires an interpolating mode, not mode="{self.mode}"'
             raise self.conflict("align_corners", reason)
         if self.size is not None and self.recompute_scale_factor:
             raise self.conflict("recompute_scale_factor", "recompute_scale_factor has no effect with size")

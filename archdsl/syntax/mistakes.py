@@ -17,16 +17,16 @@ STATEMENTS = frozenset(
 )
 #: Words that begin a statement elsewhere, and what is written here.
 WORDS = {
-    "def": "a block is written `block name(n) { ... }`, outside of models",
-    "class": "a block is written `block name(n) { ... }`, outside of models",
-    "return": "the last tensor of a body is its result: nothing is returned",
-    "while": "a loop runs over a range or list: `for i in 1..n { ... }`",
-    "block": "blocks are defined outside of models",
-    "model": "models are defined beside each other",
-    "train": "`train { }` stands outside of models",
-    "import": "imports stand at the beginning of the file",
-    "var": "a value gets its name with `let`",
-    "const": "a value gets its name with `let`",
+    "def": "define a block with `block name(n) { ... }`, outside of models",
+    "class": "define a block with `block name(n) { ... }`, outside of models",
+    "return": "a body has no `return`: its result is its last tensor",
+    "while": "loops iterate over a range or list: `for i in 1..n { ... }`",
+    "block": "define blocks outside of models",
+    "model": "models cannot be nested",
+    "train": "write `train { }` outside of models",
+    "import": "imports must come first in the file",
+    "var": "use `let` to define a variable",
+    "const": "use `let` to define a variable",
 }
 #: Characters of other languages and of word processors, and what is written here.
 CHARACTERS = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not ", "×": "x", "−": "-", "–": "-"}
@@ -36,7 +36,7 @@ QUOTES = "'“”„‘’"
 
 
 def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> Iterator[Help]:
-    """What would mend an unexpected token of this kind, where the parser accepts others."""
+    """Suggest how to fix an unexpected token of this kind, where the parser accepts others."""
     before = source.text[max(span.start - FAR, 0) : span.start]
     end = span.start - len(before) + len(before.rstrip(" \t"))
     gap = Span(source, end, span.start)
@@ -47,28 +47,28 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
     elif previous and previous[1] in WORDS and "_SEP" in accepted:
         yield Help(WORDS[previous[1]])
     elif re.search(r"\bdense[ \t]*\([^()]*\)[ \t]*$", before):
-        yield Help("a fully connected layer is called `linear`; `dense { }` is a combinator")
+        yield Help("use `linear` for a fully connected layer; `dense { }` is a combinator")
     elif word == "=" and "LBRACE" in accepted:
-        yield Help("`==` compares", span, "==")
+        yield Help("use `==` to compare", span, "==")
     elif word == ":" and "LBRACE" in accepted:
-        yield Help("a body stands between `{` and `}`")
+        yield Help("write the body between `{` and `}`")
     elif word == ":" and "EQUAL" in accepted:
         in_call = "RPAR" in accepted
         rest = re.match(r":=?[ \t]*", source.text[span.start :])
         whole = Span(source, end, span.start + (rest.end() if rest else 1))
-        yield Help("a value is given with `=`", whole, "=" if in_call else " = ")
+        yield Help("use `=` to set a value", whole, "=" if in_call else " = ")
     elif "MODEL" in accepted and kind in STATEMENTS:
-        yield Help("layers stand in a model or block: `model name { ... }`")
+        yield Help("write layers inside a model or block: `model name { ... }`")
     elif word == "for" and "RSQB" in accepted:
-        yield Help("a list is written out or made by one `for`: `[... for x in values]`")
+        yield Help("a list is either written out or a comprehension: `[... for x in values]`")
     elif word == "for" and "RPAR" in accepted:
-        yield Help("a list made by a loop stands in brackets: `[... for x in values]`")
+        yield Help("write a comprehension in brackets: `[... for x in values]`")
     elif '"' not in word and accepted == {"STRING"}:
-        yield Help("files are named in quotes, with their ending", span, f'"{word}.arch"')
+        yield Help("write the file name in quotes, with its extension", span, f'"{word}.arch"')
     elif word in PAIRS.values():
         yield from _closing(source, span)
     elif kind == "_SEP" and "LBRACE" in accepted and source.text[span.end :].lstrip().startswith("{"):
-        yield Help("`{` stands on the line of what it belongs to")
+        yield Help("write `{` on the same line")
     elif "_SEP" in accepted:
         yield from _in_body(span, gap, kind, bool(previous))
     elif "COMMA" in accepted and kind in VALUES:
@@ -79,25 +79,25 @@ def _in_body(span: Span, gap: Span, kind: str, after_name: bool) -> Iterator[Hel
     word = span.text
     following = span.source.text[span.end :].lstrip(" \t")
     if word.startswith("/"):
-        yield Help("comments begin with `#`", span, "#")
+        yield Help("comments start with `#`", span, "#")
     elif word == "+":
-        yield Help("paths are added by `residual { ... }` (the input too) or `sum { ... }`")
+        yield Help("use `residual { ... }` to add the input, or `sum { ... }` to add branches")
     elif after_name and kind in {"INT", "FLOAT", "SIZE", "STRING"}:
-        yield Help("arguments stand in parentheses", Span(span.source, gap.start, span.end), f"({word})")
+        yield Help("write arguments in parentheses", Span(span.source, gap.start, span.end), f"({word})")
     elif after_name and kind in {"NAME", "LABEL"} and following.startswith(":"):
-        yield Help("a label is one word of letters, digits, `_` and `-`", gap, "_")
+        yield Help("a label is one word: letters, digits, `_` and `-`", gap, "_")
     elif kind in STATEMENTS:
-        yield Help("statements stand on lines of their own, or are separated by `;`", gap, "; ")
+        yield Help("separate statements with line breaks or `;`", gap, "; ")
 
 
 def _in_call(span: Span, gap: Span, after_name: bool) -> Iterator[Help]:
     glued = gap.start == span.start
     if after_name and not glued:
-        yield Help("an argument by name is given with `=`", gap, "=")
+        yield Help("use `=` for named arguments", gap, "=")
     elif glued and re.match(r"[xX]\d*$", span.text):
-        yield Help("a size is written with a small `x` between the numbers: `3x3`")
+        yield Help("write sizes with a lower-case `x`: `3x3`")
     elif not glued and (size := _spaced_size(span)):
-        yield Help("a size is written without spaces", size, size.text.replace(" ", ""))
+        yield Help("write sizes without spaces", size, size.text.replace(" ", ""))
     elif not glued:
         yield Help("arguments and elements are separated by commas", gap, ", ")
 
@@ -114,33 +114,33 @@ def _spaced_size(span: Span) -> Span | None:
 def _closing(source: Source, span: Span) -> Iterator[Help]:
     opened = open_brackets(source, 0, span.start)
     if not opened or (opened[-1].text == "{" and span.text != "}"):
-        yield Help(f"nothing is open here that `{span.text}` could close")
+        yield Help(f"there is no open bracket that `{span.text}` closes")
     elif PAIRS[opened[-1].text] != span.text:
         needed = PAIRS[opened[-1].text]
-        yield Help(f"the `{opened[-1].text}` of line {opened[-1].line} is still open: it needs `{needed}` first")
+        yield Help(f"the `{opened[-1].text}` in line {opened[-1].line} must be closed with `{needed}` first")
 
 
 def at_character(source: Source, place: int) -> Iterator[Help]:
-    """What would mend a character that begins nothing in the language."""
+    """Suggest how to fix a character that starts no token."""
     line_end = source.text.find("\n", place)
     line = source.text[place : line_end if line_end >= 0 else len(source.text)]
     doubled = line[:2] if line[:2] in CHARACTERS else line[0]
     if doubled in CHARACTERS:
         span = Span(source, place, place + len(doubled))
-        yield Help(f"here it is written `{CHARACTERS[doubled].strip()}`", span, CHARACTERS[doubled])
+        yield Help(f"use `{CHARACTERS[doubled].strip()}`", span, CHARACTERS[doubled])
     elif line[0] in QUOTES and (match := re.match(rf'[{QUOTES}]([^{QUOTES}"]*)[{QUOTES}]', line)):
         span = Span(source, place, place + match.end())
-        yield Help('texts stand in `"`', span, f'"{match[1]}"')
+        yield Help("strings are written in double quotes", span, f'"{match[1]}"')
     elif re.match(r'"(?:[^"\\]|\\.)*"', line):
-        yield Help('a backslash stands before `"`, `\\`, `n` or `t`; every other character is written as it is')
+        yield Help('the escapes are `\\"`, `\\\\`, `\\n` and `\\t`')
     elif line[0] in QUOTES + '"':
-        yield Help('a text begins and ends with `"` on the same line')
+        yield Help('strings start and end with `"` on the same line')
     elif line[0] == "." and re.match(r"\w", source.text[place - 1 : place]):
-        yield Help("names have no dots: `conv`, not `nn.Conv2d`; `archdsl layers` lists the layers")
+        yield Help("names cannot contain dots: write `conv`, not `nn.Conv2d`; `archdsl layers` lists the layer types")
     elif line[0] == "\\":
-        yield Help("lines go on inside brackets and behind operators by themselves")
+        yield Help("no backslash is needed: lines continue inside brackets and after operators")
     elif line[0].isalpha():
-        yield Help("names are made of the letters a-z and A-Z, digits and `_`")
+        yield Help("names consist of the letters a-z and A-Z, digits and `_`")
 
 
 def open_brackets(source: Source, start: int, end: int) -> list[Span]:
@@ -166,11 +166,11 @@ def unclosed(source: Source, start: int, end: int) -> tuple[Note, ...]:
         elif match[2] and opened:
             place = opened.pop()
             if _indent(source, place, place) != _indent(source, start + match.start(), place):
-                note = "this is probably not closed: the `}` that would close it is indented as another's"
+                note = "this may be unclosed: the `}` that matches it has a different indentation"
                 return (Note(note, Span(source, place, place + 1)),)
     if not opened:
         return ()
-    return (Note("opened here and never closed", Span(source, opened[-1], opened[-1] + 1)),)
+    return (Note("this is never closed", Span(source, opened[-1], opened[-1] + 1)),)
 
 
 def _indent(source: Source, offset: int, otherwise: int) -> str:

@@ -22,7 +22,7 @@ WORDS = {
     "INT": "a number",
     "FLOAT": "a number",
     "SIZE": "a size",
-    "STRING": 'a "text"',
+    "STRING": "a string",
     "$END": "the end of the file",
     "COMMA": "`,`",
     "COMPARE": "a comparison",

@@ -238,7 +238,7 @@ def test_a_picture_is_turned_as_the_camera_was_held(resnet: torch.nn.Module, fol
 def test_a_head_left_fresh_is_said(resnet: torch.nn.Module, folder: Path, capsys: Capture) -> None:
     arguments = ["resnet18", "noise.png", "--weights", "torchvision:DEFAULT", "--set", "classes=10"]
     assert main(["predict", *arguments]) == 0
-    assert "note: left fresh, to be trained: fc" in capsys.readouterr().err
+    assert "note: not loaded, to be trained: fc" in capsys.readouterr().err
 
 
 def test_weights_of_a_twin_from_a_file_have_its_names(resnet: torch.nn.Module, folder: Path, capsys: Capture) -> None:

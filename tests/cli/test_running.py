@@ -96,7 +96,7 @@ def test_verify_compares_a_file_with_a_run(folder: Path, capsys: Capture) -> Non
     assert f"1 of {values.size}" in error
     target.write_text("no ONNX file")
     assert main(["verify", str(target), *arguments]) == 1
-    assert "onnx rejects the ONNX file: it is no ONNX file" in capsys.readouterr().err
+    assert "onnx rejects the ONNX file: it is not an ONNX file" in capsys.readouterr().err
 
 
 def test_export_says_that_weights_are_fresh(folder: Path, capsys: Capture) -> None:

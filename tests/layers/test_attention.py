@@ -254,4 +254,4 @@ def test_errors(layer: Layer, x: tuple[int, ...], code: str, argument: str | Non
 def test_a_map_is_no_row_of_tokens_and_the_help_says_how_to_make_one() -> None:
     with pytest.raises(Rejected) as caught:
         MultiheadAttention(num_heads=2).shape(Shape((8, 4, 4)))
-    assert caught.value.help == "flatten(2); transpose(1, 2) makes tokens of a map"
+    assert caught.value.help == "`flatten(2); transpose(1, 2)` converts a feature map to tokens"

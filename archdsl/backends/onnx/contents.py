@@ -31,14 +31,14 @@ def read(path: Path) -> onnx.ModelProto:
     except Exception as error:  # protobuf's errors and those of missing data have no common class
         raise _failed(OnnxRejected("onnx", _reason(error)), str(path)) from error
     if not model.graph.output or not model.opset_import:
-        raise _failed(OnnxRejected("onnx", "it is no ONNX file"), str(path))
+        raise _failed(OnnxRejected("onnx", "it is not an ONNX file"), str(path))
     return model
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "it is no ONNX file" if type(error).__name__ == "DecodeError" else str(error).strip()
+    return "it is not an ONNX file" if type(error).__name__ == "DecodeError" else str(error).strip()
 
 
 def save(model: onnx.ModelProto, path: Path, data_limit: int = DATA_LIMIT) -> bool:

@@ -154,7 +154,9 @@ def statistics(normalize: Normalization, network: Network) -> tuple[Array, Array
     if not {mean.size, std.size} <= {1, shape.channels}:
         reason = f"{mean.size} means and {std.size} deviations for the {shape.channels} channels of the input {shape}"
     elif not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
-        reason = f"every mean has to be finite and every deviation above 0, not {mean.tolist()} and {std.tolist()}"
+        reason = (
+            f"means must be finite and standard deviations greater than 0, found {mean.tolist()} and {std.tolist()}"
+        )
     if reason:
         raise SpecError([Diagnostic(WrongNormalisation(reason), path=network.path)])
     sizes = (-1, *[1] * shape.rank)

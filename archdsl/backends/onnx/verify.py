@@ -176,7 +176,7 @@ def verify(
     exported = _as_exported(model, network, peer.weights, normalize)
     if exported is None and not weights:
         reason = (
-            "its weights have other names than in files that the export writes, so that the module's own are needed"
+            "its weights are named differently from those that archdsl writes, so the module's weights are required"
         )
         raise _failed(NothingCompared(reason), network)
     if exported is not None:

@@ -97,7 +97,7 @@ def find(reference: str, network: Network) -> Published:
     """The weights that `torchvision:NAME` or `torchvision:TWIN/NAME` means for a network.
 
     Raises:
-        SpecError: torchvision has no such network (E722, E723) or no such weights for it (E724).
+        SpecError: it is not in torchvision (E722, E723) or no such weights for it (E724).
     """
     twin, _, name = reference.removeprefix(PREFIX).rpartition("/")
     twin = twin or _twin(network)
@@ -120,9 +120,9 @@ def _twin(network: Network) -> str:
         return twin
     known = index.find(network.name)
     if known is not None and Path(network.path).resolve() == known.path.resolve():
-        raise _error(NoTwin(network.name, "torchvision has no such network"))
+        raise _error(NoTwin(network.name, "it is not in torchvision"))
     help = Help(f"if the model has the structure of one of torchvision's, name it: `{PREFIX}resnet50/IMAGENET1K_V2`")
-    raise _error(NoTwin(network.name, "it is no network of the zoo"), help)
+    raise _error(NoTwin(network.name, "it is not in the zoo"), help)
 
 
 def _error(problem: Any, *helps: Help, notes: Sequence[str] = ()) -> SpecError:
@@ -173,7 +173,7 @@ def load(module: nn.Module, found: Published) -> None:
     if fresh:
         layers = ", ".join(dict.fromkeys(key.rpartition(".")[0] for key in fresh))
         classes = f"the weights have {len(found.classes):,} classes, the network {network.output_shape.channels:,}"
-        warn(f"left fresh, to be trained: {layers} ({classes})")
+        warn(f"not loaded, to be trained: {layers} ({classes})")
 
 
 def _state(found: Published) -> dict[str, Tensor]:
@@ -186,10 +186,10 @@ def _state(found: Published) -> dict[str, Tensor]:
             )
     except Exception as error:  # the network, the disk and a damaged file can fail in any way
         if found.file.is_file():
-            help = "delete the file, and it is downloaded again"
+            help = "delete the file to download it again"
             raise _error(NotWeights(str(found.file), reason(error)), Help(help)) from error
         notes = [f"the file is {found.weights.url}", f"torchvision looks for it in {found.file.parent}"]
-        help = f"without a network, put {found.file.name} into that folder, or give its path: `--weights FILE`"
+        help = f"without a network connection, copy {found.file.name} to that folder, or pass its path with `--weights FILE`"
         raise _error(NoDownload(found.name, reason(error)), Help(help), notes=notes) from error
     return dict(state)
 

@@ -98,7 +98,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        why = "it is no PyTorch file, or holds objects other than tensors, which are never unpickled"
+        why = "it is not a PyTorch file, or contains objects other than tensors, which are not unpickled"
         raise SpecError([Diagnostic(NotWeights(str(path), why), path=str(path))]) from None
     except Exception as error:  # a damaged file can fail in any way
         raise SpecError([Diagnostic(NotWeights(str(path), reason(error)), path=str(path))]) from None
@@ -113,7 +113,7 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
     if isinstance(content, Mapping) and all(isinstance(value, Tensor) for value in content.values()):
         return dict(content)
     helps = (Help("save `module.state_dict()`"),)
-    problem = NotWeights(str(path), "a dictionary of tensors is needed")
+    problem = NotWeights(str(path), "expected a dictionary of tensors")
     raise SpecError([Diagnostic(problem, path=str(path), helps=helps)])
 
 
@@ -133,7 +133,7 @@ def _rest(problems: list[Problem], path: str) -> list[Diagnostic]:
     more = len(problems) - _SHOWN
     if more <= 0:
         return []
-    help = Help(f"and {more - 1} more of this kind" if more > 1 else "the weights belong to another model")
+    help = Help(f"and {more - 1} similar errors" if more > 1 else "the weights belong to another model")
     return [Diagnostic(problems[_SHOWN], path=path, helps=(help,))]
 
 

@@ -85,7 +85,7 @@ def test_torchvision_is_asked_to_compare_the_checksum_and_to_unpickle_nothing(
 
 def test_only_the_head_is_fresh_for_other_classes(stand_in: StandIn) -> None:
     theirs = stand_in("resnet18").state_dict()
-    with pytest.warns(WeightsWarning, match=r"left fresh.*: fc \(the weights have 1,000 classes, the network 10\)"):
+    with pytest.warns(WeightsWarning, match=r"not loaded.*: fc \(the weights have 1,000 classes, the network 10\)"):
         ours = zoo.build("resnet18", weights="DEFAULT", classes=10, seed=1).state_dict()
     fresh = zoo.build("resnet18", classes=10, seed=1).state_dict()
     assert all(torch.equal(ours[key], (fresh if key.startswith("fc.") else theirs)[key]) for key in ours)
@@ -222,7 +222,7 @@ def test_a_model_of_ones_own_names_its_twin(stand_in: StandIn, tmp_path: Path) -
     ("model", "reference", "code", "said"),
     [
         (OWN, "torchvision:DEFAULT", "E722", "no network of the zoo"),
-        ("lenet", "torchvision:DEFAULT", "E722", "torchvision has no such network"),
+        ("lenet", "torchvision:DEFAULT", "E722", "it is not in torchvision"),
         ("resnet18", "torchvision:IMAGENET1K_V9", "E724", "there are IMAGENET1K_V1, DEFAULT"),
         ("resnet18", "torchvision:imagenet1k_v1", "E724", "did you mean `IMAGENET1K_V1`?"),
         ("resnet18", "torchvision:", "E724", "there are"),
