@@ -52,5 +52,5 @@ def test_an_error_shows_both_shapes(layer: Layer) -> None:
 @pytest.mark.parametrize("layer", [Add(), Mul(), Concat()], ids=["add", "mul", "concat"])
 def test_needs_a_tap(layer: Layer) -> None:
     assert layer.takes_taps
-    with pytest.raises(Rejected, match="needs at least one tap"):
+    with pytest.raises(Rejected, match="requires at least one tap"):
         layer.shape(Shape((3, 4)))
