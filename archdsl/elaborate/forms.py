@@ -77,7 +77,9 @@ def no_tensor(span: Span) -> Located:
 
 def no_input(span: Span) -> Located:
     """The error of a model without an input, whose body stands at the place."""
-    return Located(Misplaced("a model must start with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),))
+    return Located(
+        Misplaced("a model must start with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),)
+    )
 
 
 def misplaced_input(form: tree.LayerCall) -> Located:
