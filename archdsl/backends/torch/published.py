@@ -189,7 +189,7 @@ def _state(found: Published) -> dict[str, Tensor]:
             help = "delete the file to download it again"
             raise _error(NotWeights(str(found.file), reason(error)), Help(help)) from error
         notes = [f"the file is {found.weights.url}", f"torchvision looks for it in {found.file.parent}"]
-        help = f"without a network connection, copy {found.file.name} to that folder, or pass its path with `--weights FILE`"
+        help = f"without a connection, copy {found.file.name} to that folder, or pass its path with `--weights FILE`"
         raise _error(NoDownload(found.name, reason(error)), Help(help), notes=notes) from error
     return dict(state)
 
