@@ -6,21 +6,18 @@ from typing import ClassVar, Literal
 from archdsl.diagnostics.codes.shapes import NotDivisible
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, changed
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, Twin, changed
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
 
-class _Elementwise(SameShape):
-    """A function of each number by itself, named like its class in `torch.nn`, whose arguments are all keywords.
+class _Elementwise(SameShape, Twin):
+    """A function of each number by itself.
 
     op  the ONNX operator that computes it without attributes
     """
 
     op: ClassVar[str]
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"nn.{type(self).__name__}", keywords=changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.node(self.op, g.input)
@@ -317,7 +314,7 @@ class LogSoftmax(_AlongOneAxis):
     kind = "log_softmax"
 
 
-class GLU(Layer):
+class GLU(Twin):
     """Gated linear unit, `torch.nn.GLU`: a*sigmoid(b), where a and b are the halves of the input along `dim`.
 
     `dim` counts the batch axis as 0; -1, as in PyTorch, is the last axis (Dauphin and others 2016).
@@ -339,9 +336,6 @@ class GLU(Layer):
         return tuple(
             Window(2, dilation=size // 2) if i == axis else Window(1) for i, size in enumerate(x.spatial, start=1)
         )
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.GLU", keywords=changed(self, "dim"))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         axis = position(self, "dim", self.dim, x)

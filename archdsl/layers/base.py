@@ -177,6 +177,23 @@ class SameShape(Layer):
         return x
 
 
+class Twin(Layer):
+    """A layer whose PyTorch module takes the same arguments, and nothing of the input's shape.
+
+    Required arguments are printed by position, the others by name where they differ from their defaults.
+    """
+
+    #: The module's class: `{name}` is the name of this class, `{rank}` the number of spatial axes.
+    twin: ClassVar[str] = "nn.{name}"
+
+    def torch(self, x: Shape) -> TorchForm:
+        fields = type(self).model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        cls = self.twin.format(name=type(self).__name__, rank=x.rank)
+        keywords = {name: value for name, value in changed(self).items() if name not in required}
+        return TorchForm(cls, tuple(getattr(self, name) for name in required), keywords)
+
+
 def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
     """Reject a number that `divisor` does not divide, naming both."""
     if number % divisor:

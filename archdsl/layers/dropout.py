@@ -5,7 +5,7 @@ In eval mode they return their input itself, hence `saves_output`: the next laye
 
 from typing import Literal
 
-from archdsl.layers.base import OnnxBuilder, Probability, SameShape, TorchForm, changed
+from archdsl.layers.base import OnnxBuilder, Probability, SameShape, TorchForm, Twin
 from archdsl.shapes import Shape
 
 
@@ -18,14 +18,11 @@ class _Drop(SameShape):
         return g.input
 
 
-class _ValueDropout(_Drop):
-    """The arguments of PyTorch's dropout layers, which are all called after their classes here."""
+class _ValueDropout(_Drop, Twin):
+    """The arguments of PyTorch's dropout layers."""
 
     p: Probability = 0.5
     inplace: bool = False
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"nn.{type(self).__name__}", keywords=changed(self))
 
 
 class Dropout(_ValueDropout):
@@ -45,14 +42,12 @@ class ChannelDropout(_ValueDropout):
     """
 
     kind = "channel_dropout"
+    twin = "nn.Dropout{rank}d"
     can_run_inplace = True
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
         return x
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"nn.Dropout{x.rank}d", keywords=changed(self))
 
 
 class AlphaDropout(_ValueDropout):

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
-from archdsl.layers.base import Layer, OnnxBuilder, TorchForm
+from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, Twin
 from archdsl.shapes import Shape, Window
 
 
@@ -51,9 +51,10 @@ class Concat(_Join):
         return g.node("Concat", g.input, *g.operands, axis=self.dim)
 
 
-class _Elementwise(_Join):
+class _Elementwise(_Join, Twin):
     """Addition and multiplication, with PyTorch's broadcasting of tensors with equally many axes."""
 
+    twin = "modules.{name}"
     op: ClassVar[str]
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -64,9 +65,6 @@ class _Elementwise(_Join):
             # Not max(a, b): beside an axis of size 0, one of size 1 becomes 0.
             x = Shape(b if a == 1 else a for a, b in zip(x, operand, strict=True))
         return x
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm(f"modules.{self.op}")
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         value = g.input

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, changed, require_divisible
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, Twin, changed, require_divisible
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -217,13 +217,14 @@ class ChannelLayerNorm(_Norm):
         return _scale_and_shift(_normalise(g.input, [1], self.eps, g), _per_channel(x), g)
 
 
-class Normalize(Layer):
+class Normalize(SameShape, Twin):
     """(x - mean) / std with fixed numbers, one of each or one for each channel; no parameters.
 
     Makes the preparation of images part of the network, or divides scores by a temperature.
     """
 
     kind = "normalize"
+    twin = "modules.{name}"
 
     mean: float | tuple[float, ...] = 0.0
     std: _Deviation | tuple[_Deviation, ...] = 1.0
@@ -234,9 +235,6 @@ class Normalize(Layer):
             if isinstance(values, tuple) and len(values) != x.channels:
                 raise self.unfit(name, f"{name} has {len(values)} numbers, but the input {x} has {x.channels} channels")
         return x
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("modules.Normalize", keywords=changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         centred = g.node("Sub", g.input, self._operand(self.mean, x, g))

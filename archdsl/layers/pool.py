@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl.layers.axes import onnx_spatial_pad
-from archdsl.layers.base import AXES, Layer, OnnxBuilder, Paddings, Positive, Sizes, TorchForm, changed
+from archdsl.layers.base import AXES, Layer, OnnxBuilder, Paddings, Positive, Sizes, TorchForm, Twin, changed
 from archdsl.layers.windows import onnx_window, slide, windows_of
 from archdsl.shapes import Shape, Window
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -60,7 +60,7 @@ def onnx_pool(
     return g.node(op, value, **attributes)
 
 
-class MaxPool(Layer):
+class MaxPool(Twin):
     """The maximum of each window, `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d` by the input.
 
     out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis. With `ceil_mode`
@@ -69,6 +69,7 @@ class MaxPool(Layer):
     """
 
     kind = "maxpool"
+    twin = "nn.{name}{rank}d"
 
     kernel_size: Sizes
     stride: Sizes | None = None
@@ -83,10 +84,6 @@ class MaxPool(Layer):
         self.require_spatial(x)
         return pool_shape(self, self.windows(x), x, ceil=self.ceil_mode)
 
-    def torch(self, x: Shape) -> TorchForm:
-        keywords = changed(self, "stride", "padding", "dilation", "ceil_mode")
-        return TorchForm(f"nn.MaxPool{x.rank}d", (self.kernel_size,), keywords)
-
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
         befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
@@ -98,7 +95,7 @@ class MaxPool(Layer):
         return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends])
 
 
-class AvgPool(Layer):
+class AvgPool(Twin):
     """The mean of each window, `torch.nn.AvgPool1d`, `AvgPool2d` or `AvgPool3d` by the input.
 
     Sizes as of `maxpool`. The sum is divided by the number of positions in the window: those in the input and, with
@@ -107,6 +104,7 @@ class AvgPool(Layer):
     """
 
     kind = "avgpool"
+    twin = "nn.{name}{rank}d"
 
     kernel_size: Sizes
     stride: Sizes | None = None
@@ -126,10 +124,6 @@ class AvgPool(Layer):
         windows = self.windows(x)
         _require_kernel_inside(self, windows, x)
         return pool_shape(self, windows, x, ceil=self.ceil_mode)
-
-    def torch(self, x: Shape) -> TorchForm:
-        keywords = changed(self, "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-        return TorchForm(f"nn.AvgPool{x.rank}d", (self.kernel_size,), keywords)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)

@@ -10,7 +10,7 @@ from pydantic import Field
 from archdsl.diagnostics.codes.shapes import NoOutput, NotDivisible
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
-from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, changed, require_divisible
+from archdsl.layers.base import AXES, OnnxBuilder, Positive, SameShape, Sizes, Twin, require_divisible
 from archdsl.layers.pad import onnx_crop
 from archdsl.shapes import Shape, Window
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -30,7 +30,7 @@ def _float32(value: float) -> float:
     return rounded
 
 
-class Upsample(Layer):
+class Upsample(Twin):
     """Interpolation to `size`, or to floor(n * scale_factor) on each axis: `torch.nn.Upsample`.
 
     `mode` is nearest or nearest-exact for any input, linear for one spatial axis, bilinear or bicubic for two,
@@ -95,9 +95,6 @@ class Upsample(Layer):
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         factors = [output / size for size, output in zip(x.spatial, y.spatial, strict=True)]
         return field.upsample(factors, [REACH[self.mode]] * x.rank, y.spatial)
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.Upsample", keywords=changed(self))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if self.mode in RANKS:
@@ -187,7 +184,7 @@ def _scale(size: int, output: int, factor: float) -> float:
     return (output + 0.5) / size
 
 
-class PixelShuffle(Layer):
+class PixelShuffle(Twin):
     """Channels to space: (C*r^2)xHxW becomes Cx(H*r)x(W*r) with r = `upscale_factor`, `torch.nn.PixelShuffle`.
 
     Shi and others 2016.
@@ -208,14 +205,11 @@ class PixelShuffle(Layer):
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         return field.upsample([self.upscale_factor] * 2, [1, 1], y.spatial)
 
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.PixelShuffle", (self.upscale_factor,))
-
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.node("DepthToSpace", g.input, blocksize=self.upscale_factor, mode="CRD")
 
 
-class PixelUnshuffle(Layer):
+class PixelUnshuffle(Twin):
     """Space to channels: Cx(H*r)x(W*r) becomes (C*r^2)xHxW with r = `downscale_factor`, `torch.nn.PixelUnshuffle`."""
 
     kind = "pixel_unshuffle"
@@ -231,9 +225,6 @@ class PixelUnshuffle(Layer):
     def windows(self, x: Shape) -> tuple[Window, ...]:
         return (Window(self.downscale_factor, self.downscale_factor),) * 2
 
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.PixelUnshuffle", (self.downscale_factor,))
-
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         # ONNX's SpaceToDepth has the channels in another order.
         factor = self.downscale_factor
@@ -243,7 +234,7 @@ class PixelUnshuffle(Layer):
         return g.node("Reshape", turned, g.ints([0, *y]))
 
 
-class ChannelShuffle(Layer):
+class ChannelShuffle(SameShape, Twin):
     """The channels of `groups` groups interleaved, `torch.nn.ChannelShuffle`.
 
     Channel g*(C/groups) + i goes to i*groups + g (ShuffleNet: Zhang and others 2018).
@@ -257,9 +248,6 @@ class ChannelShuffle(Layer):
         self.require_spatial(x)
         require_divisible(x.channels, "input channels", self.groups, "groups")
         return x
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.ChannelShuffle", (self.groups,))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         cut = g.node("Reshape", g.input, g.ints([0, self.groups, x.channels // self.groups, x.spatial.numel]))

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl.layers.axes import onnx_reshape, position
-from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, changed
+from archdsl.layers.base import Layer, OnnxBuilder, SameShape, TorchForm, Twin
 from archdsl.shapes import Shape
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -24,19 +24,13 @@ class _View(Layer):
         return g.input if y == x else onnx_reshape(g, g.input, y)
 
 
-class Identity(_View):
+class Identity(_View, SameShape, Twin):
     """The input unchanged, `torch.nn.Identity`, for a label or as an argument that does nothing."""
 
     kind = "identity"
 
-    def shape(self, x: Shape, *operands: Shape) -> Shape:
-        return x
 
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.Identity")
-
-
-class Flatten(_View):
+class Flatten(_View, Twin):
     """The axes from `start_dim` to `end_dim` as one, `torch.nn.Flatten`; by default a sample becomes a vector."""
 
     kind = "flatten"
@@ -60,14 +54,11 @@ class Flatten(_View):
         axes = field.axes
         return field.arrange((*axes[:start], frozenset[int]().union(*axes[start:end]), *axes[end:]))
 
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.Flatten", keywords=changed(self))
-
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.node("Flatten", g.input, axis=1) if len(x) > len(y) == 1 else super().onnx(x, y, g)
 
 
-class Unflatten(_View):
+class Unflatten(_View, Twin):
     """One axis as several, `torch.nn.Unflatten`; one of the sizes may be -1 and is then computed."""
 
     kind = "unflatten"
@@ -93,9 +84,6 @@ class Unflatten(_View):
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         axis, axes = position(self, "dim", self.dim, x), field.axes
         return field.arrange((*axes[:axis], *(axes[axis] for _ in self.unflattened_size), *axes[axis + 1 :]))
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("nn.Unflatten", (self.dim, self.unflattened_size))
 
 
 class _Permutation(_View):
@@ -210,10 +198,11 @@ class Unsqueeze(_View):
         return TorchForm("nn.Unflatten", (axis, (x[-1], 1)))
 
 
-class Select(_View):
+class Select(_View, Twin):
     """One position of an axis, which is removed, `torch.select`; a negative `index` counts from the end."""
 
     kind = "select"
+    twin = "modules.{name}"
 
     dim: int
     index: int
@@ -231,18 +220,16 @@ class Select(_View):
         axis = position(self, "dim", self.dim, x)
         return field.arrange((*field.axes[:axis], *field.axes[axis + 1 :]))
 
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("modules.Select", (self.dim, self.index))
-
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         axis = position(self, "dim", self.dim, x) + 1
         return onnx_reshape(g, g.node("Gather", g.input, g.ints([self.index]), axis=axis), y)
 
 
-class Narrow(_View):
+class Narrow(_View, Twin):
     """The positions `start` to `start + length` of an axis, `torch.narrow`; a negative `start` counts from the end."""
 
     kind = "narrow"
+    twin = "modules.{name}"
 
     dim: int
     start: int
@@ -261,9 +248,6 @@ class Narrow(_View):
         axis = position(self, "dim", self.dim, x)
         self.first(x)
         return Shape((*x[:axis], self.length, *x[axis + 1 :]))
-
-    def torch(self, x: Shape) -> TorchForm:
-        return TorchForm("modules.Narrow", (self.dim, self.start, self.length))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         first, axis = self.first(x), position(self, "dim", self.dim, x) + 1
