@@ -93,9 +93,9 @@ def _parsed(run: Run) -> tuple[tree.File, list[Diagnostic]]:
 
         assert found.span is not None
         at_end = isinstance(found.problem, UnexpectedEnd)
-        if not (at_end and ends_early(run)):
-            diagnostics.append(found)
         place = run.end if at_end else found.span.start
+        if not at_end or not (furthest == place or ends_early(run)):
+            diagnostics.append(found)
         recover(run, place, give_up=place <= furthest or len(diagnostics) >= MAX_ERRORS)
         furthest = place
 

@@ -29,7 +29,7 @@ def recover(run: Run, place: int, *, give_up: bool) -> None:
     rest of the file is skipped.
     """
     text, end = run.text, run.end
-    if place >= end:
+    if place >= end and run.open_bodies():
         with suppress(WrongToken):
             run.close(end)
             return

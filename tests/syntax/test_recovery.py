@@ -107,6 +107,8 @@ def test_a_spec_that_breaks_off_is_one_error(path: Path) -> None:
         ("model m { a\nsum { b; c", "model m(a sum(b c))", ["2:10"]),
         ("model m {\n  init = {a: 1\n  relu\n}\nmodel n { }", "model m(missing relu) model n()", ["2:15"]),
         ("model m {\n  f(1, g(2)\n  relu\n  tanh\n}", "model m(missing relu tanh)", ["3:3"]),
+        ("model m ", "missing", ["1:8"]),
+        ("model m = f({a: 1", "missing", ["1:17"]),
         # One that is closed too early: what follows is of no file.
         ("model m {\n  { a } }\n  b\n  c\n}\nmodel n { relu }", "model m(group(a)) missing model n(relu)", ["3:3"]),
         # Several errors, in statements and definitions around each other.
