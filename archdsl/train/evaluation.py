@@ -59,13 +59,6 @@ class Evaluation:
         figures = self.per_class
         return sum(one.f1 for one in figures) / len(figures) if figures else None
 
-    def figure(self, name: str) -> float:
-        """One of loss, accuracy, top5 and f1."""
-        value: float | None = getattr(self, name)
-        if value is None:
-            raise ValueError(f"{name} was not measured")
-        return value
-
     @property
     def per_class(self) -> tuple[ClassFigures, ...]:
         """The figures of each class, in the order of the classes."""

@@ -259,7 +259,7 @@ class Loop:
         self.history.append(line)
         self.progress.epoch(line)
         self.board.epoch(self.steps_done, line)
-        value = found.figure(setup.monitor)
+        value = line.figure(setup.monitor)
         if setup.is_better(value, position.best):
             self.writer.best(whole_epoch=whole)
             if whole:

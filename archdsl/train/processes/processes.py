@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from archdsl.diagnostics import Rejected, SpecError
 from archdsl.diagnostics.codes.training import NoDevice
 from archdsl.recipe import Recipe
-
-if TYPE_CHECKING:
-    from archdsl.train.losses import Loss
+from archdsl.train.losses import Loss
 
 T = TypeVar("T")
 NOTHING = nullcontext()
