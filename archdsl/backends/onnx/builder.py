@@ -32,7 +32,7 @@ class OnnxNode:
 
 
 class Names:
-    """Hands out names, each once."""
+    """Gives each name once."""
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
         self._taken = set(reserved)
@@ -121,7 +121,7 @@ class OnnxGraph:
 
 
 class GraphBuilder:
-    """What a layer's `onnx` method writes to: archdsl.layers.base.OnnxBuilder, for one layer of a graph."""
+    """What a layer's `onnx` method writes to: the archdsl.layers.base.OnnxBuilder of one layer of a graph."""
 
     def __init__(self, graph: OnnxGraph, node: LayerNode, input: str, operands: tuple[str, ...] = ()) -> None:
         self.opset = graph.opset
@@ -133,32 +133,22 @@ class GraphBuilder:
         self._node = node
 
     def has(self, name: str) -> bool:
-        """Whether the layer has this parameter or buffer."""
         return name in self._entries
 
     def weight(self, name: str) -> str:
-        """The initializer that holds the layer's parameter or buffer `name`."""
         return self._graph.weight(self._node.key(name))
 
     def ints(self, values: Sequence[int]) -> str:
-        """An int64 vector constant, shared where the same one is used again."""
         return self._graph.ints(values)
 
     def floats(self, values: Sequence[float], shape: Sequence[int] | None = None) -> str:
-        """A float32 constant of this shape (a vector without one), shared where the same one is used again."""
         array = np.array(values, dtype=np.float32)
         return self._graph.constant(array if shape is None else array.reshape(shape))
 
     def scalar(self, value: float) -> str:
-        """A float32 scalar constant (rank 0), shared where the same one is used again."""
         return self._graph.constant(np.array(value, dtype=np.float32))
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Append a node of the standard domain; returns the name of its first output.
-
-        An absent optional input is the empty string. Attributes that are None are left out. Rejects an
-        operator that the chosen opset does not have yet.
-        """
         return self._graph.node(op, f"{self._scope}/{op}", inputs, attributes, outputs).outputs[0]
 
 

@@ -11,8 +11,8 @@ import onnx
 from onnx import numpy_helper
 
 from archdsl.backends.onnx.emit import output_names
-from archdsl.backends.onnx.runtime import Session
-from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.backends.onnx.runtime import Session, failed
+from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import OnnxRejected, OtherInterface, WeightsDiffer
 from archdsl.graph.network import Network
 
@@ -29,9 +29,9 @@ def read(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's errors and those of missing data have no common class
-        raise _failed(OnnxRejected("onnx", _reason(error)), str(path)) from error
+        raise failed(OnnxRejected("onnx", _reason(error)), str(path)) from error
     if not model.graph.output or not model.opset_import:
-        raise _failed(OnnxRejected("onnx", "it is not an ONNX file"), str(path))
+        raise failed(OnnxRejected("onnx", "it is not an ONNX file"), str(path))
     return model
 
 
@@ -42,22 +42,27 @@ def _reason(error: Exception) -> str:
 
 
 def save(model: onnx.ModelProto, path: Path, data_limit: int = DATA_LIMIT) -> bool:
-    """Write a model; above `data_limit` bytes its weights go beside it (PATH.data), and out of `model`: then True."""
-    beside = sum(len(array.raw_data) for array in model.graph.initializer) > data_limit
+    """Write a model; returns whether its weights went into PATH.data, and out of `model`: above `data_limit` bytes."""
+    separate = _size(model) > data_limit
     onnx.save_model(
         model,
         str(path),
-        save_as_external_data=beside,
+        save_as_external_data=separate,
         all_tensors_to_one_file=True,
-        location=f"{path.name}.data" if beside else None,
+        location=f"{path.name}.data" if separate else None,
         size_threshold=1024,
     )
-    return beside
+    return separate
+
+
+def _size(model: onnx.ModelProto) -> int:
+    """The bytes of all weights and constants."""
+    return sum(len(array.raw_data) for array in model.graph.initializer)
 
 
 def session_of(model: onnx.ModelProto, network: Network) -> Session:
     """A session of a model in memory; one that is too large for a message goes through a file."""
-    if sum(len(array.raw_data) for array in model.graph.initializer) <= DATA_LIMIT:
+    if _size(model) <= DATA_LIMIT:
         return Session(model.SerializeToString(), network)
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
@@ -80,11 +85,11 @@ def fixed_batch(model: onnx.ModelProto, network: Network) -> int | None:
     inputs = [value for value in model.graph.input if value.name not in initializers(model)]
     expected = f"one float32 input, batch x {network.input_shape}"
     if len(inputs) != 1 or not _is_batch_of(inputs[0], network.input_shape):
-        raise _failed(OtherInterface("inputs", _listed(inputs), expected), network.path)
+        raise failed(OtherInterface("inputs", _listed(inputs), expected), network.path)
     names = output_names(network)
     if len(model.graph.output) != len(names):
         expected = f"{len(names)}: {', '.join(names)}"
-        raise _failed(OtherInterface("outputs", _listed(model.graph.output), expected), network.path)
+        raise failed(OtherInterface("outputs", _listed(model.graph.output), expected), network.path)
     return inputs[0].type.tensor_type.shape.dim[0].dim_value or None
 
 
@@ -142,7 +147,3 @@ def replace_initializers(model: onnx.ModelProto, by: Tensors) -> None:
     for tensor in model.graph.initializer:
         if tensor.name in by:
             tensor.CopyFrom(by[tensor.name])
-
-
-def _failed(problem: Problem, path: str) -> SpecError:
-    return SpecError([Diagnostic(problem, path=path)])

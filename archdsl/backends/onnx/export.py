@@ -36,24 +36,22 @@ def export(
 
     The file is checked with onnx.checker and compared before it takes the place of an older one. Raises
     SpecError, leaving no new file, where it is rejected or differs. Weights of more than `data_limit` bytes
-    go beside the file, into PATH.data. Other arguments: `emit` and `compare`.
+    go into a second file, PATH.data. Other arguments: `emit` and `compare`.
     """
-
-    def emitted() -> onnx.ModelProto:
-        return emit(network, peer.weights, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize)
-
+    writer = partial(emit, network, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize)
     with _replacing(Path(path)) as temporary:
-        model = emitted()
+        model = writer(peer.weights)
         if save(model, temporary, data_limit):
-            model = emitted()  # the other has handed its weights over
+            model = writer(peer.weights)  # the weights of the other are in the file
         check(temporary, model, network)
-        return compare(temporary, model, network, peer, folded=fold_batchnorm, normalize=normalize, tolerance=tolerance)
+        return compare(temporary, model, network, peer, writer, normalize=normalize, tolerance=tolerance)
 
 
 def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: int = DATA_LIMIT) -> None:
-    """Write a model without checking it; atomically, its weights beside it (PATH.data) above `data_limit` bytes.
+    """Write a model atomically, without checking it.
 
-    Raises SpecError where the file cannot be written. Takes the weights out of `model` when they go beside it.
+    Weights of more than `data_limit` bytes go into a second file, PATH.data, and are taken out of `model`. Raises
+    SpecError where a file cannot be written.
     """
     with _replacing(Path(path)) as temporary:
         save(model, temporary, data_limit)
@@ -61,7 +59,7 @@ def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: i
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A path in a temporary folder beside `path`; what is written there moves to its place if nothing is raised."""
+    """A path in a temporary folder; the files written there move to where `path` is if nothing is raised."""
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")

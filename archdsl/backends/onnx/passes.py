@@ -1,4 +1,4 @@
-"""What is done to the nodes before they are written: unused ones go, batch norms are folded, equal arrays shared."""
+"""Passes over the nodes before they are written: drop unused ones, fold batch norms, share equal arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAIN_GEMM = {("transB", 1), ("transA", 0), ("alpha", 1.0), ("beta", 1.0)}
 
 
 def drop_unused(graph: OnnxGraph, outputs: Sequence[str]) -> None:
-    """Remove the nodes no output depends on: auxiliary heads, and what a `use(tap)` leaves behind."""
+    """Remove the nodes no output depends on: auxiliary heads, and layers whose output a `use(tap)` drops."""
     needed, kept = set(outputs), []
     for node in reversed(graph.nodes):
         if needed.intersection(node.outputs):
@@ -103,7 +103,7 @@ def fold(graph: OnnxGraph, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     gone: set[int] = set()
     for weight in [name for name in arrays if name in readers]:
         convs = readers[weight]
-        norms = [_norm_behind(conv, weight, readers, outputs) for conv in convs]
+        norms = [_norm_after(conv, weight, readers, outputs) for conv in convs]
         if norms[0] is None or any(norm is None or not _same(norm, norms[0]) for norm in norms):
             continue
         if any(len(readers[value]) != len(convs) for value in convs[0].inputs[2:]):
@@ -125,7 +125,7 @@ def _readers(graph: OnnxGraph) -> dict[str, list[OnnxNode]]:
     return readers
 
 
-def _norm_behind(
+def _norm_after(
     node: OnnxNode, weight: str, readers: Mapping[str, list[OnnxNode]], outputs: Sequence[str]
 ) -> OnnxNode | None:
     """The batch norm that a convolution or linear layer with this weight can take in."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from archdsl.backends.onnx.builder import Array
-from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics import Diagnostic, Problem, SpecError
 from archdsl.diagnostics.codes.commands import MissingPackage, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
@@ -19,6 +19,11 @@ from archdsl.shapes import Shape
 FLAT = 0.02
 #: Smaller numbers are too close to float32's smallest ones to have its precision.
 FAINT = 1e-25
+
+
+def failed(problem: Problem, path: str) -> SpecError:
+    """The error for one problem with the network of a spec, or with a file."""
+    return SpecError([Diagnostic(problem, path=path)])
 
 
 class Session:
@@ -30,7 +35,7 @@ class Session:
             import onnxruntime
         except ImportError as error:
             problem = MissingPackage("the comparison with an ONNX file", "onnxruntime", "onnx")
-            raise SpecError([Diagnostic(problem, path=self._path)]) from error
+            raise failed(problem, self._path) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised too
         model = str(content) if isinstance(content, Path) else content
@@ -50,7 +55,7 @@ class Session:
         return [np.concatenate(each) for each in zip(*outputs, strict=True)]
 
     def _rejected(self, error: Exception) -> SpecError:
-        return SpecError([Diagnostic(OnnxRejected("ONNX Runtime", str(error).strip()), path=self._path)])
+        return failed(OnnxRejected("ONNX Runtime", str(error).strip()), self._path)
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,7 @@ def all_vary(outputs: Mapping[str, Array]) -> bool:
 
 def _require_shape(name: str, found: Array, expected: Array, network: Network) -> None:
     if found.shape != expected.shape:
-        problem = WrongOutputShape(name, str(Shape(found.shape)), str(Shape(expected.shape)))
-        raise SpecError([Diagnostic(problem, path=network.path)])
+        raise failed(WrongOutputShape(name, str(Shape(found.shape)), str(Shape(expected.shape))), network.path)
 
 
 def _output(name: str, pairs: Sequence[tuple[Array, Array]]) -> Output:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf, prod
 from pathlib import Path
 from typing import Protocol
@@ -26,12 +27,12 @@ from archdsl.backends.onnx.contents import (
     session_of,
 )
 from archdsl.backends.onnx.emit import BATCH, OPSETS, Normalization, emit, statistics
-from archdsl.backends.onnx.runtime import Output, Session, all_vary, compare_outputs
-from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.backends.onnx.runtime import Output, Session, all_vary, compare_outputs, failed
+from archdsl.diagnostics import SpecError
 from archdsl.diagnostics.codes.commands import ExportDiffers, NothingCompared, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
 
-#: Sizes of random weights to try until the outputs vary: behind a sigmoid small ones make all inputs look alike.
+#: Sizes of random weights to try until the outputs vary: after a sigmoid small ones make all inputs look alike.
 GAINS = (1.0, 3.0, 10.0)
 #: How many times the module's own rounding error a file may differ, and up to what share of an output's range that
 #: still tells a right file from a wrong one.
@@ -48,12 +49,12 @@ def check(path: Path, model: onnx.ModelProto, network: Network) -> None:
         onnx.checker.check_model(str(path), full_check=True)
         inferred = onnx.shape_inference.infer_shapes(_without_shapes(model), strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise _failed(OnnxRejected("onnx.checker", str(error).strip()), network) from error
+        raise failed(OnnxRejected("onnx.checker", str(error).strip()), network.path) from error
     found = {value.name: _sizes(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
     for name, sizes in expected.items():
         known = found.get(name)
         if known and (len(known) != len(sizes) or not all(map(_agree, known, sizes))):
-            raise _failed(WrongOutputShape(name, _text(known), _text(sizes)), network)
+            raise failed(WrongOutputShape(name, _text(known), _text(sizes)), network.path)
 
 
 def _without_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -82,7 +83,7 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int | str | None]:
 
 
 def _agree(found: int | str | None, expected: int | str | None) -> bool:
-    """Whether an inferred size can be the expected one. Some ONNX cannot infer: the runs in ONNX Runtime will tell."""
+    """Whether an inferred size can be the expected one. Those that ONNX cannot infer are left to ONNX Runtime."""
     known = isinstance(found, int) or found == BATCH
     return found == expected or not known
 
@@ -149,12 +150,8 @@ class Comparison:
         return list(dict.fromkeys(output.name for output in every if output.name not in seen))
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What the export writes for a network: its initializers, and whether batch norms are folded into others."""
-
-    tensors: Tensors
-    folded: bool
+#: Writes a network with other weights in the same form: the opset, folding and normalisation of a file.
+Writer = Callable[[Mapping[str, Array]], onnx.ModelProto]
 
 
 def verify(
@@ -172,63 +169,44 @@ def verify(
     """
     statistics(normalize or ((0,), (1,)), network)
     model = read(Path(path))
-    fixed_batch(model, network)  # a file of another network is called that first
-    exported = _as_exported(model, network, peer.weights, normalize)
-    if exported is None and not weights:
-        reason = (
-            "its weights are named differently from those that archdsl writes, so the module's weights are required"
-        )
-        raise _failed(NothingCompared(reason), network)
-    if exported is not None:
-        expected = exported.tensors if weights else _constants(exported, model, network, peer.weights, normalize)
-        require_same_weights(model, expected, network)
-    folded = None if exported is None else exported.folded
-    found = compare(
-        Path(path),
-        model,
-        network,
-        peer,
-        folded=folded,
-        normalize=normalize,
-        tolerance=tolerance,
-        weights=weights,
-    )
+    fixed_batch(model, network)  # that a file is of another network is reported first
+    writer = _writer_of(model, network, peer.weights, normalize)
+    if writer is not None:
+        expected = initializers(writer(peer.weights))
+        require_same_weights(model, expected if weights else _constants(writer, expected, peer.weights), network)
+    elif not weights:
+        reason = "its weights are named differently from those that archdsl writes, so the module's weights are required"
+        raise failed(NothingCompared(reason), network.path)
+    found = compare(Path(path), model, network, peer, writer, normalize=normalize, tolerance=tolerance, weights=weights)
     if not found.outputs and not found.random_outputs:
-        raise _failed(NothingCompared("with random weights the module's own rounding errors are too large"), network)
+        reason = "with random weights the module's own rounding errors are too large"
+        raise failed(NothingCompared(reason), network.path)
     if found.unseen:
         reason = f"with these weights {' and '.join(found.unseen)} hardly varies between inputs"
-        raise _failed(NothingCompared(reason), network)
+        raise failed(NothingCompared(reason), network.path)
     return found
 
 
-def _as_exported(
+def _writer_of(
     model: onnx.ModelProto, network: Network, weights: Mapping[str, Array], normalize: Normalization | None
-) -> Exported | None:
-    """What the export writes into the file, if the file has those initializers; else None."""
+) -> Writer | None:
+    """How the export writes such a file; None if its initializers are others."""
     opset = opset_of(model)
     # A folded file has fewer initializers, all of which the other has too.
     for folded in (False, True) if OPSETS[0] <= opset <= OPSETS[1] else ():
+        writer = partial(emit, network, opset=opset, fold_batchnorm=folded, normalize=normalize)
         try:
-            written = emit(network, weights, opset=opset, fold_batchnorm=folded, normalize=normalize)
+            if holds(model, initializers(writer(weights))):
+                return writer
         except SpecError:  # an operator that the file's opset does not have
             return None
-        if holds(model, tensors := initializers(written)):
-            return Exported(tensors, folded)
     return None
 
 
-def _constants(
-    exported: Exported,
-    model: onnx.ModelProto,
-    network: Network,
-    weights: Mapping[str, Array],
-    normalize: Normalization | None,
-) -> Tensors:
-    """Those of the exported initializers that do not depend on the weights."""
+def _constants(writer: Writer, expected: Tensors, weights: Mapping[str, Array]) -> Tensors:
+    """Those of the expected initializers that do not depend on the weights."""
     others = {key: array + 1 if array.dtype == np.float32 else array for key, array in weights.items()}
-    opset, folded = opset_of(model), exported.folded
-    written = emit(network, others, opset=opset, fold_batchnorm=folded, normalize=normalize)
-    return {name: tensor for name, tensor in initializers(written).items() if same(tensor, exported.tensors[name])}
+    return {name: tensor for name, tensor in initializers(writer(others)).items() if same(tensor, expected[name])}
 
 
 def compare(
@@ -236,17 +214,17 @@ def compare(
     model: onnx.ModelProto,
     network: Network,
     peer: Peer,
+    writer: Writer | None,
     *,
-    folded: bool | None,
     normalize: Normalization | None = None,
     tolerance: float = 1e-4,
     weights: bool = True,
 ) -> Comparison:
     """Run a file, and the `model` in it, and `peer` on random inputs; raises SpecError where the outputs differ.
 
-    First both have their own weights, then random ones: these find what the module's own weights hide. They get
-    into `model`, which is changed, where its initializers are what the export writes with batch norms `folded`
-    or not; None says that they are not. A difference is over `tolerance` times how much the output varies.
+    Both first have their own weights, then random ones, which find what the module's own weights hide. The
+    random ones are put into `model` as `writer` gives them; None where its initializers have other names. A
+    difference is more than `tolerance` times how much the output varies.
     """
     piece = fixed_batch(model, network)
     random = np.random.default_rng(0)
@@ -260,11 +238,10 @@ def compare(
         own = peer.weights
         allowed = _allowed(outputs, tolerance, network, expected, lambda: [peer.exact(x, own) for x in batches])
         _require_close(outputs, "its own weights", network, allowed)
-    if folded is not None:
+    if writer is not None:
         x = random_batch(random, 3 * (piece or 1), network, normalize)
         state, varied = _varied(peer, x)
-        random_model = emit(network, state, opset=opset_of(model), fold_batchnorm=folded, normalize=normalize)
-        replace_initializers(model, initializers(random_model))
+        replace_initializers(model, initializers(writer(state)))
         found = [session_of(model, network).run(x, piece)]
         random_outputs = compare_outputs(found, [varied], network)
         allowed = _allowed(random_outputs, tolerance, network, [varied], lambda: [peer.exact(x, state)])
@@ -286,7 +263,7 @@ def _require_close(outputs: Sequence[Output], used: str, network: Network, allow
     for output in outputs:
         if output.difference > allowed[output.name]:
             problem = ExportDiffers(output.name, output.difference, used, allowed[output.name], output.range)
-            raise _failed(problem, network)
+            raise failed(problem, network.path)
 
 
 def _allowed(
@@ -322,7 +299,3 @@ def random_batch(
         mean, std = statistics(normalize, network)
         x = x * std + mean
     return x
-
-
-def _failed(problem: Problem, network: Network) -> SpecError:
-    return SpecError([Diagnostic(problem, path=network.path)])
