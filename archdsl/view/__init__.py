@@ -1,1 +1,1 @@
-"""What people look at: summaries, tables, pictures."""
+"""Views of a network: summaries, tables, pictures."""

@@ -216,7 +216,7 @@ def _branches(parts: Sequence[_Drawing], sign: str) -> _Drawing:
 
 
 def _aside(body: _Drawing) -> _Drawing:
-    """A body beside the line that goes on: what it gives is an output of its own."""
+    """A body to the right of the main line: its result is an output of the model."""
     left = 2 * SIDE
     elements = [
         _line([(0, 0), (0, body.height + GAP)], arrow=False),

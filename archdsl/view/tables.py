@@ -23,7 +23,7 @@ class Column(NamedTuple):
     drop: int = 0
 
 
-#: The texts of one row.
+#: The cells of one row.
 Cells = Sequence[str]
 
 
@@ -121,7 +121,7 @@ def draw(
 
 
 def _lines(columns: Sequence[Column], row: Cells, rule: Cells, gap: int) -> list[str]:
-    """A row as text, with as many lines as its highest cell."""
+    """The lines of a row, as many as its highest cell has."""
     lines = []
     for parts in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""):
         padded = [

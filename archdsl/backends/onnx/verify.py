@@ -175,7 +175,9 @@ def verify(
         expected = initializers(writer(peer.weights))
         require_same_weights(model, expected if weights else _constants(writer, expected, peer.weights), network)
     elif not weights:
-        reason = "its weights are named differently from those that archdsl writes, so the module's weights are required"
+        reason = (
+            "its weights are named differently from those that archdsl writes, so the module's weights are required"
+        )
         raise failed(NothingCompared(reason), network.path)
     found = compare(Path(path), model, network, peer, writer, normalize=normalize, tolerance=tolerance, weights=weights)
     if not found.outputs and not found.random_outputs:

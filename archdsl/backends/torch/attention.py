@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: What a masked pair of cells has added to its logit, as in Swin.
+#: Added to the logit of a masked pair of positions, as in Swin.
 MASKED = -100.0
 
 
@@ -38,7 +38,7 @@ class MultiheadAttention(nn.MultiheadAttention):
 
 
 class ShiftedWindowAttention(nn.Module):
-    """Attention inside windows of a map N x H x W x C, which may be shifted by some cells.
+    """Attention inside windows of a map N x H x W x C, which may be shifted by some positions.
 
     Liu and others: "Swin Transformer", 2021, section 3.2; as torchvision has it. A map that is no multiple of
     the window gets zeros below and on the right. Along an axis where one window covers the map nothing is
@@ -73,7 +73,7 @@ class ShiftedWindowAttention(nn.Module):
         self.relative_position_bias_table = _bias_table(self.window_size, self.num_heads)
 
     def position_bias(self) -> Tensor:
-        """What each pair of cells of a window has added to its logit: heads x cells x cells."""
+        """The bias added to the logit of each pair of positions of a window: heads x positions x positions."""
         return _paired(self.relative_position_bias_table, self.get_buffer("relative_position_index"))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,11 +97,11 @@ class ShiftedWindowAttention(nn.Module):
         return self.qkv(x)  # type: ignore[no-any-return]
 
     def _scaled(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, float]:
-        """Queries, keys, and what their products are multiplied with to be logits."""
+        """Queries, keys, and the factor that makes their products logits."""
         return queries, keys, queries.shape[-1] ** -0.5
 
     def _attended(self, x: Tensor, shifts: Sequence[int]) -> Tensor:
-        """The values that the cells of each window attend to, N x H x W x C."""
+        """The attended values of the positions of each window, N x H x W x C."""
         size, (rows, columns), heads = x.shape, self.window_size, self.num_heads
         grid = (size[1] // rows, rows, size[2] // columns, columns)
         split = self._qkv(x).reshape(size[0], *grid, 3, heads, size[3] // heads)
@@ -151,7 +151,7 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
             nn.init.zeros_(self.qkv.bias[channels : 2 * channels])
 
     def _add_position_table(self) -> None:
-        """The offsets between two cells, from -8 to 8, on a logarithmic scale."""
+        """The offsets between two positions, from -8 to 8, on a logarithmic scale."""
         if min(self.window_size) < 2:
             raise ValueError(f"there are no offsets to scale in windows of {self.window_size}")
         axes = [torch.arange(1.0 - size, size) / (size - 1) * 8 for size in self.window_size]
@@ -208,35 +208,35 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
 
 
 def _bias_table(sizes: Sequence[int], heads: int) -> nn.Parameter:
-    """One number for each offset of two cells of a window and each head."""
+    """One number for each offset of two positions of a window and each head."""
     table = nn.Parameter(torch.empty(math.prod(2 * size - 1 for size in sizes), heads))
     nn.init.trunc_normal_(table, std=0.02)
     return table
 
 
 def relative_position_index(sizes: Sequence[int]) -> Tensor:
-    """For each pair of cells of a window the number of their offset, cells x cells."""
+    """The number of the offset of each pair of positions of a window, positions x positions."""
     rows, columns = (axis.flatten() for axis in torch.meshgrid(*map(torch.arange, sizes), indexing="ij"))
     down, across = (axis[:, None] - axis[None, :] + size - 1 for axis, size in zip((rows, columns), sizes, strict=True))
     return down * (2 * sizes[1] - 1) + across
 
 
 def _heads(qkv: Tensor, heads: int) -> Tensor:
-    """Queries, keys and values of each head, 3 x N x heads x cells x features, from N x cells x 3C."""
-    samples, cells, features = qkv.shape
-    return qkv.reshape(samples, cells, 3, heads, features // heads // 3).permute(2, 0, 3, 1, 4)
+    """Queries, keys and values of each head, 3 x N x heads x positions x features, from N x positions x 3C."""
+    samples, positions, features = qkv.shape
+    return qkv.reshape(samples, positions, 3, heads, features // heads // 3).permute(2, 0, 3, 1, 4)
 
 
 def _paired(table: Tensor, index: Tensor) -> Tensor:
-    """The rows of a table (offsets x heads) for each pair of cells: heads x cells x cells."""
-    cells = math.isqrt(index.numel())
-    return table[index.flatten()].T.reshape(-1, cells, cells)
+    """The rows of a table (offsets x heads) for each pair of positions: heads x positions x positions."""
+    positions = math.isqrt(index.numel())
+    return table[index.flatten()].T.reshape(-1, positions, positions)
 
 
 def shift_mask(sizes: Sequence[int], window: Sequence[int], shifts: Sequence[int], like: Tensor) -> Tensor:
-    """0 for the pairs of cells of a window that were neighbours before the map was shifted, else MASKED.
+    """0 for the pairs of positions of a window that were neighbours before the map was shifted, else MASKED.
 
-    Windows x 1 x cells x cells. Only the last windows hold cells from both ends of the map.
+    Windows x 1 x positions x positions. Only the last windows hold positions from both ends of the map.
     """
     height, width = (
         torch.arange(size, device=like.device) >= size - shift for size, shift in zip(sizes, shifts, strict=True)

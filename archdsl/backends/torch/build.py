@@ -30,7 +30,7 @@ def build(network: Network, *, seed: int | None = None, inplace: bool = True) ->
 
     A `seed` makes the weights reproducible and leaves torch's own generators as they were. `inplace=False`
     keeps every activation from running in place; results and gradients are the same either way. The
-    module takes batches of `network.input_shape` and honours `with torch.device(...)`.
+    module takes batches of `network.input_shape`, and is made on the device of `with torch.device(...)`.
     """
     tree = scopes(network, inplace=inplace)
     with seeded(seed):
@@ -52,7 +52,7 @@ def network_of(module: nn.Module) -> Network:
 
 
 class _Definition(NamedTuple):
-    """All that a generated class is: enough to make it again in another process."""
+    """A generated class as data: enough to make it again in another process."""
 
     name: str
     plain: bool
@@ -72,7 +72,7 @@ class GeneratedModule(nn.Module):
     """
 
     __definition__: ClassVar[_Definition]
-    # In the metadata of a state dict, where torchvision's MNASNet takes 1 for an edition with another stem.
+    # In the metadata of a state_dict: torchvision's MNASNet takes version 1 for one with another stem.
     _version = 2
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., nn.Module], tuple[Any, ...], dict[str, Any]]:
@@ -89,7 +89,7 @@ class GeneratedModule(nn.Module):
 
 
 class GeneratedSequential(GeneratedModule, nn.Sequential):
-    """A plain sequence with a name of its own. A slice of it is one too."""
+    """A plain sequence whose class has a name of its own. A slice of it is one too."""
 
 
 def _empty(name: str, plain: bool, forward: str) -> nn.Module:
@@ -99,7 +99,7 @@ def _empty(name: str, plain: bool, forward: str) -> nn.Module:
 
 @cache
 def _class(definition: _Definition) -> type[nn.Module]:
-    """The class of a definition, made once. Its text is where tracebacks and `inspect.getsource` look for it."""
+    """The class of a definition, made once. Its source is where tracebacks and `inspect.getsource` look for it."""
     digest = hashlib.sha256(repr(definition).encode()).hexdigest()[:12]
     module = ModuleType(f"archdsl.backends.torch.generated_{definition.name}_{digest}")
     module.__file__ = f"<archdsl {definition.name} {digest}>"
@@ -134,7 +134,7 @@ def _child(child: Leaf | Scope) -> nn.Module:
 
 
 def torch_class(form: TorchForm) -> type[nn.Module]:
-    """The class a form names: of torch.nn, of archdsl.backends.torch.modules, or by its full dotted path."""
+    """The class that a form names: in torch.nn, in archdsl.backends.torch.modules, or by its full dotted path."""
     where, _, name = form.cls.rpartition(".")
     namespace = {"nn": nn, "modules": modules}.get(where) or import_module(where)
     cls: type[nn.Module] = getattr(namespace, name)

@@ -1,4 +1,4 @@
-"""What flows where in a network: the taps that cross a scope's boundary, and the tensors that may be overwritten."""
+"""Dataflow of a network: the taps that cross the boundaries of scopes, and the tensors that may be overwritten."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archdsl.layers.base import TorchForm
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What a scope takes besides the current tensor, and returns besides it (auxiliary heads last).
+    """The arguments and results of a scope besides the current tensor (auxiliary heads last).
 
     Arguments and results are taps, as the values of their `keep` steps.
     """
@@ -31,7 +31,7 @@ class Interface:
 
 @dataclass(slots=True)
 class _Contents:
-    """What lies inside a scope: taps and auxiliary heads it defines, and taps it reads, each time it does."""
+    """The taps and auxiliary heads that a scope defines, and the taps that it reads, once for each time."""
 
     name: str
     taps: list[Value] = field(default_factory=list)
@@ -40,11 +40,11 @@ class _Contents:
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:
-        """Equal for runs of a scope that define the same taps."""
+        """Equal for two runs of a scope that define the same taps."""
         return self.name, tuple(tap.slot.name for tap in self.taps)
 
     def read(self, step: Step) -> None:
-        """Take in a step that is not in a scope further inside."""
+        """Add a step of this scope's own code."""
         if step.op == "keep":
             self.taps += step.outputs
         elif step.op == "use":
@@ -63,14 +63,14 @@ class _Contents:
 class Interfaces:
     """The interface of every scope of a network.
 
-    uses   how often each tap is read, by the layers, `use` and the model's outputs
+    uses  how often each tap is read by layers, by `use` and as an output of the model
     """
 
     def __init__(self, program: Program) -> None:
         root, self._contents = _contents(program)
         self.uses = Counter([*root.uses, *program.outputs[1:]])
         self._shared = {step.node.name for step in program.steps if step.op == "enter" and step.node.shared}
-        # A scope that runs more than once returns what any of its runs with the same taps has to.
+        # A scope that runs more than once returns every tap that one of its runs has to.
         self._returned: dict[tuple[str, tuple[str, ...]], set[int]] = defaultdict(set)
         for inside in self._contents.values():
             own = Counter(inside.uses)
@@ -78,7 +78,7 @@ class Interfaces:
             self._returned[inside.key] |= needed
 
     def of(self, node: AnyNode) -> Interface:
-        """The interface of a scope. A shared one takes a tap as often as it reads it, so that all its runs agree."""
+        """The interface of a scope. A shared one has a parameter for each time it reads a tap."""
         inside = self._contents[id(node)]
         arguments = [tap for tap in inside.uses if tap not in inside.taps]
         if node.name not in self._shared:
@@ -101,27 +101,27 @@ def _contents(program: Program) -> tuple[_Contents, dict[int, _Contents]]:
     return around[0], contents
 
 
-#: Modules whose output is a new tensor, of which autograd keeps nothing (it keeps their inputs).
+#: Modules whose output is a new tensor that autograd does not keep (it keeps their inputs).
 _FRESH = frozenset(
     {
         *(f"nn.{kind}{rank}d" for kind in ("Conv", "ConvTranspose", "BatchNorm") for rank in (1, 2, 3)),
         *("nn.Linear", "nn.GroupNorm", "nn.LayerNorm", "modules.Concat", "modules.Add", "modules.Mul"),
     }
 )
-#: In place, these may draw other random numbers; they do so only where the spec asks for it.
+#: In place, these may draw other random numbers, so they run in place only where the spec asks for it.
 _RANDOM = frozenset({"nn.Dropout", "nn.Dropout1d", "nn.Dropout2d", "nn.Dropout3d"})
 
 
 def in_place(network: Network, forms: Mapping[Step, TorchForm]) -> set[Step]:
     """The layers and joins that write their result into their first input.
 
-    They may where no result and no gradient can change: nothing else reads the tensor, it is no view, and
-    autograd does not keep it. Tensors from another scope are left alone too, so that what a scope takes or
-    returns never changes afterwards: it can be hooked, and called by itself.
+    They may where it changes no result and no gradient: nothing else reads the tensor, it is not a view, and
+    autograd does not keep it. Tensors from another scope are left alone too, so that the arguments and results
+    of a scope never change afterwards: it can be hooked, and called by itself.
     """
     operations = network.program.operations
     reads = Counter(value.source for step in operations for value in step.inputs)
-    # What runs more than once is left alone: each run would have to allow it.
+    # Modules that run more than once are left alone: each run would have to allow it.
     reused = {node.name for node in walk(network.root) if node.shared and node.label is not None}
     fresh: set[Value] = set()
     found = set()
@@ -138,8 +138,8 @@ def in_place(network: Network, forms: Mapping[Step, TorchForm]) -> set[Step]:
 def _can_overwrite(step: Step, forms: Mapping[Step, TorchForm]) -> bool:
     if isinstance(step.node, LayerNode):
         form = forms[step]
-        asked = form.cls not in _RANDOM or bool(form.keywords.get("inplace"))
-        return asked and step.node.layer.can_run_inplace
+        wanted = form.cls not in _RANDOM or bool(form.keywords.get("inplace"))
+        return wanted and step.node.layer.can_run_inplace
     if step.op != ADD.name:  # autograd needs neither term of a sum
         return False
     first, result = step.inputs[0], step.outputs[0]

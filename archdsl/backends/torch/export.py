@@ -1,4 +1,4 @@
-"""A built module as an ONNX file: its graph, its weights, and itself as the truth to compare with."""
+"""A built module as an ONNX file, compared with the module itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def export_onnx(
 
     Args:
         module: on any device and of any dtype; it is left as it was.
-        path: the file; weights of 2 GB and more go beside it, into PATH.data.
+        path: the file; weights of 2 GB and more go into a second file, PATH.data.
         opset: the version of ONNX's operators, 13 to 23.
         fold_batchnorm: put each batch norm into the convolution before it, where nothing else reads that.
         normalize: mean and standard deviation, one number or one for each channel; the file then starts
@@ -73,7 +73,7 @@ def compared_export(
     normalize: Normalization | None = None,
     tolerance: float = 1e-4,
 ) -> Comparison:
-    """`export_onnx`, and all that its comparison found."""
+    """Export as `export_onnx` does; returns the whole comparison."""
     from archdsl.backends.onnx import export
 
     network = network_of(module)
@@ -101,7 +101,7 @@ def verify_onnx(
     network's order; they are compared with the module's weights alone.
 
     Args:
-        path: the file, and beside it the data that it names.
+        path: the file; its external data, if any, is in the same folder.
         module: on any device and of any dtype; it is left as it was.
         normalize: the mean and standard deviation that the file starts with.
         tolerance: the largest difference allowed, as a share of how much the output varies between inputs.

@@ -1,7 +1,7 @@
-"""The straight-line `forward` of every scope, and the tree of modules that goes with it.
+"""The tree of modules of a network, with the straight-line `forward` of every scope.
 
-Both the builder and the source printer read the `Scope` made here, so that they cannot disagree. Code is a fold
-over the steps of the lowered network; the variable of a value is that of its slot, unless it shares another's.
+The builder and the source printer both read the `Scope` made here, so that they cannot disagree. The code is a
+fold over the network's steps. A value is in the variable of its slot, or shares that of another value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def scopes(network: Network, *, inplace: bool = True) -> Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the writers of all scopes read."""
+    """What the writers of all scopes share."""
 
     interfaces: Interfaces
     forms: Mapping[Step, TorchForm]
@@ -43,7 +43,7 @@ class _Plan:
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes the `forward` of one scope and collects its children. `steps` goes on until the scope ends."""
+    """Writes the `forward` of one scope and collects its children. `steps` is read until the scope ends."""
 
     plan: _Plan
     steps: Iterator[Step]
@@ -73,7 +73,7 @@ class _Writer:
     @classmethod
     @deep
     def nested(cls, plan: _Plan, steps: Iterator[Step], enter: Step, known: Scope | None) -> tuple[Scope, Run, Step]:
-        """The scope that a step enters, how it runs here, and the step that ends it.
+        """Return the scope that a step enters, its run here, and the step that ends it.
 
         `known` is the scope of earlier runs.
         """
@@ -91,7 +91,7 @@ class _Writer:
         return writer.scope(_scope_class(enter.node, plain=writer.plain), (*earlier, run)), run, end
 
     def _take(self, taps: Sequence[Value]) -> None:
-        """The parameters of `forward` besides `x`."""
+        """Name the parameters of `forward` besides `x`."""
         for tap in taps:
             # Without its number, so that blocks that differ in it alone are one class.
             plain = tap.slot.name.rstrip("0123456789") if len(taps) == 1 else ""
@@ -107,7 +107,7 @@ class _Writer:
         self._line(f"return {', '.join([last, *results])}")
 
     def return_outputs(self, values: Sequence[Value], outputs: Sequence[Tap]) -> None:
-        """The root's result: one tensor, or a dict where there are several, as torchvision's segmentation models do."""
+        """Return one tensor, or a dict of several as torchvision's segmentation models do."""
         names = [self._names[value] for value in values]
         named = dict(zip(["out", *(tap.name for tap in outputs)], names, strict=True))
         result = _dict(named) if outputs else names[0]
@@ -184,7 +184,7 @@ class _Writer:
             self._assign(step.outputs[0], f"{child}({', '.join([x, *operands])})")
 
     def _form(self, step: Step) -> TorchForm:
-        """A layer's module; whether it runs in place is decided here, since `inplace=true` never changes a result."""
+        """The layer's module. `inplace=true` in a spec has no effect on results: it is set again here where allowed."""
         form = self.plan.forms[step]
         keywords = {name: value for name, value in form.keywords.items() if name != "inplace"}
         if step in self.plan.overwriting:
@@ -192,13 +192,13 @@ class _Writer:
         return replace(form, keywords=keywords)
 
     def _register(self, node: LayerNode, child: Leaf) -> str:
-        """Add a layer's module under its label; where it has run before, that module if it is the same."""
+        """Add a layer's module under its label, or find the same module of an earlier run."""
         label = self._label(node, lambda before: isinstance(before, Leaf) and before.form == child.form)
         self.children.setdefault(label, child)
         return label
 
     def _label(self, node: AnyNode, fits: Callable[[Leaf | Scope], bool]) -> str:
-        """The node's own label, or one that no part has where another module was made for an earlier run."""
+        """The node's own label, or an unused one where an earlier run made another module of that label."""
         own = node.name.rpartition(".")[2] if node.label is None else node.label
         if own not in self.children:
             return own
@@ -228,7 +228,7 @@ class _Writer:
         self._line(f"{', '.join([self._names[last], *results])} = {call}")
 
     def _call(self, step: Step) -> tuple[str, Step]:
-        """Add a scope, or another run to the one that ran before; returns the call and the step that ends the scope."""
+        """Add a scope, or a run to one of an earlier run; return the call and the step that ends the scope."""
         label = self._label(step.node, lambda before: isinstance(before, Scope))
         known = self.children.get(label)
         scope, run, end = _Writer.nested(self.plan, self.steps, step, known if isinstance(known, Scope) else None)
@@ -269,7 +269,7 @@ class _Writer:
             self._assign(tap, self._names[step.inputs[0]])
 
     def _fork(self, step: Step) -> None:
-        """Paths that run on one value. Where the first path overwrites its variable, the others get a copy."""
+        """Start paths on one value. Where one of them overwrites its variable, the others get a copy."""
         name = self._names[step.inputs[0]]
         opened = self._open_slots(step.outputs)
         overwritten = any(self._slots[value.slot] == name for value in step.outputs)
@@ -285,7 +285,7 @@ class _Writer:
         self._line(f"{names} = {self._names[step.inputs[0]]}.chunk({len(step.outputs)}, 1)")
 
     def _open_slots(self, values: Iterable[Value]) -> list[Slot]:
-        """Find variables for the slots that are new; `_join` makes them free again."""
+        """Reserve variables for the slots that are new; `_join` releases them."""
         opened = [value.slot for value in values if value.slot not in self._slots]
         self._slots |= {slot: self._new(slot.name) for slot in opened}
         self._open.append(opened)
@@ -307,7 +307,7 @@ def _dict(values: dict[str, str]) -> str:
 
 
 def _scope_class(node: AnyNode, *, plain: bool) -> str | None:
-    """A block's name, or the combinator's; a plain sequence without a name is simply an nn.Sequential."""
+    """The class name of a scope: the block's or the combinator's; None for a plain sequence without a name."""
     if isinstance(node, Group):
         name = class_name(node.block or "")
         return name or (None if plain else "Group")

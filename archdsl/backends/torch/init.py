@@ -1,4 +1,4 @@
-"""The first values of the weights: PyTorch's own, then what the spec says of a layer."""
+"""The initial values of weights: PyTorch's own, then those of the spec's initialisers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def initialise(module: nn.Module, node: LayerNode) -> None:
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Draw from `seed` inside, on the default device; torch's own generators are as before afterwards."""
+    """Draw from `seed` inside, on the default device; afterwards torch's own generators are as they were before."""
     if seed is None:
         yield
         return

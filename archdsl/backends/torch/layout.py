@@ -9,7 +9,7 @@ WIDTH = 120
 
 
 def wrapped(text: str) -> str:
-    """The text with its lines split that are too long. Statements only: comments and strings may not hold brackets."""
+    """The text with its long lines split. Statements only: comments and strings may not hold brackets."""
     return "\n".join(part for line in text.split("\n") for part in _lines(line))
 
 
@@ -30,7 +30,7 @@ def _lines(line: str) -> Iterator[str]:
 
 
 def _parenthesised(line: str) -> str:
-    """A statement without brackets gets a pair around its value."""
+    """The line with parentheses around its value, if it has no brackets at its end."""
     if line.rstrip(":,")[-1:] in ")]}" or line.lstrip().startswith("def "):
         return line
     head, sign, value = line.partition(" = ")
@@ -47,7 +47,7 @@ def _brackets(line: str) -> tuple[int, int]:
 
 
 def _pairs(line: str) -> Iterator[tuple[int, int]]:
-    """The pairs of brackets that are in no others."""
+    """The outermost pairs of brackets."""
     depth = start = 0
     for place, letter in enumerate(line):
         if letter in "([{":
@@ -60,7 +60,7 @@ def _pairs(line: str) -> Iterator[tuple[int, int]]:
 
 
 def _items(body: str) -> Iterator[str]:
-    """What stands between the commas, each with a comma; the terms where there is a sum."""
+    """The items between commas, each with its comma; the terms of a sum if there are no commas."""
     commas = list(_outside(body, ", "))
     if not commas and (signs := list(_outside(body, " + "))):
         places = [0, *(place + 1 for place in signs), len(body)]
@@ -71,7 +71,7 @@ def _items(body: str) -> Iterator[str]:
 
 
 def _outside(body: str, separator: str) -> Iterator[int]:
-    """The places of a separator that is in no brackets."""
+    """The places of a separator outside all brackets."""
     pairs = list(_pairs(body))
     place = body.find(separator)
     while place >= 0:

@@ -63,7 +63,7 @@ class Squeeze(nn.Module):
 
 
 class Crop(nn.Module):
-    """The cells `start` to `start + size` of each spatial axis."""
+    """The positions `start` to `start + size` of each spatial axis."""
 
     def __init__(self, starts: Sequence[int], sizes: Sequence[int]) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Crop(nn.Module):
 
 
 class PadChannels(nn.Module):
-    """Zero channels before and after, and every `stride`-th cell: the parameter-free shortcut of ResNet.
+    """Zero channels before and after, and every `stride`-th position: the parameter-free shortcut of ResNet.
 
     He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, section 3.3, option A.
     """
@@ -92,8 +92,8 @@ class PadChannels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rank = x.dim() - 2
         strides = (self.stride,) * rank if isinstance(self.stride, int) else self.stride
-        cells = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
-        return functional.pad(x[cells], (0, 0) * rank + (self.before, self.after))
+        positions = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
+        return functional.pad(x[positions], (0, 0) * rank + (self.before, self.after))
 
     def extra_repr(self) -> str:
         return f"before={self.before}, after={self.after}, stride={self.stride}"

@@ -1,4 +1,4 @@
-"""What the printed source calls the children of a scope, and which of them it writes as an expression."""
+"""Names of a scope's children in printed source, and the children that are written as expressions."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Child = Leaf | Scope
 class Members:
     """The attributes of a class that is printed for a scope.
 
-    Labels are kept where they are names in Python. A layer without one is called after what it is; those that
-    are alike and hold no weights share one module.
+    Labels are kept where they are names in Python. A layer without one is named after its type; equal ones
+    without weights share one module.
 
     attributes  the attribute that holds each child, by label
     keys        for attributes with weights, the labels that the state_dict has instead
@@ -40,10 +40,10 @@ class Members:
         self.forward = scope.written(self._use).replace("torch.Tensor", "Tensor")
 
     def _new(self, label: str, taken: set[str]) -> str:
-        return unused(spoken(label, self._scope.children[label]), taken)
+        return unused(name_for(label, self._scope.children[label]), taken)
 
     def _alike(self, label: str) -> str | None:
-        """The attribute of an earlier layer that does the same and has no label either."""
+        """The attribute of an earlier layer without a label that is equal."""
         child = self._scope.children[label]
         for other, attribute in self.attributes.items():
             same = self._scope.children[other]
@@ -58,10 +58,10 @@ class Members:
 
 
 def entry_names(scope: Scope) -> dict[str, str]:
-    """What the parts of an nn.Sequential are called in it, by label: only what holds no weights can be renamed."""
+    """The names of the parts of an nn.Sequential, by label: only parts without weights can be renamed."""
     taken = set(scope.children)
     return {
-        label: label if is_name(label) or has_state(child) else unused(spoken(label, child), taken)
+        label: label if is_name(label) or has_state(child) else unused(name_for(label, child), taken)
         for label, child in scope.children.items()
     }
 
@@ -76,7 +76,7 @@ def _own_of_modules() -> frozenset[str]:
     return frozenset(dir(nn.Module())) | {"_keys"}
 
 
-def spoken(label: str, child: Child) -> str:
+def name_for(label: str, child: Child) -> str:
     """A name for a child: its label, or what it is where the label is a number (`0`, `0_2` for another run)."""
     if not label.replace("_", "").isdigit():
         name = identifier(label)
@@ -93,7 +93,7 @@ def snake(name: str) -> str:
 
 
 def unused(base: str, taken: set[str]) -> str:
-    """The name, with a number behind it where it is taken; it is taken afterwards."""
+    """Reserve a name, with a number appended where it is taken."""
     name = next(name for i in count(1) if (name := base if i == 1 else f"{base}{i}") not in taken)
     taken.add(name)
     return name
@@ -107,13 +107,13 @@ def has_state(child: Child) -> bool:
 
 
 def can_share(one: Leaf, other: Leaf) -> bool:
-    """Whether one module can do for two layers: equal ones of PyTorch or of this project, without weights."""
+    """Whether two layers can share a module: equal ones of PyTorch or of this project, without weights."""
     known = one.form.cls.partition(".")[0] in ("nn", "modules")
     return known and one.form == other.form and not (has_state(one) or has_state(other))
 
 
 def expression(child: Child, arguments: str) -> str | None:
-    """How a layer without weights is written in `forward` where a function or an operator says it best."""
+    """The expression for a layer that is written as a function or an operator; None for all others."""
     if not isinstance(child, Leaf):
         return None
     x, form = arguments.partition(", ")[0], child.form
@@ -135,7 +135,7 @@ def expression(child: Child, arguments: str) -> str | None:
 
 
 def literal(value: Any) -> str:
-    """A value as Black writes it; infinity has no literal."""
+    """A value as Black formats it; infinity has no literal."""
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, float) and not math.isfinite(value):

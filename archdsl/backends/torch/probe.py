@@ -1,4 +1,4 @@
-"""Weights that bring mistakes to light: random, none of them zero, and no signal fades on its way to the output."""
+"""Random weights that show mistakes: none is zero, and signals keep their size on the way to the output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def random_state(module: nn.Module, gain: float = 1.0) -> dict[str, Tensor]:
 
 
 def _fill(weight: Tensor, name: str, layer: nn.Module, random: torch.Generator, gain: float) -> None:
-    """Draw one parameter: its signal keeps its size, and everything else is small beside it."""
+    """Draw one parameter so that signals keep their size; offsets are small against them."""
     if name.endswith("weight") and weight.dim() > 1:
         weight.normal_(0, gain / sqrt(_fan_in(weight, layer)), generator=random)
     elif name == "weight" and isinstance(layer, _NormBase):

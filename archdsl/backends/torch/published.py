@@ -42,7 +42,7 @@ TRAINED_WITH = {
     "deeplabv3_resnet101": "aux_loss",
     "deeplabv3_mobilenet_v3_large": "aux_loss",
 }
-#: What specs call the parameter that is the height and width of their input.
+#: The names in specs of the parameter that is the height and width of the input.
 SIZES = {"image_size", "size"}
 #: The parameters that leave auxiliary heads out, and how the keys of those heads begin.
 WITHOUT_HEADS = ("aux_logits", "aux_loss")
@@ -58,7 +58,7 @@ class Published:
 
     @property
     def name(self) -> str:
-        """How they are asked for: `torchvision:resnet50/IMAGENET1K_V2`."""
+        """Their full name: `torchvision:resnet50/IMAGENET1K_V2`."""
         return f"{PREFIX}{self.twin}/{self.weights.name}"
 
     @property
@@ -72,16 +72,16 @@ class Published:
         return Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(urlparse(self.weights.url).path).name)
 
     def transform(self) -> Any:
-        """The preprocessing from a picture to the network's input, torchvision's own."""
+        """The preprocessing from an image to the network's input, torchvision's own."""
         return self.weights.transforms()
 
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel, for pictures in 0..1."""
+        """Mean and standard deviation of each channel, for images in 0..1."""
         transform = self.transform()
         return tuple(transform.mean), tuple(transform.std)
 
     def input_size(self, shape: Shape) -> tuple[int, ...]:
-        """An input shape with the height and width that the preprocessing cuts pictures to."""
+        """An input shape with the height and width that the preprocessing crops images to."""
         crop = getattr(self.transform(), "crop_size", None)
         if crop is None or shape.rank < 2:
             return tuple(shape)
@@ -94,10 +94,10 @@ class Published:
 
 
 def find(reference: str, network: Network) -> Published:
-    """The weights that `torchvision:NAME` or `torchvision:TWIN/NAME` means for a network.
+    """Find the weights `torchvision:NAME` or `torchvision:TWIN/NAME` for a network.
 
     Raises:
-        SpecError: it is not in torchvision (E722, E723) or no such weights for it (E724).
+        SpecError: torchvision does not have the network (E722, E723) or the weights (E724).
     """
     twin, _, name = reference.removeprefix(PREFIX).rpartition("/")
     twin = twin or _twin(network)
@@ -105,7 +105,7 @@ def find(reference: str, network: Network) -> Published:
         enum = models.get_model_weights(twin)
     except ValueError:
         raise _error(UnknownTwin(twin), *did_you_mean(twin, models.list_models())) from None
-    # As in torchvision, the enumeration's own name may stand before it.
+    # As in torchvision, the name may start with the enumeration's.
     member = enum.__members__.get(name.rpartition(".")[2])
     if member is None:
         problem = UnknownPublished(name, twin, ", ".join(enum.__members__))
@@ -179,7 +179,7 @@ def load(module: nn.Module, found: Published) -> None:
 def _state(found: Published) -> dict[str, Tensor]:
     """The state_dict, downloaded by torchvision, which compares the checksum; nothing is unpickled but tensors."""
     try:
-        # Torch says on standard output what it downloads; that is for results here.
+        # Torch reports downloads on standard output, which is for results here.
         with contextlib.redirect_stdout(sys.stderr):
             state = found.weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, map_location="cpu", weights_only=True
@@ -207,5 +207,5 @@ def _other_head(own: Mapping[str, Tensor], state: Mapping[str, Tensor], outputs:
 
 
 def warn(text: str) -> None:
-    """Say something about weights: a note on the command line, a warning in Python."""
+    """Warn about weights: a note on the command line, a warning in Python."""
     warnings.warn(text, WeightsWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""The tree of modules of a network: the code of each, and what it is made of."""
+"""The tree of modules of a network as data: layers, and scopes with their code."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Leaf:
 
     @property
     def is_parameter(self) -> bool:
-        """Whether the module's one weight is what the scope around holds, under the layer's label."""
+        """Whether the scope holds the layer's one weight itself, under the layer's label."""
         return self.node.layer.is_parameter
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to run a scope: what it takes besides `x`, its code, and what it returns."""
+    """One way to run a scope: its parameters besides `x`, its code, and the type of its result."""
 
     parameters: tuple[str, ...]
     lines: tuple[str, ...]
@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A module with modules in it. `plain` ones are an nn.Sequential: `forward` says the same, but is not needed.
+    """A module with modules in it. `plain` ones are an nn.Sequential, which needs no `forward`.
 
     cls   the name of its class; None for a plain sequence that has no name in the spec
     runs  its first run, then those of `reuse` on inputs that need other code (another crop, another padding)
@@ -48,16 +48,16 @@ class Scope:
 
     @property
     def forward(self) -> str:
-        """The text of `forward`, with the children under their labels."""
+        """The source of `forward`, with the children under their labels."""
         return self.written(lambda label, arguments: member(label) + ("" if arguments is None else f"({arguments})"))
 
     def written(self, use: Callable[[str, str | None], str]) -> str:
-        """The text of `forward`; `use` writes a child, given its label and the arguments (None: it is only read)."""
+        """The source of `forward`; `use` writes a child from its label and the arguments (None: it is only read)."""
         return _USE.sub(lambda match: use(match[1], match[2]), self._code)
 
     @property
     def _code(self) -> str:
-        """The method `forward` with marks for children; with more than one way to run, its argument `run` chooses."""
+        """The source of `forward` with marks for children; its argument `run` chooses between several runs."""
         first, *others = self.runs
         alike = all(run.parameters == first.parameters for run in others)
         kind = "torch.Tensor" if alike else "torch.Tensor | None = None"
@@ -93,7 +93,7 @@ def mark(label: str) -> str:
 
 
 def class_name(name: str) -> str:
-    """`dense_block` -> `DenseBlock`; the empty string where nothing is left of the name."""
+    """`dense_block` -> `DenseBlock`; empty where no letter or digit is in the name."""
     words = (word for word in re.split(r"[^A-Za-z0-9]+", name) if word)
     camel = "".join(word[0].upper() + word[1:] for word in words)
     if camel[:1].isdigit():

@@ -1,4 +1,4 @@
-"""A network as a Python file that needs torch alone: one class for each distinct block, and the model.
+"""A network as a Python file that imports torch alone: one class for each distinct block, and the model.
 
 Instances of a block that differ only in numbers share a class; the numbers that differ become the
 parameters of its constructor, named after the first argument they are passed to.
@@ -15,11 +15,11 @@ from typing import Any
 
 from archdsl.backends.torch.build import torch_class
 from archdsl.backends.torch.forward import scopes
+from archdsl.backends.torch.init_statements import InitStatements
 from archdsl.backends.torch.layout import WIDTH, wrapped
-from archdsl.backends.torch.naming import Child, Members, entry_names, expression, is_name, literal, spoken, unused
+from archdsl.backends.torch.naming import Child, Members, entry_names, expression, is_name, literal, name_for, unused
 from archdsl.backends.torch.scope import Leaf, Scope, class_name, identifier
 from archdsl.backends.torch.standalone import Imports, definitions
-from archdsl.backends.torch.starts import Starts
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
 
@@ -27,7 +27,7 @@ Path = tuple[str, ...]
 
 
 def source(network: Network, *, inplace: bool = True) -> str:
-    """The text of a Python file whose last class is the network, with the state_dict keys of `build`'s module.
+    """The source of a Python file whose last class is the network, with the state_dict keys of `build`'s module.
 
     It imports torch, and the packages of layers that come from other projects.
     """
@@ -47,7 +47,7 @@ def _main(network: Network, model: str) -> str:
 class _Call:
     """A constructor call. The first `positional` of the named arguments are passed by position.
 
-    name  what its result would be called
+    name  a name for the module it makes
     """
 
     cls: str
@@ -85,7 +85,7 @@ class _Printer:
     def __init__(self, root: Scope) -> None:
         self._members: dict[int, Members] = {}
         self._calls: dict[int, _Call] = {}
-        self.starts = Starts(root)
+        self.init = InitStatements(root)
         self._imports = Imports()
         self._imports.add("torch")
         self._imports.add("torch", "nn")
@@ -103,7 +103,7 @@ class _Printer:
 
     @property
     def text(self) -> str:
-        """The file without its title and what it does when it is run."""
+        """The file without its title and its `__main__` part."""
         if any("Tensor" in text for text in self._classes):
             self._imports.add("torch", "Tensor")
         gap = "\n\n" if self._classes[0].startswith("#") else "\n\n\n"
@@ -115,7 +115,7 @@ class _Printer:
         return self._members[id(scope)]
 
     def _own_classes(self, root: Scope) -> dict[str, str]:
-        """The texts of this project's modules that the network uses, and of what those use."""
+        """The source of this project's modules that the network needs, directly or not."""
         names = set()
         for scope in root.scopes():
             written = not _is_sequence(scope)
@@ -133,11 +133,11 @@ class _Printer:
         return definitions(names, self._imports)
 
     def _key(self, child: Child) -> tuple[Any, ...]:
-        """Equal for two children that the same text can make, given the right numbers."""
+        """Equal for two children that differ in numbers alone, so that one class can make both."""
         if isinstance(child, Leaf):
             # A keyword without a known default has to be there in all of them or in none.
             required = frozenset(child.form.keywords) - set(_signature(child.form.cls)[1])
-            return (child.form.cls, len(child.form.arguments), required, tuple(self.starts.lines(child, "layer")))
+            return (child.form.cls, len(child.form.arguments), required, tuple(self.init.lines(child, "layer")))
         inner = ((label, self._key(each)) for label, each in child.children.items())
         if _is_sequence(child):
             return (child.cls, *inner)
@@ -150,8 +150,8 @@ class _Printer:
         name = unused(name, self._names)
         calls = [self._inner_calls(scope) for scope in alike]
         parameters = _Parameters({*self._imports.names, "self"})
-        texts = {path: parameters.abstract([each[path] for each in calls]) for path in calls[0]}
-        self._classes.append(wrapped(_Class(self, first, texts).text(name, parameters.names)))
+        made = {path: parameters.abstract([each[path] for each in calls]) for path in calls[0]}
+        self._classes.append(wrapped(_Class(self, first, made).text(name, parameters.names)))
         for i, scope in enumerate(alike):
             arguments = {key: values[i] for key, values in parameters.values.items()}
             self._calls[id(scope)] = _Call(name, "", arguments)
@@ -159,13 +159,13 @@ class _Printer:
     def _inner_calls(self, scope: Scope, prefix: Path = (), within: str = "") -> dict[Path, _Call]:
         """The constructor calls in a scope's `__init__` by their paths; plain sequences are written in place.
 
-        Where there are several sequences, what has no label is called after the one that it is `within`.
+        Where there are several sequences, layers without a label are named after the one they are `within`.
         """
         calls: dict[Path, _Call] = {}
         several = sum(isinstance(child, Scope) and child.cls is None for child in scope.children.values()) > 1
         for label, child in scope.children.items():
             path = (*prefix, label)
-            name = within if within and label.isdigit() else spoken(label, child)
+            name = within if within and label.isdigit() else name_for(label, child)
             if isinstance(child, Leaf):
                 if _is_sequence(scope) or label in self.members(scope).attributes:
                     calls[path] = _layer_call(name, child)
@@ -186,7 +186,7 @@ def _named_scopes(label: str, scope: Scope) -> Iterator[tuple[str, Scope]]:
 
 
 def _class_name(label: str, scope: Scope) -> str:
-    """The block's name; a group that is no block's is called after its label: `layer1` -> `Layer`."""
+    """The block's name; a group that is not a block is named after its label: `layer1` -> `Layer`."""
     own = class_name(label.rstrip("0123456789")) if scope.cls == "Group" else ""
     return own or scope.cls or ""
 
@@ -214,7 +214,7 @@ class _Parameters:
         return [_annotated(name, values) for name, values in self.values.items()]
 
     def abstract(self, calls: Sequence[_Call]) -> str:
-        """The text of one constructor call that suits every instance."""
+        """The source of one constructor call for all instances."""
         order = {name: i for i, name in enumerate(calls[0].defaults)}
         names = list(dict.fromkeys(name for call in calls for name in call.arguments))
         split = calls[0].positional
@@ -223,14 +223,14 @@ class _Parameters:
         return calls[0].text({name: self._expression(calls[0].name, name, row) for name, row in rows.items()})
 
     def _expression(self, layer: str, name: str, row: list[Any]) -> str:
-        texts = tuple(map(literal, row))
-        if len(set(texts)) == 1:
-            return texts[0]
-        if texts not in self._rows:
+        written = tuple(map(literal, row))
+        if len(set(written)) == 1:
+            return written[0]
+        if written not in self._rows:
             base = name if name not in self._taken else f"{layer}_{name}"
-            self._rows[texts] = unused(identifier(base), self._taken)
-            self.values[self._rows[texts]] = row
-        return self._rows[texts]
+            self._rows[written] = unused(identifier(base), self._taken)
+            self.values[self._rows[written]] = row
+        return self._rows[written]
 
 
 def _annotated(name: str, values: Sequence[Any]) -> str:
@@ -300,20 +300,20 @@ class _Class:
         return f"nn.Sequential(\n{pad}    {inner}\n{pad})"
 
     def _starts(self) -> list[str]:
-        """The initialisation of the layers that this class makes, those that start alike in one loop."""
-        starts = self.printer.starts
+        """The initialisation of the layers that this class makes, with one loop for layers initialised alike."""
+        init = self.printer.init
         targets: dict[tuple[str, ...], list[tuple[str, Leaf]]] = {}
         for path, leaf in self._leaves(self.scope, "self"):
-            if lines := tuple(starts.lines(leaf, "layer")):
+            if lines := tuple(init.lines(leaf, "layer")):
                 targets.setdefault(lines, []).append((path, leaf))
         text = []
         for lines, found in targets.items():
             if len(found) == 1:
-                text += starts.lines(found[0][1], found[0][0])
+                text += init.lines(found[0][1], found[0][0])
             else:
                 text += [f"for layer in [{', '.join(path for path, _ in found)}]:", *(f"    {line}" for line in lines)]
-        if self.scope is starts.root:
-            text += starts.everywhere
+        if self.scope is init.root:
+            text += init.everywhere
         return text
 
     def _leaves(self, scope: Scope, prefix: str) -> Iterator[tuple[str, Leaf]]:

@@ -1,4 +1,4 @@
-"""The text of this project's own modules, for files that are to run without it."""
+"""The source of this project's own modules, for files that run without it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Imports:
 
     @property
     def names(self) -> set[str]:
-        """What the imports define."""
+        """The names that the imports define."""
         return {module.partition(".")[0] for module in self.whole}.union(*self.parts.values())
 
     @property
@@ -53,14 +53,14 @@ _STANDARD = frozenset({"collections", "math", "typing"})
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
-    """One class, function or constant of a module: its text and the names in it."""
+    """One class, function or constant of a module: its source and the names in it."""
 
     text: str
     names: frozenset[str]
 
 
 def definitions(names: Iterable[str], imports: Imports) -> dict[str, str]:
-    """The texts that define these names and all that they use, in the order of the file; adds to the imports."""
+    """The source of these names and all that they need, in the order of the file; adds to the imports."""
     known, imported = _known()
     needed: set[str] = set()
     found = set(names)
@@ -75,7 +75,7 @@ def definitions(names: Iterable[str], imports: Imports) -> dict[str, str]:
 
 @cache
 def _known() -> tuple[dict[str, _Definition], dict[str, tuple[str, str]]]:
-    """What the modules define, and where the names that they import come from."""
+    """The definitions in the modules, and the origins of the names that they import."""
     known: dict[str, _Definition] = {}
     imported: dict[str, tuple[str, str]] = {}
     for module in (attention, modules):

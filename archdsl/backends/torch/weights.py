@@ -23,7 +23,7 @@ WEIGHTS_FILE = "weights.safetensors"
 _WRAPPERS = ("state_dict", "model")
 #: At most so many keys are named in one report.
 _SHOWN = 8
-#: How weights begin that torchvision publishes, where a path could stand.
+#: The prefix of published weights of torchvision, given instead of a path.
 PREFIX = "torchvision:"
 #: Keys in files that torchvision published years ago, and what they are now.
 _OLDER_KEYS = (
@@ -36,7 +36,7 @@ _COUNTER = "num_batches_tracked"
 
 
 def origin_of(module: nn.Module) -> str:
-    """Where the weights of a module came from, as `load_weights` was told; empty where it was not called."""
+    """The origin of a module's weights, as given to `load_weights`; empty if that was not called."""
     origin: str = module.__dict__.get("__archdsl_weights__", "")
     return origin
 
@@ -53,7 +53,7 @@ def copy_into(module: nn.Module, state: Mapping[str, Tensor], origin: str, skip:
 
 
 def _modern(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state_dict with the keys that older files have otherwise or not at all, as torchvision reads them."""
+    """A state_dict with keys of older files renamed and missing counters added, as torchvision reads it."""
     modern = {}
     for key, tensor in state.items():
         names = [key, *(pattern.sub(now, key) for pattern, now in _OLDER_KEYS)]
@@ -106,7 +106,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state_dict itself, out of a checkpoint that holds it under a usual key."""
+    """The state_dict, also from a checkpoint that holds it under a common key."""
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -129,7 +129,7 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 
 
 def _rest(problems: list[Problem], path: str) -> list[Diagnostic]:
-    """The last diagnostic of a long list, which says how many more there are."""
+    """The last diagnostic of a long list, with the number of those left out."""
     more = len(problems) - _SHOWN
     if more <= 0:
         return []
@@ -142,6 +142,6 @@ def _sizes(tensor: Tensor) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, in one line of at most 200 characters."""
+    """The reason for an error, in one line of at most 200 characters."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split())[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""How weights begin, as statements in the printed source: what `initialise` does when a network is built."""
+"""Initialisation in printed source: the statements for what `initialise` does when a network is built."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from archdsl.graph import LayerNode
 from archdsl.layers.initializers import Initializer
 
 
-class Starts:
-    """How weights begin, and which stay as they are: the statements, with the functions of torch.nn.init.
+class InitStatements:
+    """The statements that initialise and freeze weights, with the functions of torch.nn.init.
 
-    Where all layers of a class start alike, one loop over the network's modules says so.
+    Where all layers of a class are initialised alike, that is one loop over the network's modules.
     """
 
     def __init__(self, root: Scope) -> None:
         self.root = root
-        self._common = _common_starts(list(root.leaves()))
+        self._common = _common_inits(list(root.leaves()))
 
     def lines(self, leaf: Leaf, target: str) -> list[str]:
-        """The statements for a layer that `target` reads, beside those that hold everywhere."""
+        """The statements for the layer `target`, besides those in `everywhere`."""
         lines = [] if leaf.form.cls in self._common else list(_filling(leaf.node, target))
         return lines + _freezing(leaf.node, target)
 
     @property
     def everywhere(self) -> list[str]:
-        """The loop over all modules of the network, for the classes whose layers all start alike."""
+        """The loop over all modules of the network, for the classes whose layers are all initialised alike."""
         classes: dict[tuple[str, ...], list[str]] = {}
         for cls, fills in self._common.items():
             classes.setdefault(tuple(_filling_of_module(fills)), []).append(cls)
@@ -42,10 +42,10 @@ class Starts:
 _Common = dict[str, dict[str, tuple[Initializer, bool]]]
 
 
-def _common_starts(leaves: Sequence[Leaf]) -> _Common:
-    """The classes of torch.nn whose layers, two or more, all start alike.
+def _common_inits(leaves: Sequence[Leaf]) -> _Common:
+    """The classes of torch.nn with two or more layers that are all initialised alike.
 
-    There are none where a loop over modules would reach others: layers inside attention, subclasses.
+    Empty where a loop over modules would reach others: layers inside attention, subclasses.
     """
     weighted: dict[str, list[LayerNode]] = {}
     for leaf in leaves:
@@ -53,12 +53,12 @@ def _common_starts(leaves: Sequence[Leaf]) -> _Common:
             weighted.setdefault(leaf.form.cls, []).append(leaf.node)
     if not all(cls.startswith("nn.") for cls in weighted):
         return {}
-    found = {cls: _common_start(nodes) for cls, nodes in weighted.items() if len(nodes) > 1}
+    found = {cls: _common_init(nodes) for cls, nodes in weighted.items() if len(nodes) > 1}
     return {cls: fills for cls, fills in found.items() if fills}
 
 
-def _common_start(nodes: Sequence[LayerNode]) -> dict[str, tuple[Initializer, bool]]:
-    """The initialiser of each weight, where there is one answer; else none at all."""
+def _common_init(nodes: Sequence[LayerNode]) -> dict[str, tuple[Initializer, bool]]:
+    """The initialiser of each weight; empty where the layers differ in one."""
     fills = {}
     for name in dict.fromkeys(name for node in nodes for name in node.weights):
         having = [node for node in nodes if name in node.weights]
@@ -85,7 +85,7 @@ def _filling(node: LayerNode, target: str) -> Iterator[str]:
 
 
 def _fill(initializer: Initializer | None, weight: str) -> str:
-    """The statement that fills a weight; the empty string where PyTorch's own layer does it."""
+    """The statement that fills a weight; empty where PyTorch's own initialisation stays."""
     if initializer is None or initializer.kind == "default":
         return ""
     given = initializer.model_dump(exclude_defaults=True)
