@@ -15,15 +15,14 @@ class Problem(Record):
     """Something that is wrong, without its place.
 
     A subclass with a `code` defines one type of problem: its annotated fields are the facts, and `text` is the
-    message, a format template with these fields. `archdsl explain` prints the docstring, `explanation`, and the
-    examples `wrong` and `right`, which are whole specs. Problems with the same facts are equal.
+    message, a format template with these fields. `archdsl explain` prints its docstring and the examples `wrong` and
+    `right`, which are whole specs. Problems with the same facts are equal.
     """
 
     code: ClassVar[str]
     #: The codes of earlier versions that are this one now.
     formerly: ClassVar[tuple[str, ...]] = ()
     text: ClassVar[str]
-    explanation: ClassVar[str] = ""
     wrong: ClassVar[str] = ""
     right: ClassVar[str] = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getdoc
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,7 @@ EXAMPLES = ("archdsl explain E402",)
 def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="An error code, such as E402.")]) -> None:
     """Explain an error code with examples."""
     problem = _problem(code)
-    title = (problem.__doc__ or problem.text).strip().partition("\n")[0]
-    parts = [f"{problem.code}: {title}", *map(_wrapped, problem.explanation.strip("\n").split("\n\n"))]
+    parts = [_wrapped(part) for part in f"{problem.code}: {getdoc(problem)}".split("\n\n")]
     if problem.wrong:
         report = _report(problem.wrong)
         parts += ["Erroneous example:", indent(problem.wrong.strip(), "    "), indent(report, "    ")]

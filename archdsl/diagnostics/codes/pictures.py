@@ -6,26 +6,24 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NoSuchPart(Problem):
-    """A layer that does not exist."""
+    """A layer that does not exist.
+
+    `archdsl summary SPEC --columns name` lists the full names, which are also the prefixes in the state_dict.
+    """
 
     code = "E741"
     text = "the network has no layer or scope named {name}"
-    explanation = """
-`archdsl summary SPEC --columns name` lists the full names, which are also the prefixes in the state_dict.
-"""
-
     name: str
 
 
 class NothingToDraw(Problem):
-    """A picture that does not exist for this network."""
+    """A picture that does not exist for this network.
+
+    `filters` needs a convolution, `features` an output with two spatial axes, `mistakes` and `confusion` a network with
+    one score per class. `--layer NAME` selects another layer.
+    """
 
     code = "E742"
     text = "cannot draw {picture}: {reason}"
-    explanation = """
-`filters` needs a convolution, `features` an output with two spatial axes, `mistakes` and `confusion` a network with
-one score per class. `--layer NAME` selects another layer.
-"""
-
     picture: str
     reason: str

@@ -6,56 +6,52 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NotAClassifier(Problem):
-    """A network that is not a classifier."""
+    """A network that is not a classifier.
+
+    `predict` lists the likeliest classes. It needs a vector of scores, or an output with a single pixel. Segmentation
+    networks have scores for every pixel; networks for generation have no classes.
+    """
 
     code = "E730"
     text = "{model} is not a classifier: its output is {output}, not one score per class"
-    explanation = """
-`predict` lists the likeliest classes. It needs a vector of scores, or an output with a single pixel. Segmentation
-networks have scores for every pixel; networks for generation have no classes.
-"""
-
     model: str
     output: str
 
 
 class NotForPictures(Problem):
-    """A network whose input is not an image."""
+    """A network whose input is not an image.
+
+    `predict` reads image files and turns them into an input with one or three channels, a height and a width, or into a
+    vector with as many elements as a square image. It cannot make a sequence or a video from a file.
+    """
 
     code = "E731"
     text = "{model} takes {input}, which is not a greyscale or colour image"
-    explanation = """
-`predict` reads image files and turns them into an input with one or three channels, a height and a width, or into a
-vector with as many elements as a square image. It cannot make a sequence or a video from a file.
-"""
-
     model: str
     input: str
 
 
 class NoPicture(Problem):
-    """An image that cannot be read."""
+    """An image that cannot be read.
+
+    Images are PNG, JPEG and the other formats that Pillow reads. To pass all images in a folder, use the shell:
+    `folder/*.png`.
+    """
 
     code = "E732"
     text = "cannot read the image {path}: {reason}"
-    explanation = """
-Images are PNG, JPEG and the other formats that Pillow reads. To pass all images in a folder, use the shell:
-`folder/*.png`.
-"""
-
     path: str
     reason: str
 
 
 class WrongClassNames(Problem):
-    """The wrong number of class names."""
+    """The wrong number of class names.
+
+    `--classes FILE` takes a text file with one class name per line, in the order of the network's outputs.
+    """
 
     code = "E733"
     text = "{source} has {found} class names, but {model} has {expected} outputs"
-    explanation = """
-`--classes FILE` takes a text file with one class name per line, in the order of the network's outputs.
-"""
-
     source: str
     found: int
     model: str

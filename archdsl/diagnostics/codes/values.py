@@ -6,47 +6,44 @@ from archdsl.diagnostics.problem import Problem
 
 
 class WrongType(Problem):
-    """A value of the wrong type."""
+    """A value of the wrong type.
+
+    Arithmetic takes numbers, conditions are `true` or `false` (write a comparison: `n != 0`), `len` takes lists. `/`
+    returns a fraction, `//` an integer.
+    """
 
     code = "E301"
     text = "{what} {expected}, found {found}"
-    explanation = """
-Arithmetic takes numbers, conditions are `true` or `false` (write a comparison: `n != 0`), `len` takes lists. `/`
-returns a fraction, `//` an integer.
-"""
     wrong = "model m(n = 2) { input(3x8x8); if n { relu } }"
     right = "model m(n = 2) { input(3x8x8); if n != 0 { relu } }"
-
     what: str
     expected: str
     found: str
 
 
 class ArithmeticFault(Problem):
-    """An operation without a result."""
+    """An operation without a result.
+
+    Examples are division by zero, the square root of a negative number, and the minimum of an empty list.
+    """
 
     code = "E302"
     text = "{what}"
-    explanation = """
-Examples are division by zero, the square root of a negative number, and the minimum of an empty list.
-"""
     wrong = "model m(n = 0) { input(3x8x8); conv(8 // n, 3) }"
     right = "model m(n = 2) { input(3x8x8); conv(8 // n, 3) }"
-
     what: str
 
 
 class OutOfRange(Problem):
-    """An index out of range."""
+    """An index out of range.
+
+    Indices start at 0. Negative indices count from the end: -1 is the last element.
+    """
 
     code = "E303"
     text = "index {index} is out of range for {what} with {length} {units}"
-    explanation = """
-Indices start at 0. Negative indices count from the end: -1 is the last element.
-"""
     wrong = "model m(c = [8, 16]) { input(3x8x8); conv(c[2], 3) }"
     right = "model m(c = [8, 16]) { input(3x8x8); conv(c[1], 3) }"
-
     index: str
     what: str
     length: int
@@ -54,16 +51,15 @@ Indices start at 0. Negative indices count from the end: -1 is the last element.
 
 
 class WrongUnpacking(Problem):
-    """The wrong number of values to unpack."""
+    """The wrong number of values to unpack.
+
+    `for (t, c) in [(1, 16), (6, 24)]` and `let a, b = (1, 2)` need one value for each name.
+    """
 
     code = "E304"
     text = "cannot unpack {values} into {names} names"
-    explanation = """
-`for (t, c) in [(1, 16), (6, 24)]` and `let a, b = (1, 2)` need one value for each name.
-"""
     wrong = "model m { input(3x8x8); for (c, k) in [(8, 3), 16] { conv(c, k) } }"
     right = "model m { input(3x8x8); for (c, k) in [(8, 3), (16, 3)] { conv(c, k) } }"
-
     names: int
     values: str
 
@@ -73,33 +69,31 @@ class WrongUnpacking(Problem):
 
 
 class NoSuchAxis(Problem):
-    """A property that the current tensor does not have."""
+    """A property that the current tensor does not have.
+
+    `channels` and `features` are the first size of the current tensor. `length` needs one spatial axis, `height` and
+    `width` two or three, `depth` three.
+    """
 
     code = "E305"
     text = "`{name}` {needs}, but the current tensor is {shape}"
-    explanation = """
-`channels` and `features` are the first size of the current tensor. `length` needs one spatial axis, `height` and
-`width` two or three, `depth` three.
-"""
     wrong = "model m { input(784); linear(height) }"
     right = "model m { input(784); linear(features) }"
-
     name: str
     needs: str
     shape: str
 
 
 class NotAFunction(Problem):
-    """A call of something that is not a function."""
+    """A call of something that is not a function.
+
+    Expressions can only call functions (`min`, `round`, `divisible`, ...). Layers and blocks run as statements and are
+    passed as values by name, without arguments. To pass a layer with arguments, write a block.
+    """
 
     code = "E306"
     text = "`{name}` is {found}, not a function"
-    explanation = """
-Expressions can only call functions (`min`, `round`, `divisible`, ...). Layers and blocks run as statements and are
-passed as values by name, without arguments. To pass a layer with arguments, write a block.
-"""
     wrong = "block twice(f) { f; f }; model m { input(3x8x8); twice(maxpool(2)) }"
     right = "block twice(f) { f; f }; block pool { maxpool(2) }; model m { input(3x8x8); twice(pool) }"
-
     name: str
     found: str
