@@ -1,15 +1,14 @@
-"""Parse, expand and check, warm, against PyTorch's shape propagation on the meta device.
+"""Parse, expand and check in a warm process, compared with PyTorch's shape propagation on the meta device.
 
     python benchmarks/check.py [--rounds 15]
 
-`archdsl` goes from the text to the checked graph: every shape known, every name bound (`load_module` and
-`elaborate`); the second row of each network adds every figure of the table (parameters, multiply-adds, memory,
-receptive field), which PyTorch's side does not work out. PyTorch makes the module on the meta device and sends
-one picture through it, so that no number is ever computed; "forward" leaves the making out, as if the module
-had been there already. All in one process, in turns; medians. Ratios are PyTorch's time over ours.
+`archdsl` goes from the source to the checked graph (`load_module` and `elaborate`); the second row of each network adds
+all figures of the table (parameters, multiply-adds, memory, receptive fields), which PyTorch's side does not compute.
+PyTorch builds the module on the meta device and runs it on one image, so no values are computed; "forward" excludes
+building. Both run in one process, in turns; figures are medians, ratios PyTorch's time divided by ours.
 
-The network of 1,000 layers is a loop of three lines, and once more written out with a line for each layer:
-there, most of the time goes to reading the text. The specs of 250 to 4,000 layers are written out, too.
+The network of 1,000 layers is written as a loop of three lines, and once more with a line for each layer, where most of
+the time is parsing. The specs of 250 to 4,000 layers have a line for each layer too.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ ROW = "| {:<34} | {:>9} | {:>9} | {:>15} | {:>14} | {:>20} |"
 
 
 def checked(text: str, path: Path, model: str) -> Network:
-    """From the text to the checked graph; nothing is kept from one call to the next but the parser's table."""
+    """Go from the source to the checked graph; only the parser's table is kept between calls."""
     return elaborate(load_module(Source(str(path), text), path), model)
 
 
 def with_figures(network: Network) -> int:
-    """Every figure of the table."""
+    """Compute all figures of the table."""
     return network.params + network.macs + network.activation_bytes
 
 
@@ -52,12 +51,12 @@ model long {
 
 
 def width(index: int) -> int:
-    """The channels after layer `index`, a convolution: no two neighbours are the same layer."""
+    """The channels after convolution `index`, different for neighbouring layers."""
     return 16 + index // 2 % 7
 
 
 def long_text(layers: int) -> str:
-    """A spec of so many layers, convolutions and rectifiers in turn, one a line."""
+    """A spec with this many layers, convolutions and ReLUs in turn, one per line."""
     lines = (f"  conv({width(i)}, 3, padding=1)" if i % 2 == 0 else "  relu" for i in range(layers))
     return "\n".join(["model long {", "  input(3x32x32)", *lines, "}", ""])
 
@@ -111,7 +110,7 @@ def compare(name: str, text: str, path: Path, model: str, make: Callable[[], nn.
 
 
 def linearity(rounds: int) -> None:
-    """Print the time per layer of ever longer specs."""
+    """Print the time per layer for specs of increasing length."""
     pieces = {}
     for size in SIZES:
         text = long_text(size)

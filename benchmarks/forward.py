@@ -1,11 +1,11 @@
-"""The built module against torchvision's own: forward, and forward with backward, on the CPU.
+"""The built module compared with torchvision's: forward, and forward with backward, on the CPU.
 
     python benchmarks/forward.py [--rounds 9] [--batch 4] [NAME ...]
 
-Both have the same weights and get the same batch, in turns within one process; which of the two begins
-alternates. Forward is in eval mode without gradients, forward with backward in training mode with auxiliary
-heads. Medians are printed; the ratio is the median over rounds of ours over torchvision's: at most 1.00 is
-the aim. The last column is the ratio of torchvision's module against a second copy of itself: the noise.
+Both have the same weights and get the same batch, in turns in one process; they take turns to start. Forward is in eval
+mode without gradients, forward with backward in training mode with auxiliary heads. Times are medians; the ratio is the
+median over the rounds of our time divided by torchvision's. The last column, the noise, compares torchvision's module
+with a copy of itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROW = "| {:<12} | {:<20} | {:>9} | {:>11} | {:>5} | {:>5} |"
 
 
 def total(output: object) -> Tensor:
-    """A number to differentiate: the sum of all outputs of a module."""
+    """The sum of all outputs of a module, to differentiate."""
     if isinstance(output, Tensor):
         return output.sum()
     parts = output.values() if isinstance(output, dict) else output
@@ -36,7 +36,7 @@ def total(output: object) -> Tensor:
 
 
 def forward(module: nn.Module, x: Tensor) -> Callable[[], object]:
-    """One pass as in use."""
+    """One forward pass in inference mode."""
 
     def work() -> object:
         module.eval()
@@ -47,7 +47,7 @@ def forward(module: nn.Module, x: Tensor) -> Callable[[], object]:
 
 
 def training_step(module: nn.Module, x: Tensor) -> Callable[[], object]:
-    """One pass as in training, without the optimizer."""
+    """One forward and backward pass in training mode, without the optimizer."""
 
     def work() -> None:
         module.train()
@@ -58,7 +58,7 @@ def training_step(module: nn.Module, x: Tensor) -> Callable[[], object]:
 
 
 def ratio(ours: Timed, theirs: Timed) -> float:
-    """The median of the ratios of the rounds, so that a slow minute hits both."""
+    """The median of the ratios of the rounds, so that a slow minute affects both."""
     return median(a / b for a, b in zip(ours.seconds, theirs.seconds, strict=True))
 
 

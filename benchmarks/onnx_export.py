@@ -1,10 +1,10 @@
-"""ONNX export against `torch.onnx.export(dynamo=True)`: time, nodes, and the speed of the files in ONNX Runtime.
+"""ONNX export compared with `torch.onnx.export(dynamo=True)`: time, nodes, and the speed of the files in ONNX Runtime.
 
     python benchmarks/onnx_export.py [--rounds 3] [--batch 8] [NAME ...]
 
-Both sides export the same weights to a file with a dynamic batch axis, in turns within one process; medians
-are printed, ratios are torch's figure over ours. `archdsl` writes the file, `archdsl, compared` also checks
-it and compares it with the module in ONNX Runtime, which torch does not do. The peer is torchvision's module.
+Both export the same weights to a file with a dynamic batch axis, in turns in one process; figures are medians, ratios
+torch's figure divided by ours. `archdsl` writes the file; `archdsl, compared` also checks it and compares it with the
+module in ONNX Runtime, which torch does not do. torch exports torchvision's module.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEADER = "| {:<28} | {:>10} | {:>10} | {:>12} |"
 
 
 def twins(name: str) -> tuple[nn.Module, nn.Module]:
-    """Our module and torchvision's with the same weights, in eval mode."""
+    """The built module and torchvision's, with the same weights, in eval mode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer: nn.Module = torchvision.models.get_model(name, weights=None).eval()
@@ -45,13 +45,13 @@ def twins(name: str) -> tuple[nn.Module, nn.Module]:
 
 
 def write_ours(module: nn.Module, path: Path) -> None:
-    """The file alone, without check and comparison."""
+    """Write the file only, without check and comparison."""
     weights = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
     write(emit(network_of(module), weights, opset=OPSET), path)
 
 
 def write_torch(module: nn.Module, path: Path) -> None:
-    """The yardstick: PyTorch's exporter as its documentation uses it, its progress messages kept off the screen."""
+    """Export with PyTorch's exporter as its documentation does, without its progress messages."""
     shape = {0: torch.export.Dim("batch")}
     x = torch.randn(2, 3, 224, 224)
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -69,7 +69,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def run_of(path: Path, batch: int) -> Timed:
-    """One inference of a file on a random batch."""
+    """One run of a file on a random batch."""
     model = session(path)
     x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(0)).numpy()
     feed: dict[str, Any] = {model.get_inputs()[0].name: x}

@@ -1,9 +1,9 @@
-"""What the recipes of the specs reach on real data: each network trained with several seeds, one run after the other.
+"""Results of the recipes in specs/ on real data: each network is trained with several seeds.
 
     python benchmarks/results.py [--seeds 0 1 2] [NAME ...]
 
-Nothing is set but the seed: data set, recipe and length are the spec's. The accuracy is that of the weights after
-the last epoch, on the test part, which no choice was made by in a run. The time is that of the whole command.
+Only the seed is set; data set, recipe and length are the spec's. The accuracy is that of the weights after the last
+epoch on the test split, which decides about nothing during a run. The time is that of the whole command.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import mean
 
-#: What is trained, and with which command.
+#: The networks and the commands that train them.
 COMMANDS = {
     "lenet": "archdsl train specs/lenet.arch --model lenet",
     "lenet_relu": "archdsl train specs/lenet.arch --model lenet_relu",
@@ -29,7 +29,7 @@ ROW = "| {:<84} | {:>12} | {:>4} | {:>13} | {:>8} |"
 
 
 def run(command: str, seed: int) -> tuple[str, float, float]:
-    """Train once; returns the data set, the accuracy in percent and the seconds of the whole command."""
+    """Train once and return the data set, the accuracy in percent and the seconds of the whole command."""
     words = shlex.split(command)[1:]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "run")

@@ -1,11 +1,10 @@
-"""Cold `archdsl summary specs/alexnet.arch` against a process that builds torchvision's AlexNet for torchinfo's table.
+"""Cold `archdsl summary specs/alexnet.arch`, compared with torchvision's AlexNet and torchinfo's table.
 
     python benchmarks/summary.py [--rounds 11]
 
-Each round starts both as new processes, in turns; medians of the wall time and of the largest resident memory
-are printed, ratios are torchinfo's figure over ours. `python -c pass` is the floor. Cold means a new process:
-the files are in the page cache and the parser's table in the user's cache folder, after one run each that
-does not count.
+Each round starts both as new processes, in turns. Wall time and peak resident memory are medians, ratios torchinfo's
+figure divided by ours; `python -c pass` is the lower bound. Cold means a new process; after one run that does not
+count, the files are in the page cache.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ ROW = "| {:<34} | {:>9} | {:>10} |"
 
 @dataclass
 class Command:
-    """A command, and the wall time (s) and largest resident memory (MiB) of each of its runs."""
+    """A command, with the wall time (s) and peak resident memory (MiB) of each run."""
 
     arguments: Sequence[str]
     seconds: list[float] = field(default_factory=list)
@@ -57,7 +56,7 @@ class Command:
 
 
 def archdsl() -> list[str]:
-    """The installed command, or the module where there is none beside this Python."""
+    """The installed command, or the module if this Python has none."""
     script = Path(sys.executable).with_name("archdsl")
     return [str(script)] if script.exists() else [sys.executable, "-m", "archdsl"]
 

@@ -1,4 +1,4 @@
-"""Pieces of work that are timed in turns, so that a slow minute of the machine hits all of them."""
+"""Pieces of work timed in turns, so that a slow minute of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import median
 
 @dataclass
 class Timed:
-    """A piece of work and how long each of its rounds took, in seconds."""
+    """A piece of work and the seconds of each of its rounds."""
 
     work: Callable[[], object]
     seconds: list[float] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Timed:
 
 
 def interleaved(rounds: int, *pieces: Timed) -> None:
-    """Run the pieces in turns, after one round each that does not count."""
+    """Run the pieces in turns, after one round that does not count."""
     for piece in pieces:
         piece.work()
     for number in range(rounds):

@@ -1,20 +1,19 @@
-"""Training on the CPU: an epoch against the loop of a course's notes, steps against other trainers, and the start.
+"""Training on the CPU: an epoch compared with a plain loop, steps with other trainers, and the start of a process.
 
     python benchmarks/training.py [--rounds 5] [--root DIR]
 
-Epoch: LeNet (ReLU, max pooling) on Fashion-MNIST's 60,000 pictures with a random crop (padding 2) and flips,
-batch 128, Adam. The other side is the plain loop: torchvision's data set, transforms picture by picture, a
-DataLoader with two workers. Ours is the time of the training epoch as the run itself writes it down, which
-holds the input pipeline and no evaluation. *Fixed batch* runs our own steps as often on one batch that is
-ready: what is left of the difference is the input pipeline.
+Epoch: LeNet (ReLU, max pooling) on the 60,000 images of Fashion-MNIST with random crops (padding 2) and flips, batch
+128, Adam. The other side is the loop of course notes: torchvision's data set, transforms on each image, a DataLoader
+with two workers. Ours is the time of the training epoch in the run's metrics, with the input pipeline, without
+evaluation.
+*Fixed batch* runs as many of our steps on one prepared batch: the rest of the difference is the input pipeline.
 
-Steps: the same pictures in memory, in the same order. Each other side gets batches that are already
-normalised; ours makes them from bytes on the way. Lightning and Accelerate are left out where they are not
-installed (`pip install "archdsl[bench]"`).
+Steps: the same images in memory, in the same order. The other sides get batches that are already normalised; ours
+converts them from bytes. Lightning and Accelerate are skipped if not installed (`pip install "archdsl[bench]"`).
 
-Start: a process that trains until its first step is done and ends there, against `python -c "import torch"`.
+Start: a process that ends after its first training step, compared with `python -c "import torch"`.
 
-What is compared runs in turns; figures are medians. A ratio is the other side's time over ours.
+Both sides run in turns; figures are medians. A ratio is the other side's time divided by ours.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ main(["train", "lenet", "--model", "lenet_relu", "--dataset", "digits", "--out",
 
 @dataclass
 class Reported:
-    """Work that tells its own time, in seconds."""
+    """Work that measures its own time in seconds."""
 
     work: Callable[[], float]
     seconds: list[float] = field(default_factory=list)
@@ -82,7 +81,7 @@ class Reported:
 
 
 def print_rows(rows: dict[str, float], ours: str, unit: str = "s") -> None:
-    """A table of times, with each one's ratio to ours."""
+    """Print a table of times, each with its ratio to ours."""
     print(ROW.format("", "time", "ratio"))
     print(ROW.format("---", "--:", "--:"))
     for name, seconds in rows.items():
@@ -99,13 +98,13 @@ def lenet() -> Network:
 
 
 def epoch_of_ours(recipe: Recipe) -> float:
-    """The seconds of the training epoch that the run wrote down."""
+    """The seconds of the training epoch, from the run's metrics."""
     with tempfile.TemporaryDirectory() as folder:
         return run_training(lenet(), recipe, out=Path(folder, "run"), quiet=True).metrics[0].seconds
 
 
 def epoch_of_the_notes(root: str) -> Callable[[], object]:
-    """The loop as a course's notes have it."""
+    """The loop of the course notes."""
     steps = [transforms.RandomCrop(28, padding=2), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
     prepare = transforms.Compose([*steps, transforms.Normalize((0.286,), (0.353,))])
     pictures = FashionMNIST(root, train=True, transform=prepare)
@@ -122,7 +121,7 @@ def epoch_of_the_notes(root: str) -> Callable[[], object]:
 
 
 def fixed_batch(setup: Setup) -> Callable[[], object]:
-    """As many of our steps as an epoch has, on one batch that is ready."""
+    """As many of our steps as an epoch has, on one prepared batch."""
     rows = torch.arange(BATCH)
     images, labels = next(iter(setup.data.train.batches([rows])))
     inputs = setup.preparation.evaluate(images)
@@ -171,7 +170,7 @@ def epochs(rounds: int, folder: Path) -> None:
 
 
 def unpack(path: Path) -> None:
-    """Write what a .gz file holds beside it, as torchvision wants it."""
+    """Decompress a .gz file into its folder, where torchvision expects it."""
     import gzip
 
     path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
@@ -181,7 +180,7 @@ def unpack(path: Path) -> None:
 
 
 def trainers(network: Network, images: Tensor, labels: Tensor, folder: Path) -> dict[str, Timed | Reported]:
-    """The same epoch over the same pictures by each trainer."""
+    """The same epoch on the same images with each trainer."""
     np.savez(
         folder / "set.npz", x_train=images.numpy(), y_train=labels, x_test=images[:256].numpy(), y_test=labels[:256]
     )
@@ -216,7 +215,7 @@ def trainers(network: Network, images: Tensor, labels: Tensor, folder: Path) -> 
 
 
 def with_accelerate(network: Network, loader: DataLoader[Any]) -> Callable[[], object]:
-    """The loop as Accelerate's tour has it."""
+    """The loop of Accelerate's documentation."""
     from accelerate import Accelerator
 
     def work() -> None:
@@ -233,7 +232,7 @@ def with_accelerate(network: Network, loader: DataLoader[Any]) -> Callable[[], o
 
 
 def with_lightning(network: Network, loader: DataLoader[Any]) -> Callable[[], object]:
-    """A LightningModule and its Trainer with everything off that can be: no logger, checkpoints, bar or checks."""
+    """A LightningModule and its Trainer without logger, checkpoints, progress bar or checks."""
     import lightning
 
     class Classifier(lightning.LightningModule):  # type: ignore[misc, unused-ignore]
