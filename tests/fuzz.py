@@ -27,6 +27,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
 
+from archdsl import combinators
 from archdsl.diagnostics import SpecError
 from archdsl.diagnostics.render import render_text
 from archdsl.elaborate import check_source, elaborate, load_module
@@ -77,9 +78,9 @@ conv: conv(8, 1) | parameter(3) | train { } | let a = [b for b in 1..3 if b > 1]
 #: Signs, words and characters, to stand anywhere.
 SIGNS = r"""
 -> { } ( ) [ ] , ; : = == + - * ** / // % .. in not and or if for let else train model block inline import from residual
-shortcut when sum inception dense scale split aux ⅷ é \ ' ` " $ ~ ? ! @ & | ^ 1x1x 1. .5 1e # #{ "a
+shortcut when ⅷ é \ ' ` " $ ~ ? ! @ & | ^ 1x1x 1. .5 1e # #{ "a
 """.split()  # noqa: SIM905
-SIGNS += ["\t", "\r", "\0", "\ufeff", "\u2028", "\n", "\\\n", "\f"]
+SIGNS += [*combinators.KEYWORDS, "\t", "\r", "\0", "\ufeff", "\u2028", "\n", "\\\n", "\f"]
 
 
 # The specs that are mutated

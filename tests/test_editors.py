@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import archdsl
+from archdsl import combinators
+from archdsl.syntax.table import table
 
 ROOT = Path(__file__).parent.parent
 EDITORS = ROOT / "editors"
-GRAMMAR = (Path(archdsl.__file__).parent / "syntax" / "grammar.lark").read_text()
-KEYWORDS = set(re.findall(r'^[A-Z]+: "([a-z]+)"$', GRAMMAR, re.MULTILINE))
+KEYWORDS = set(table().keywords)
 
 
 def patterns(node: Any) -> list[str]:
@@ -23,6 +24,28 @@ def patterns(node: Any) -> list[str]:
         own = [node[key] for key in ("match", "begin", "end") if key in node]
         return own + [one for value in node.values() for one in patterns(value)]
     return [one for value in node for one in patterns(value)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "separator", "after"),
+    [
+        ("vim/syntax/arch.vim", "syntax keyword archCombinator ", " ", "\n"),
+        (
+            "vscode/syntaxes/arch.tmLanguage.json",
+            '"keyword.other.combinator.arch", "match": "\\\\b(?:',
+            "|",
+            ")",
+        ),
+    ],
+)
+def test_combinators_are_those_of_the_package(path: str, before: str, separator: str, after: str) -> None:
+    """ARCHDSL_UPDATE=1 writes them again."""
+    text = (EDITORS / path).read_text()
+    start, _, rest = text.partition(before)
+    expected = start + before + separator.join(combinators.KEYWORDS) + after + rest.partition(after)[2]
+    if os.environ.get("ARCHDSL_UPDATE") == "1":
+        (EDITORS / path).write_text(expected)
+    assert text == expected
 
 
 @pytest.mark.parametrize("path", sorted(EDITORS.rglob("*.json")), ids=lambda path: path.name)

@@ -120,10 +120,10 @@ class Run:
             del states[-size:]
         if not rule.whole:
             parts = _kept(rule, parts)
-        if rule.method and not (rule.passed and len(parts) == 1):
-            values.append(getattr(self.builder, rule.method)(parts))
+        if rule.method:
+            values.append(parts[0] if rule.passes else getattr(self.builder, rule.method)(parts))
         else:
-            values.append(parts[0] if rule.method else parts)
+            values.append(parts)
         states.append(self.table.gotos[states[-1]][rule.origin])
 
     def accepted(self) -> set[str]:
@@ -243,13 +243,18 @@ class Run:
 
 
 def _kept(rule: Rule, parts: list[Any]) -> list[Any]:
-    """The parts that the builder gets: those inside others too, and None for each that is absent."""
+    """The parts that the builder gets: those inside others too, and None for each that is absent.
+
+    A repetition that grows by one part stays the same list.
+    """
     found: list[Any] = []
     for place, inner, absent in rule.kept:
         if absent:
             found += [None] * absent
-        if inner:
+        if not inner:
+            found.append(parts[place])
+        elif found or rule.method:
             found += parts[place]
         else:
-            found.append(parts[place])
-    return found + [None] * rule.absent
+            found = parts[place]
+    return found + [None] * rule.absent if rule.absent else found

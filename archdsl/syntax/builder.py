@@ -32,7 +32,7 @@ class Builder:
         return Span(self.source, start, end)
 
     def name_of(self, token: Token) -> tree.Name:
-        return tree.Name(str(token), self.span(token))
+        return tree.Name(token.text, Span(self.source, token.start, token.end))
 
     def text_of(self, token: Token) -> str:
         return re.sub(r'\\["\\nt]', lambda match: ESCAPES[match[0]], str(token)[1:-1])
@@ -114,7 +114,8 @@ class Builder:
 
     def item(self, parts: list[Any]) -> tree.Item:
         label, form, tap = parts
-        return tree.Item(label, form, tap, self.span(label or form, tap or form))
+        span = form.span if label is tap is None else self.span(label or form, tap or form)
+        return tree.Item(label, form, tap, span)
 
     def label(self, parts: list[Any]) -> tree.Label:
         token = parts[0]
@@ -133,8 +134,12 @@ class Builder:
 
     def layer(self, parts: list[Any]) -> tree.LayerCall:
         name, args = parts
-        span = self.span(name) if args is None else Span(self.source, self.span(name).start, args[1].end)
-        return tree.LayerCall(str(name), args[0] if args else [], self.span(name), span)
+        name_span = span = Span(self.source, name.start, name.end)
+        arguments: list[tree.Argument] = []
+        if args is not None:
+            arguments, end = args
+            span = Span(self.source, name.start, end)
+        return tree.LayerCall(name.text, arguments, name_span, span)
 
     def group(self, parts: list[Any]) -> tree.GroupForm:
         return tree.GroupForm(parts[0], parts[0].span)
@@ -159,20 +164,20 @@ class Builder:
 
     # Calls
 
-    def args(self, parts: list[Any]) -> tuple[list[tree.Argument], Span]:
-        arguments = [part for part in parts if isinstance(part, tree.Argument)]
-        return arguments, self.span(parts[0], parts[-1])
+    def args(self, parts: list[Any]) -> tuple[list[tree.Argument], int]:
+        """The arguments and the end of their parenthesis."""
+        return [part for part in parts if type(part) is tree.Argument], parts[-1].end
 
     def argument(self, parts: list[Any]) -> tree.Argument:
         return tree.Argument(None, parts[0], parts[0].span)
 
     def named_argument(self, parts: list[Any]) -> tree.Argument:
-        return tree.Argument(str(parts[0]), parts[2], self.span(parts[0], parts[2]))
+        name, _, value = parts
+        return tree.Argument(name.text, value, Span(self.source, name.start, value.span.end))
 
     def call(self, parts: list[Any]) -> tree.Call:
-        name, (arguments, span) = parts
-        name_span = self.span(name)
-        return tree.Call(str(name), arguments, name_span, Span(self.source, name_span.start, span.end))
+        name, (arguments, end) = parts
+        return tree.Call(name.text, arguments, self.span(name), Span(self.source, name.start, end))
 
     # Expressions
 
@@ -208,12 +213,11 @@ class Builder:
         return self.name_of(parts[0])
 
     def _literal(self, token: Token, value: int | float | bool | str | tuple[int, ...] | None) -> tree.Literal:
-        return tree.Literal(value, self.span(token))
+        return tree.Literal(value, Span(self.source, token.start, token.end))
 
     def int_(self, parts: list[Any]) -> tree.Literal:
-        # Python rejects to convert texts of more than 4,300 digits; the evaluator reports both as too large.
-        text = str(parts[0])
-        return self._literal(parts[0], int(text[:40]) if len(text) > 40 else int(text))
+        # Python does not convert more than 4,300 digits; the evaluator reports 40 as too large, too.
+        return self._literal(parts[0], int(parts[0].text[:40]))
 
     def float_(self, parts: list[Any]) -> tree.Literal:
         return self._literal(parts[0], float(parts[0].text))

@@ -134,7 +134,7 @@ def _classify(atoms: Sequence[Atom]) -> None:
 def _bracket(atom: Atom, before: Atom, word: str, around: str) -> str:
     """The kind of an opening bracket; `word` is the kind of the token before the one before it."""
     if atom.kind == "LPAR":
-        called = before.kind in {"NAME", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX"}
+        called = before.kind in {"NAME", "COMBINATOR"}
         return ("params" if word in {"MODEL", "BLOCK"} else "args") if called else "parenthesis"
     if atom.kind == "LSQB":
         return "index" if before.kind in OPERANDS else "list"

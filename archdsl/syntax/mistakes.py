@@ -6,15 +6,10 @@ import re
 from collections.abc import Iterator, Set
 
 from archdsl.diagnostics import Help, Note
+from archdsl.syntax.tokens import STATEMENTS, VALUES
 from archdsl.text.source import Source, Span
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
-VALUES = frozenset(
-    {"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE", "MINUS"}
-)
-STATEMENTS = frozenset(
-    {"NAME", "LABEL", "RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX", "LET", "FOR", "IF"}
-)
 #: Words that begin a statement elsewhere, and what is written here.
 WORDS = {
     "def": "define a block with `block name(n) { ... }`, outside of models",
@@ -71,7 +66,7 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
         yield Help("write `{` on the same line")
     elif "_SEP" in accepted:
         yield from _in_body(span, gap, kind, bool(previous))
-    elif "COMMA" in accepted and kind in VALUES:
+    elif "COMMA" in accepted and kind in VALUES | {"MINUS"}:
         yield from _in_call(span, gap, bool(previous) and "EQUAL" in accepted)
 
 

@@ -10,7 +10,7 @@ from archdsl.syntax import tree
 from archdsl.syntax.automaton import NoToken, Run, TokenError, WrongToken
 from archdsl.syntax.builder import Builder
 from archdsl.syntax.table import END
-from archdsl.syntax.tokens import Token
+from archdsl.syntax.tokens import STATEMENTS, VALUES, Token
 from archdsl.text.limits import MAX_ERRORS
 from archdsl.text.source import Source, Span
 
@@ -32,10 +32,8 @@ SIGNS = {
     "DOTDOT": "..", "EQUAL": "=", "PLUS": "+", "MINUS": "-", "POWER": "**", "STAR": "*", "DOUBLESLASH": "//",
     "SLASH": "/", "PERCENT": "%",
 }  # fmt: skip
-VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE"})
 OPERATORS = frozenset(SIGNS) - {"LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COLON", "ARROW", "EQUAL"}
 OPERATORS |= {"COMPARE", "AND", "OR", "IN", "NOT", "IF", "FOR"}
-STATEMENTS = frozenset({"RESIDUAL", "INCEPTION", "SUM", "DENSE", "SCALE", "SPLIT", "AUX", "LET", "FOR"})
 #: Those of the automaton, and of the builder for the expressions in a label.
 ERRORS = (TokenError, NoToken, WrongToken, SpecError)
 
@@ -165,7 +163,7 @@ def _expectation(types: set[str], end: str) -> str:
         types -= VALUES | {"MINUS", "PLUS", "NOT"}
         words = ["a value"]
     elif types >= STATEMENTS:
-        types -= STATEMENTS | {"NAME", "LABEL", "LBRACE", "FOR", "IF"}
+        types -= STATEMENTS | {"LBRACE"}
         words = ["a statement"]
     elif types >= {"BLOCK", "MODEL", "TRAIN"}:
         types -= {"INLINE", "BLOCK", "MODEL", "TRAIN", "IMPORT", "FROM", "LET", "_SEP"}

@@ -15,10 +15,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from archdsl import combinators
+
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 SAVED = Path(__file__).with_name("table.json")
 #: What the grammar can begin with: a file, or one expression.
 STARTS = ("start", "expr")
+#: The keywords of combinators that have no rule of their own in the grammar.
+COMBINATORS = tuple(word for word in combinators.KEYWORDS if word != "residual")
 END = "$END"
 #: What may stand before a token.
 BLANKS = r"[ \t\r\f]*"
@@ -31,8 +35,7 @@ class Rule:
     method   the builder's method for its parts; "" for a part of another rule, whose parts go into that one's
     kept     the parts that the method gets: position, whether it has parts of its own, absent parts before it
     absent   absent parts after the last
-    passed   a single part is its own result
-    passes   it has a single part, which is its result
+    passes   it has a single part, which is its own result
     whole    the method gets all parts as they are
     """
 
@@ -41,7 +44,6 @@ class Rule:
     size: int
     kept: Sequence[tuple[int, bool, int]]
     absent: int
-    passed: bool
     passes: bool
     whole: bool
 
@@ -88,7 +90,7 @@ def _loaded(data: Mapping[str, Any]) -> Table:
     rules = []
     for origin, method, size, kept, absent, passed in data["rules"]:
         whole = not absent and [(i, False, 0) for i in range(size)] == [tuple(one) for one in kept]
-        rules.append(Rule(origin, method, size, kept, absent, passed, passed and size == 1, whole))
+        rules.append(Rule(origin, method, size, kept, absent, passed and size == 1, whole))
     tokens = "|".join(f"(?P<{name}>{pattern})" for name, pattern in data["tokens"].items())
     return Table(
         actions=data["actions"],
@@ -96,18 +98,23 @@ def _loaded(data: Mapping[str, Any]) -> Table:
         rules=rules,
         starts=data["starts"],
         ends=data["ends"],
-        keywords=data["keywords"],
+        keywords=data["keywords"] | dict.fromkeys(COMBINATORS, "COMBINATOR"),
         tokens=re.compile(f"{BLANKS}(?:{tokens})"),
         label=re.compile(BLANKS + f"(?P<LABEL>{data['label']})"),
         passes={},
     )
 
 
+def whole_grammar(text: str) -> str:
+    """The grammar with the keywords of the combinators."""
+    return text + "\nCOMBINATOR: " + " | ".join(f'"{word}"' for word in COMBINATORS) + "\n"
+
+
 def make(grammar: bytes) -> dict[str, Any]:
     """The table of a grammar as plain data."""
     from lark import Lark
 
-    lark = Lark(grammar.decode(), parser="lalr", start=list(STARTS), maybe_placeholders=True)
+    lark = Lark(whole_grammar(grammar.decode()), parser="lalr", start=list(STARTS), maybe_placeholders=True)
     found: Any = lark.parser.parser._parse_table
     rules = sorted(lark.rules, key=lambda rule: (rule.origin.name, rule.order, str(rule)))
     numbers: dict[Any, int] = {rule: -1 - number for number, rule in enumerate(rules)}
@@ -121,6 +128,7 @@ def make(grammar: bytes) -> dict[str, Any]:
     terminals = sorted(lark.terminals, key=_order)
     keywords = {one.pattern.value: one.name for one in terminals if _is_keyword(one)}
     others = {one.name: one.pattern.to_regexp() for one in terminals if not _is_keyword(one)}
+    del others["COMBINATOR"]
     return {
         "grammar": _hash(grammar),
         "starts": {name: numbers[found.start_states[name]] for name in STARTS},

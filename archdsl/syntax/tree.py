@@ -221,7 +221,7 @@ class ResidualForm(Record):
 
 
 class CombinatorForm(Record):
-    """`inception`, `sum`, `dense`, `scale`, `split(k)` or `aux` with its body."""
+    """A combinator with its body, such as `inception { }` or `split(k) { }`, or `aux { }`; `kind` is its keyword."""
 
     kind: str
     arguments: list[Argument]

@@ -39,9 +39,12 @@ class Source:
         return self.text[starts[line - 1] : end].rstrip("\r")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Span:
-    """The characters `start` to `end` (exclusive) of a source; line and column are computed when printed."""
+    """The characters `start` to `end` (exclusive) of a source; line and column are computed when printed.
+
+    It is never changed. Python would make a frozen one four times as slowly, and there are as many as tokens.
+    """
 
     source: Source
     start: int

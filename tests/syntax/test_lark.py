@@ -76,7 +76,7 @@ class Building(lark.Transformer[Any, Any]):
 
 @cache
 def parser() -> lark.Lark:
-    grammar = table.GRAMMAR.read_text("utf-8")
+    grammar = table.whole_grammar(table.GRAMMAR.read_text("utf-8"))
     return lark.Lark(
         grammar,
         parser="lalr",

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from archdsl.combinators import KEYWORDS
+
 Draw = Callable[[st.SearchStrategy[str]], str]
 Tokens = list[str]
 
@@ -37,7 +39,7 @@ LITERALS = st.sampled_from(
 BINARY = st.sampled_from(
     ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or", "in", "not in"]
 )
-COMBINATORS = st.sampled_from(["inception", "sum", "dense", "scale", "aux"])
+COMBINATORS = st.sampled_from([word for word in KEYWORDS if word not in {"residual", "split"}])
 
 #: A line end may follow one of these without a meaning of its own.
 BEFORE_BREAKS = re.compile(r"[-+*/%=,:{]|\*\*|//|==|!=|[<>]=?|\.\.|and|or|in|not|if|else|when")
