@@ -5,7 +5,7 @@ from typing import ClassVar
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, Twin
-from archdsl.shapes import Shape, Window
+from archdsl.shapes import Shape, Window, broadcast
 
 
 class _Join(Layer):
@@ -60,10 +60,10 @@ class _Elementwise(_Join, Twin):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self._require_operands(operands)
         for operand in operands:
-            if len(operand) != len(x) or any(a != b and 1 not in (a, b) for a, b in zip(x, operand, strict=True)):
+            joined = broadcast(x, operand)
+            if joined is None:
                 raise self._reject(x, operand, "sizes must be equal, or one of them 1")
-            # Not max(a, b): beside an axis of size 0, one of size 1 becomes 0.
-            x = Shape(b if a == 1 else a for a, b in zip(x, operand, strict=True))
+            x = joined
         return x
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:

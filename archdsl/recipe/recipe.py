@@ -141,13 +141,8 @@ class Recipe(BaseModel):
             raise broken("given where steps are not", "epochs")
         return self
 
-    @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """The recipe that `to_json` wrote; raises pydantic's ValidationError for anything else."""
-        return cls.model_validate_json(text)
-
     def to_json(self) -> str:
-        """All entries with their values, defaults included, as a JSON object."""
+        """All entries with their values, including defaults, as JSON; `model_validate_json` reads it."""
         return self.model_dump_json(indent=2)
 
     def to_entries(self) -> RecipeEntries:

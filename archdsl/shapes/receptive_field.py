@@ -1,8 +1,8 @@
-"""The receptive field: how much of the input one cell of a tensor can see.
+"""The receptive field: the region of the input that one position of a tensor depends on.
 
 The recursion is the usual one (Araujo, Norris, Sim: "Computing Receptive Fields of Convolutional Neural
 Networks", Distill 2019): r += (k - 1)*d*j and j *= s for each window, with j the distance of neighbouring
-cells in input cells. It is the theoretical field: padding is counted, so that it may exceed the input.
+positions in input positions. It is the theoretical field: padding is counted, so that it may exceed the input.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from archdsl.shapes.shape import Shape, Window
 class ReceptiveField:
     """The field on each spatial axis of the model's input.
 
-    size    cells of the input that one cell here sees
-    jump    input cells between two neighbours here (integers, until an upsampling divides them)
-    extent  cells left on that axis here
-    axes    for each axis of the current tensor, the input axes it runs along
+    size    positions of the input that one position of this tensor depends on
+    jump    distance of two neighbours of this tensor in the input (an integer, until an upsampling divides it)
+    extent  size of this tensor on that axis
+    axes    for each axis of this tensor, the input axes that it runs along
     """
 
     size: tuple[float, ...]
@@ -37,32 +37,32 @@ class ReceptiveField:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The field in whole cells, one number for each spatial axis of the input."""
-        # Upsampling divides the jumps; the rounding errors of that must not count as a cell.
+        """The field as integers, one for each spatial axis of the input."""
+        # Upsampling divides the jumps; its rounding errors must not count as a position.
         return tuple(ceil(size - 1e-6) for size in self.size)
 
     def slide(self, windows: Sequence[Window], output: Sequence[int]) -> ReceptiveField:
-        """Behind one window for each spatial axis of the current tensor; `output` are the sizes that result."""
+        """The field after one window for each spatial axis; `output` are the resulting sizes."""
         size, jump, extent = list(self.size), list(self.jump), list(self.extent)
-        for window, cells, axes in zip(windows, output, self.axes[1:], strict=True):
+        for window, length, axes in zip(windows, output, self.axes[1:], strict=True):
             for axis in axes:
                 size[axis] += (window.span - 1) * jump[axis]
                 jump[axis] *= window.stride
-                extent[axis] = cells
+                extent[axis] = length
         return replace(self, size=tuple(size), jump=tuple(jump), extent=tuple(extent))
 
     def upsample(self, factors: Sequence[float], reach: Sequence[int], output: Sequence[int]) -> ReceptiveField:
-        """Behind a resampling to `factors` times the size, `output`, that reads `reach` neighbouring cells."""
+        """The field after resampling by `factors` to the sizes `output`, which reads `reach` neighbours."""
         size, jump, extent = list(self.size), list(self.jump), list(self.extent)
-        for factor, near, cells, axes in zip(factors, reach, output, self.axes[1:], strict=True):
+        for factor, near, length, axes in zip(factors, reach, output, self.axes[1:], strict=True):
             for axis in axes:
                 size[axis] += (near - 1) * jump[axis]
                 jump[axis] /= factor
-                extent[axis] = cells
+                extent[axis] = length
         return replace(self, size=tuple(size), jump=tuple(jump), extent=tuple(extent))
 
     def mix(self, axis: int) -> ReceptiveField:
-        """Behind a layer whose every output sees all of one axis of the current tensor (a linear layer's last)."""
+        """The field after a layer whose outputs depend on all of one axis (a linear layer's last axis)."""
         size, extent = list(self.size), list(self.extent)
         for i in self.axes[axis]:
             size[i] += (extent[i] - 1) * self.jump[i]
@@ -74,7 +74,7 @@ class ReceptiveField:
         return replace(self, axes=tuple(axes))
 
     def join(self, other: ReceptiveField) -> ReceptiveField:
-        """Behind an addition, product or concatenation of two tensors: the larger on each axis."""
+        """The field after a sum, product or concatenation of two tensors: the larger on each axis."""
         size = tuple(map(max, self.size, other.size))
         jump = tuple(map(max, self.jump, other.jump))
         extent = tuple(map(max, self.extent, other.extent))
@@ -82,6 +82,6 @@ class ReceptiveField:
         return replace(self, size=size, jump=jump, extent=extent, axes=axes)
 
     def nothing(self, rank: int) -> ReceptiveField:
-        """That of a tensor with `rank` axes that does not depend on the input."""
+        """The field of a tensor with `rank` axes that does not depend on the input."""
         none = (0,) * len(self.size)
         return ReceptiveField(none, self.jump, (1,) * len(self.extent), (frozenset(),) * rank)

@@ -60,10 +60,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window that slides along one axis, in cells of its input.
-
-    `before` and `after` are the cells of padding on each side.
-    """
+    """A window that slides along one axis. `before` and `after` are the padding on each side."""
 
     kernel: int
     stride: int = 1
@@ -73,11 +70,11 @@ class Window:
 
     @property
     def span(self) -> int:
-        """The cells one window covers: d*(k - 1) + 1."""
+        """The size of the window with its dilation: d*(k - 1) + 1."""
         return self.dilation * (self.kernel - 1) + 1
 
     def output(self, size: int, *, ceil: bool = False) -> int:
-        """How many windows fit: floor((n + p + q - d*(k - 1) - 1) / s) + 1, or its ceiling as PyTorch defines it.
+        """The number of windows that fit: floor((n + p + q - d*(k - 1) - 1) / s) + 1, or rounded up as in PyTorch.
 
         With `ceil`, a last window that would start in the padding after the input is dropped
         (torch.nn.MaxPool2d, note on ceil_mode). The result is under 1 where no window fits.
@@ -91,19 +88,20 @@ class Window:
         return windows
 
     def transposed(self, size: int, output_padding: int = 0) -> int:
-        """The size a transposed convolution gives: (n - 1)*s - p - q + d*(k - 1) + output_padding + 1."""
+        """The output size of a transposed convolution: (n - 1)*s - p - q + d*(k - 1) + output_padding + 1."""
         return (size - 1) * self.stride - self.before - self.after + self.span + output_padding
 
 
 def broadcast(a: Shape, b: Shape) -> Shape | None:
-    """The shape of a sum or product of two tensors of equally many axes, None where PyTorch rejects it."""
+    """The shape of a sum or product of two tensors with equally many axes; None where PyTorch rejects them."""
     if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
         return None
-    return Shape(map(max, a, b))
+    # Not max(m, n): an axis of size 1 becomes 0 beside one of size 0.
+    return Shape(n if m == 1 else m for m, n in zip(a, b, strict=True))
 
 
 def in_module_order(entries: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries as a state_dict has them: a module's own before those of the modules inside it."""
+    """The entries in a state_dict's order: a module's own before those of the modules inside it."""
     own = {key: tensor for key, tensor in entries.items() if "." not in key}
     inner: dict[str, dict[str, Tensor]] = {}
     for key, tensor in entries.items():

@@ -268,7 +268,7 @@ train {
     assert (recipe.metrics, recipe.monitor, recipe.patience) == (("accuracy", "top5"), "loss", 3)
     assert (recipe.clip_norm, recipe.clip_value, recipe.ema, recipe.precision) == (1, 0.5, 0.999, "bf16")
     assert (recipe.channels_last, recipe.compile, recipe.tensorboard, recipe.keep) == (True, True, True, 3)
-    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.model_validate_json(recipe.to_json()) == recipe
     assert read_recipe(recipe.to_entries()) == recipe
 
 
@@ -420,11 +420,11 @@ def every_part() -> Recipe:
 
 def test_json_and_entries_give_the_recipe_back() -> None:
     for recipe in (Recipe(), every_part()):
-        assert Recipe.from_json(recipe.to_json()) == recipe
+        assert Recipe.model_validate_json(recipe.to_json()) == recipe
         assert read_recipe(recipe.to_entries()) == recipe
     assert every_part() != Recipe()
     with pytest.raises(ValidationError):
-        Recipe.from_json('{"batch": "64"}')
+        Recipe.model_validate_json('{"batch": "64"}')
 
 
 def test_every_construct_prints_as_a_spec_writes_it() -> None:

@@ -86,4 +86,4 @@ def main(folder: Path, when: str, recipe: Recipe, make: Callable[[], nn.Module] 
 
 if __name__ == "__main__":
     text = Path(sys.argv[3]).read_text(encoding="utf-8")
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Recipe.from_json(text)))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Recipe.model_validate_json(text)))

@@ -93,7 +93,7 @@ def happening(what: str, rank: int) -> Iterator[None]:
 def do(module: str, recipe: str, folder: str, resume: bool, what: str) -> tuple[int, str]:
     """One job: the exit code, and what this process has to say."""
     where: dict[str, Any] = {"resume" if resume else "out": folder}
-    given = Recipe.from_json(recipe) if recipe else None
+    given = Recipe.model_validate_json(recipe) if recipe else None
     try:
         with happening(what, int(os.environ.get("RANK", "0"))):
             result = run.run_training(Stub(MODULES[module]), given, **where, progress=PlainProgress())
