@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from archdsl.datasets.augment import augment, mix
 from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp
-from archdsl.recipe.fit import check_normalisation, check_sizes, require_picture
+from archdsl.recipe.fit import check_normalisation, check_sizes, require_image
 from archdsl.shapes import Shape
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
     if flatten and sample.numel == input.numel:
         note = f"{dataset}: {sample} becomes {sample.numel} by flattening"
         return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=note)
-    target = require_picture(dataset, sample, input)
+    target = require_image(dataset, sample, input)
     (rows, columns), size = sample.spatial, (target[1], target[2])
     repeat = sample.channels != target.channels
     how: Literal["nothing", "pad", "resize"] = "resize"

@@ -14,7 +14,7 @@ from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.data import DamagedData, DataNotFound, InputDoesNotFit, UnknownClass
 from archdsl.recipe.datasets import AnyDataSet
-from archdsl.recipe.fit import picture_shape
+from archdsl.recipe.fit import image_of
 from archdsl.shapes import Shape
 from archdsl.text.suggest import suggestion
 
@@ -85,7 +85,7 @@ def _with_classes(source: Source, classes: tuple[str, ...]) -> Source:
 
 def image_shape(name: str, input: Shape) -> Shape:
     """The images that a network's input takes. Raises Rejected (E618) for an input that takes none."""
-    shape = picture_shape(input)
+    shape = image_of(input)
     if shape is None:
         problem = InputDoesNotFit(str(input), name, "images", "it is neither a grey nor a colour image")
         raise Rejected(problem, argument="dataset")

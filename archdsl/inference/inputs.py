@@ -19,7 +19,7 @@ from archdsl.diagnostics.codes.commands import WrongNormalisation
 from archdsl.diagnostics.codes.data import DamagedPicture
 from archdsl.diagnostics.codes.weights import WeightsWarning
 from archdsl.graph.network import Network
-from archdsl.recipe.fit import picture_shape
+from archdsl.recipe.fit import image_of
 from archdsl.runs.folder import RunFolder
 from archdsl.shapes import Shape
 
@@ -85,7 +85,7 @@ def _set_size(transform: Any, size: tuple[int, ...]) -> None:
 
 def _run_inputs(run: RunFolder, network: Network, normalize: Statistics | None) -> Inputs:
     """The preparation and the classes of the run's data set in evaluation."""
-    info, size = run.read_info(), picture_shape(network.input_shape)
+    info, size = run.read_info(), image_of(network.input_shape)
     sample = Shape(info.sample) if len(info.sample) == 3 else size
     assert sample is not None
     fit = plan_fit(info.dataset, sample, network.input_shape)
@@ -97,7 +97,7 @@ def _run_inputs(run: RunFolder, network: Network, normalize: Statistics | None) 
 
 def _plain_inputs(network: Network, normalize: Statistics | None) -> Inputs:
     """Images cropped to the input's size, for weights of unknown training."""
-    sample = picture_shape(network.input_shape)
+    sample = image_of(network.input_shape)
     assert sample is not None
     if normalize is None:
         normalize, what = ((0.0,), (1.0,)), "as they are, in 0..1"

@@ -16,7 +16,7 @@ from archdsl.diagnostics.codes.data import DamagedPicture
 from archdsl.diagnostics.codes.prediction import NoPicture, NotAClassifier, NotForPictures, WrongClassNames
 from archdsl.graph.network import Network
 from archdsl.inference.inputs import Inputs, Statistics, inputs_of
-from archdsl.recipe.fit import picture_shape
+from archdsl.recipe.fit import image_of
 from archdsl.train.losses import class_scores
 
 #: Images in one pass through the network.
@@ -81,7 +81,7 @@ def _require_classifier(network: Network) -> None:
     problem: Problem | None = None
     if output.channels < 2 or any(size != 1 for size in output[1:]):
         problem = NotAClassifier(network.name, str(output))
-    elif picture_shape(input) is None:
+    elif image_of(input) is None:
         problem = NotForPictures(network.name, str(input))
     if problem is not None:
         raise SpecError([Diagnostic(problem, path=network.path)])

@@ -61,9 +61,9 @@ def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic
     data = _expected(recipe, network.input_shape)
     checks: list[Callable[[], object]] = [
         partial(check_output, recipe, network.output_shape, data),
-        partial(check_mixing, recipe, told_apart=tells_classes(recipe)),
+        partial(check_mixing, recipe),
         partial(_check_figures_of, recipe, data),
-        partial(_check_pictures, recipe, network.input_shape, data),
+        partial(_check_images, recipe, network.input_shape, data),
     ]
     found = untrained(recipe, network, path)
     for check in checks:
@@ -132,7 +132,7 @@ def takes_class_numbers(loss: AnyLoss) -> bool:
     return not isinstance(loss, PairwiseDistance)
 
 
-def tells_classes(recipe: Recipe) -> bool:
+def is_classification(recipe: Recipe) -> bool:
     """Whether the network classifies."""
     return recipe.target == "class" and takes_class_numbers(recipe.loss)
 
@@ -174,13 +174,13 @@ def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
             )
 
 
-def check_mixing(recipe: Recipe, *, told_apart: bool) -> None:
+def check_mixing(recipe: Recipe) -> None:
     """Reject mixed labels where the targets are not classes, or where the loss cannot take shares of classes."""
     mixing = [part for part in recipe.augment if isinstance(part, MixUp | CutMix)]
     if not mixing:
         return
     kind = mixing[0].kind
-    if not told_apart:
+    if not is_classification(recipe):
         raise Rejected(AugmentDoesNotFit(kind, "it mixes labels, but the targets are not classes"), argument="augment")
     if getattr(recipe.loss, "ignore_index", -1) >= 0:
         reason = f"{recipe.loss.kind} cannot leave out a class (ignore_index) whose samples are mixed with others"
@@ -192,7 +192,7 @@ def _does_not_fit(recipe: Recipe, reason: str) -> Rejected:
 
 
 def _check_figures_of(recipe: Recipe, data: Expected) -> None:
-    check_figures(recipe, data.classes if tells_classes(recipe) else ())
+    check_figures(recipe, data.classes if is_classification(recipe) else ())
 
 
 def check_figures(recipe: Recipe, classes: Sequence[object] | None) -> None:
@@ -208,10 +208,10 @@ def check_figures(recipe: Recipe, classes: Sequence[object] | None) -> None:
 # Images
 
 
-def _check_pictures(recipe: Recipe, input: Shape, data: Expected) -> None:
+def _check_images(recipe: Recipe, input: Shape, data: Expected) -> None:
     """Reject a known data set or augmentations that do not give the network's input."""
     if data.sample is not None:
-        require_picture(data.name, data.sample, input)
+        require_image(data.name, data.sample, input)
     if input.rank != 2 or isinstance(recipe.dataset, ImageFolder):
         return  # a folder's images are kept larger for some crops, and the image of a vector is not known
     check_sizes(recipe.augment, (input[1], input[2]), (input[1], input[2]))
@@ -219,7 +219,7 @@ def _check_pictures(recipe: Recipe, input: Shape, data: Expected) -> None:
         check_normalisation(recipe.normalize.mean, recipe.normalize.std, input.channels)
 
 
-def picture_shape(input: Shape) -> Shape | None:
+def image_of(input: Shape) -> Shape | None:
     """The image (channels, height, width) that an input takes: itself, or for a vector a square image.
 
     None where there is no such image: a sequence, a volume, two channels, a vector of 785.
@@ -234,11 +234,11 @@ def picture_shape(input: Shape) -> Shape | None:
     return None
 
 
-def require_picture(dataset: str, sample: Shape, input: Shape) -> Shape:
+def require_image(dataset: str, sample: Shape, input: Shape) -> Shape:
     """The shape to which images of the shape `sample` are converted for the network; rejects an impossible one."""
     if input.rank == 0 and sample.numel == input.numel:
         return sample
-    target = picture_shape(input)
+    target = image_of(input)
     if target is None:
         reason = "it is neither a greyscale or colour image nor a vector of the size of a square one"
         raise Rejected(InputDoesNotFit(str(input), dataset, str(sample), reason), argument="dataset")

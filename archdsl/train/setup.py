@@ -109,8 +109,8 @@ def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None, proc
         notes = [data.fit.note] * bool(data.fit.note) + fit.check_output(recipe, network.output_shape, data)
         mean, std = _normalization(recipe, data, info)
         preparation = Preparation(data.fit, data.sample, mean, std, recipe.augment, device)
-        classes = data.classes if fit.tells_classes(recipe) else ()
-        fit.check_mixing(recipe, told_apart=fit.tells_classes(recipe))
+        classes = data.classes if fit.is_classification(recipe) else ()
+        fit.check_mixing(recipe)
         fit.check_figures(recipe, classes)
         return Setup(
             recipe, device, data.to(device), preparation, mean, std, network.input_shape, tuple(notes), classes

@@ -8,7 +8,7 @@ from archdsl.datasets.prepare import Fit, Preparation, plan_fit
 from archdsl.datasets.splits import InMemory, Split, hold_back, statistics
 from archdsl.diagnostics import Rejected
 from archdsl.recipe.augmentations import AnyAugmentation, HFlip, RandomCrop
-from archdsl.recipe.fit import picture_shape
+from archdsl.recipe.fit import image_of
 from archdsl.shapes import Shape
 
 IMAGES = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -38,7 +38,7 @@ def augmented(made: Preparation, generator: torch.Generator) -> torch.Tensor:
     ids=str,
 )
 def test_the_picture_an_input_takes(input: tuple[int, ...], picture: tuple[int, ...] | None) -> None:
-    assert picture_shape(Shape(input)) == picture
+    assert image_of(Shape(input)) == picture
 
 
 @pytest.mark.parametrize(
