@@ -167,7 +167,8 @@ def _prefixes(name: str) -> Iterator[str]:
 def _rows(program: Program) -> Iterator[LayerInfo]:
     """The rows of all layers, each with the receptive field of its output."""
     fields = {program.input: ReceptiveField.of_input(program.input.shape)}
-    figures = _Figures()
+    #: A repeated layer is the same object on the same shape.
+    figures: dict[tuple[int, Shape], _Figures] = {}
     for step in program.operations:
         node = step.node
         field, *others = [fields[value.source] for value in step.inputs]
@@ -175,47 +176,43 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
             field = node.layer.receptive_field(field, node.input, node.output)
         for other in others:
             field = field.join(other)
-        for value in step.outputs:
-            fields[value] = field
+        fields |= dict.fromkeys(step.outputs, field)
         if isinstance(node, LayerNode):
-            yield figures.row(node, field, aux=step.aux)
+            key = (id(node.layer), node.input)
+            if key not in figures:
+                figures[key] = _figures(node)
+            yield _row(node, field, figures[key], aux=step.aux)
 
 
-class _Figures:
-    """The figures of layers; those of a layer that is repeated (the same object on the same shape) are kept."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, Shape], tuple[int, int, int, int]] = {}
-
-    def row(self, node: LayerNode, field: ReceptiveField, *, aux: bool) -> LayerInfo:
-        key = (id(node.layer), node.input)
-        if key not in self._known:
-            self._known[key] = _figures(node)
-        params, macs, param_bytes, buffer_bytes = self._known[key]
-        frozen = sum(node.weights[name].numel for name in node.frozen)
-        if node.shared:
-            params = param_bytes = buffer_bytes = frozen = 0
-        return LayerInfo(
-            name=node.name,
-            kind=node.kind,
-            input=node.input,
-            output=node.output,
-            params=params,
-            trainable_params=params - frozen,
-            macs=macs,
-            param_bytes=param_bytes,
-            buffer_bytes=buffer_bytes,
-            activation_bytes=node.output.numel * BYTES["float32"],
-            receptive_field=field.sizes,
-            span=node.span,
-            chain=node.chain,
-            shared=node.shared,
-            aux=aux,
-        )
+#: Parameters, multiply-adds, bytes of parameters and bytes of buffers.
+_Figures = tuple[int, int, int, int]
 
 
-def _figures(node: LayerNode) -> tuple[int, int, int, int]:
-    """Parameters, multiply-adds, bytes of parameters and bytes of buffers."""
+def _row(node: LayerNode, field: ReceptiveField, figures: _Figures, *, aux: bool) -> LayerInfo:
+    params, macs, param_bytes, buffer_bytes = figures
+    frozen = sum(node.weights[name].numel for name in node.frozen)
+    if node.shared:
+        params = param_bytes = buffer_bytes = frozen = 0
+    return LayerInfo(
+        name=node.name,
+        kind=node.kind,
+        input=node.input,
+        output=node.output,
+        params=params,
+        trainable_params=params - frozen,
+        macs=macs,
+        param_bytes=param_bytes,
+        buffer_bytes=buffer_bytes,
+        activation_bytes=node.output.numel * BYTES["float32"],
+        receptive_field=field.sizes,
+        span=node.span,
+        chain=node.chain,
+        shared=node.shared,
+        aux=aux,
+    )
+
+
+def _figures(node: LayerNode) -> _Figures:
     weights = [(tensor.numel, BYTES[tensor.dtype]) for tensor in node.weights.values()]
     params = sum([count for count, _ in weights])
     param_bytes = sum([count * size for count, size in weights])

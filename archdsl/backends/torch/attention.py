@@ -68,6 +68,10 @@ class ShiftedWindowAttention(nn.Module):
         self.register_buffer("relative_position_index", relative_position_index(self.window_size).flatten())
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.proj = nn.Linear(channels, channels, bias=proj_bias)
+        self._add_scale(channels, num_heads)
+
+    def _add_scale(self, channels: int, num_heads: int) -> None:
+        """Add parameters that scale the products of queries and keys: none here."""
 
     def _add_position_table(self) -> None:
         self.relative_position_bias_table = _bias_table(self.window_size, self.num_heads)
@@ -133,21 +137,10 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
 
     relative_coords_table: Tensor
 
-    def __init__(
-        self,
-        channels: int,
-        num_heads: int,
-        window_size: int | Sequence[int],
-        shift_size: int | Sequence[int] = 0,
-        qkv_bias: bool = True,
-        proj_bias: bool = True,
-        attention_dropout: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(channels, num_heads, window_size, shift_size, qkv_bias, proj_bias, attention_dropout, dropout)
+    def _add_scale(self, channels: int, num_heads: int) -> None:
         self.logit_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10)))
         self.cpb_mlp = nn.Sequential(nn.Linear(2, 512), nn.ReLU(inplace=True), nn.Linear(512, num_heads, bias=False))
-        if qkv_bias:
+        if self.qkv.bias is not None:
             nn.init.zeros_(self.qkv.bias[channels : 2 * channels])
 
     def _add_position_table(self) -> None:

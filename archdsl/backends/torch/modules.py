@@ -34,7 +34,15 @@ class Keyed(nn.Module):
         super().__setattr__(self._keys.get(name, name), value)
 
 
-class Permute(nn.Module):
+class Described(nn.Module):
+    """A module that prints its attributes."""
+
+    def extra_repr(self) -> str:
+        given = {name: value for name, value in vars(self).items() if name != "training" and name[0] != "_"}
+        return ", ".join(f"{name}={value!r}" for name, value in given.items())
+
+
+class Permute(Described):
     """Reorder the axes, `torch.permute`. `dims` counts the batch axis as 0."""
 
     def __init__(self, dims: Sequence[int]) -> None:
@@ -44,11 +52,8 @@ class Permute(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.dims)
 
-    def extra_repr(self) -> str:
-        return f"dims={self.dims}"
 
-
-class Squeeze(nn.Module):
+class Squeeze(Described):
     """Remove axes of size 1, `torch.squeeze`. `dims` counts the batch axis as 0."""
 
     def __init__(self, dims: Sequence[int]) -> None:
@@ -58,11 +63,8 @@ class Squeeze(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.squeeze(self.dims)
 
-    def extra_repr(self) -> str:
-        return f"dims={self.dims}"
 
-
-class Crop(nn.Module):
+class Crop(Described):
     """The positions `start` to `start + size` of each spatial axis."""
 
     def __init__(self, starts: Sequence[int], sizes: Sequence[int]) -> None:
@@ -74,11 +76,8 @@ class Crop(nn.Module):
             x = x.narrow(axis, start, size)
         return x
 
-    def extra_repr(self) -> str:
-        return f"starts={self.starts}, sizes={self.sizes}"
 
-
-class PadChannels(nn.Module):
+class PadChannels(Described):
     """Zero channels before and after, and every `stride`-th position: the parameter-free shortcut of ResNet.
 
     He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, section 3.3, option A.
@@ -95,11 +94,8 @@ class PadChannels(nn.Module):
         positions = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
         return functional.pad(x[positions], (0, 0) * rank + (self.before, self.after))
 
-    def extra_repr(self) -> str:
-        return f"before={self.before}, after={self.after}, stride={self.stride}"
 
-
-class StochasticDepth(nn.Module):
+class StochasticDepth(Described):
     """In training, zero each sample ("row") or the whole batch ("batch") with probability `p`, and scale the rest.
 
     Huang, Sun, Liu, Sedra, Weinberger: "Deep Networks with Stochastic Depth", 2016; it draws the same
@@ -122,9 +118,6 @@ class StochasticDepth(nn.Module):
             noise.div_(survival)
         return x * noise
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, mode={self.mode!r}"
-
 
 class LocalResponseNorm(nn.LocalResponseNorm):
     """nn.LocalResponseNorm that also takes a volume whose memory is not contiguous."""
@@ -133,7 +126,7 @@ class LocalResponseNorm(nn.LocalResponseNorm):
         return super().forward(x.contiguous())
 
 
-class Concat(nn.Module):
+class Concat(Described):
     """The input and the operands joined along `dim` (1: channels), `torch.cat`."""
 
     def __init__(self, dim: int = 1) -> None:
@@ -142,9 +135,6 @@ class Concat(nn.Module):
 
     def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
         return torch.cat((x, *operands), self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Add(nn.Module):
@@ -165,7 +155,7 @@ class Mul(nn.Module):
         return x
 
 
-class Select(nn.Module):
+class Select(Described):
     """One position of an axis, which goes, `torch.select`. `dim` counts the batch axis as 0."""
 
     def __init__(self, dim: int, index: int) -> None:
@@ -175,11 +165,8 @@ class Select(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.select(self.dim, self.index)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}, index={self.index}"
 
-
-class Narrow(nn.Module):
+class Narrow(Described):
     """The positions `start` to `start + length` of an axis, `torch.narrow`. `dim` counts the batch axis as 0."""
 
     def __init__(self, dim: int, start: int, length: int) -> None:
@@ -189,11 +176,8 @@ class Narrow(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.narrow(self.dim, self.start, self.length)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}, start={self.start}, length={self.length}"
 
-
-class Normalize(nn.Module):
+class Normalize(Described):
     """(x - mean) / std with fixed numbers, one of each or one for each channel."""
 
     def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
@@ -209,9 +193,6 @@ class Normalize(nn.Module):
             return values
         return x.new_tensor(values).reshape(-1, *[1] * (x.dim() - 2))
 
-    def extra_repr(self) -> str:
-        return f"mean={self.mean}, std={self.std}"
-
 
 class ChannelLayerNorm(nn.LayerNorm):
     """nn.LayerNorm over the channels of each position: axis 1 instead of the last."""
@@ -220,7 +201,7 @@ class ChannelLayerNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class Parameter(nn.Module):
+class Parameter(Described):
     """A learned tensor in place of the input, the same for each sample. Its shape may have a batch axis of 1."""
 
     def __init__(self, size: Sequence[int], batch_axis: bool = False) -> None:
@@ -230,6 +211,3 @@ class Parameter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.value.expand(x.shape[0], *self.size)
-
-    def extra_repr(self) -> str:
-        return f"size={self.size}, batch_axis={self.batch_axis}"

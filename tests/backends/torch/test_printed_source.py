@@ -107,7 +107,7 @@ NAMES = {
     ),
     "classes of ours keep their names": (
         "a: { conv(4, 1) -> t; add(t) }; stochastic_depth(0.1); StochasticDepth: { tanh -> t; add(t) }",
-        ["class StochasticDepth(nn.Module):", "class StochasticDepth2(nn.Module):", "= StochasticDepth(0.1, "],
+        ["class StochasticDepth(Described):", "class StochasticDepth2(nn.Module):", "= StochasticDepth(0.1, "],
         [],
     ),
     "anonymous groups are called after their labels": (
