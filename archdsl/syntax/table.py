@@ -107,7 +107,7 @@ def _loaded(data: Mapping[str, Any]) -> Table:
 
 def whole_grammar(text: str) -> str:
     """The grammar with the keywords of the combinators."""
-    return text + "\nCOMBINATOR: " + " | ".join(f'"{word}"' for word in COMBINATORS) + "\n"
+    return f"{text}\nCOMBINATOR.1: /(?:{'|'.join(COMBINATORS)})\\b/\n"
 
 
 def make(grammar: bytes) -> dict[str, Any]:
