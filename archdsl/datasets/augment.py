@@ -128,7 +128,7 @@ def random_windows(
 
 
 def _centred_window(rows: int, columns: int, ratio: tuple[float, float]) -> tuple[int, int]:
-    """Height and width of the largest window of a picture whose ratio of width to height is allowed."""
+    """Height and width of an image's largest window whose ratio of width to height is allowed."""
     aspect = min(max(columns / rows, ratio[0]), ratio[1])
     if columns / rows < aspect:
         return round(columns / aspect), columns

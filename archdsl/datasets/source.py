@@ -24,7 +24,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a network and a recipe ask of a data set, beside its own arguments.
+    """What a network and a recipe ask of a data set, besides its own arguments.
 
     input    the network's input shape
     root     the folder or file of the data, None for the usual places

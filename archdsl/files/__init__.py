@@ -1,1 +1,1 @@
-"""Reading and writing files: whole or not at all, with an error of our own."""
+"""Atomic writes of text, tensors and other files."""

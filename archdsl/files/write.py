@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, whenever the machine stops."""
+"""Atomic writes: a file is either the old one or the complete new one, whenever the process stops."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from archdsl.diagnostics import Diagnostic, SpecError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, bring it to the disk and put it in the place of `path` at once.
+    """Let `write` fill a temporary file in the same folder, sync it to the disk and rename it to `path`.
 
-    A file that was there keeps its mode; a link stays one, and what it points to is written. Pipes and devices are
-    written to as they are.
+    An existing file keeps its mode; of a link, the target is replaced. Pipes and devices are written to directly.
 
     Raises SpecError (E708) where the file cannot be written; `path` is then as it was.
     """
@@ -30,24 +29,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    # The name is short enough wherever the file's own is, and no other process or thread has it.
-    beside = path.with_name(f".{path.name[:40]}.{os.getpid()}-{threading.get_ident()}.part")
+    # Short enough wherever the file's own name is, and unique to the process and thread.
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        beside.touch()
-        mode = (path if path.exists() else beside).stat().st_mode
-        write(beside)
-        beside.chmod(mode)  # some writers let nobody else read the file
-        with beside.open("r+b") as file:
+        temporary.touch()
+        mode = (path if path.exists() else temporary).stat().st_mode
+        write(temporary)
+        temporary.chmod(mode)  # some writers restrict it to the owner
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
         _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk, where the system lets a folder be opened."""
+    """Sync a rename to the disk, where the system can open a folder."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -57,19 +56,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, with the line ends of the text."""
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8", newline=""))
+    """Write a text file atomically, with the line ends of `text`."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a process that was killed while it wrote has left in a folder."""
+    """Remove the temporary files of killed processes from a folder."""
     for part in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             part.unlink()
 
 
 def cannot_write(path: Path, error: Exception) -> SpecError:
-    """What to raise for an error of the disk."""
+    """The error (E708) for a file that cannot be written."""
     from archdsl.diagnostics.codes.commands import CannotWrite
 
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,4 +1,4 @@
-"""The picture of a run: loss and accuracy over the epochs, training and validation."""
+"""The curves of a run: loss and accuracy over the epochs, for training and validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_curves(history: Sequence[EpochMetrics], title: str, path: Path) -> None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(curves(history, title))
-    write_atomically(path, lambda beside: canvas.print_figure(beside, format="png"))
+    write_atomically(path, lambda temporary: canvas.print_figure(temporary, format="png"))
 
 
 def curves(history: Sequence[EpochMetrics], title: str) -> Figure:

@@ -115,7 +115,7 @@ class Loop:
 
     def _with_help(self, error: SpecError) -> SpecError:
         """The error, with the command that resumes the run where a file could not be written."""
-        help = Help(f"make room or give access, then go on from the last checkpoint: {self.writer.resume_command}")
+        help = Help(f"make room or give access, then resume from the last checkpoint: {self.writer.resume_command}")
         found = [
             replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one
             for one in error.diagnostics
@@ -348,7 +348,7 @@ class Loop:
         if self.is_cut:
             where = f"in epoch {self.position.epoch + 1}, step {self.position.step}"
             where = "after the last epoch" if self._is_over else where
-            note(f"stopped {where}; go on with: {self.writer.resume_command}")
+            note(f"stopped {where}; resume with: {self.writer.resume_command}")
             return
         if self._has_stalled:
             note(f"stopped early: no better validation {monitor} for {self._waited} epochs")

@@ -40,8 +40,8 @@ def run_training(
 ) -> Result:
     """Train `network` by `recipe` in the run folder `out` (default: runs/<model>-<date>-<time>).
 
-    With `resume`, the run in that folder goes on, by its own recipe unless one is given, which may differ in CHANGEABLE
-    only; on the CPU its weights are bit for bit those of a run that was never stopped. `out` must be None then.
+    With `resume`, the run in that folder continues, by its own recipe unless one is given, which may differ only in
+    CHANGEABLE; on the CPU its weights are bit for bit those of a run that was never stopped. `out` must be None then.
     Progress is printed unless `quiet`. Where `Result.interrupted`, the exit code is 128 plus `Result.signal`.
     `at_end` is called before it returns (`archdsl.report.reporter(network)` writes the report). Where a launcher has
     started several processes, all call this: they train together, and the main one writes.

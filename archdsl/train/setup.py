@@ -137,7 +137,7 @@ def enough_memory(recipe: Recipe, device: torch.device, path: str) -> Iterator[N
             raise
         samples = -(-recipe.batch // recipe.accumulate)
         accumulate = f"--set accumulate={2 * recipe.accumulate}"
-        helps = (Help(f"start anew with `{accumulate}` or `--batch {max(recipe.batch // 2, 1)}`"),)
+        helps = (Help(f"start again with `{accumulate}` or `--batch {max(recipe.batch // 2, 1)}`"),)
         problem = OutOfMemory(str(device), samples)
         raise SpecError([Diagnostic(problem, recipe.place("batch"), helps=helps, path=path)]) from error
 

@@ -1,4 +1,4 @@
-"""What a run writes into its folder while it goes on."""
+"""The files that a run writes into its folder."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Writer:
         self.saved = time.monotonic()
 
     def metrics(self, history: Sequence[EpochMetrics]) -> None:
-        """All epochs anew, so that no line is ever incomplete."""
+        """All epochs in one write, so that no line is ever incomplete."""
         text = "".join(dumps(asdict(line)) + "\n" for line in history)
         self.processes.from_main(lambda: write_text(self.folder.metrics, text))
 

@@ -82,7 +82,7 @@ def happening(what: str, rank: int) -> Iterator[None]:
     patches: dict[str, Callable[[], Any]] = {
         "kill": lambda: in_step(int(numbers[1]), lambda: os.kill(os.getpid(), signal.SIGKILL)),
         "term": lambda: in_step(int(numbers[1]), lambda: os.kill(os.getpid(), signal.SIGTERM)),
-        "full": lambda: patch.object(files, "write_atomically", full_disk),
+        "full": lambda: patch.object(files, "_replace", full_disk),
         "nan": lambda: no_number(int(numbers[1])),
         "reject": lambda: patch.object(run, "set_up", failing),
     }

@@ -330,7 +330,7 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_bit_for_bit(tmp_path: P
     assert len(stopped.metrics) == 1
     assert signal.getsignal(signal.SIGINT) is handler
     command = f"archdsl train --resume {tmp_path / 'cut'}"
-    assert recorder.notes[-1] == f"stopped in epoch 2, step 3; go on with: {command}"
+    assert recorder.notes[-1] == f"stopped in epoch 2, step 3; resume with: {command}"
     assert not same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
     resumed = run(Stub(cnn), None, None, resume=tmp_path / "cut")
     assert not resumed.interrupted
@@ -375,7 +375,7 @@ def test_a_report_is_interrupted_at_once(tmp_path: Path) -> None:
     recorder = Recorder()
     found = run(Stub(mlp), QUICK, tmp_path / "run", progress=recorder, at_end=report)
     assert (found.interrupted, len(found.metrics)) == (True, 2)
-    assert recorder.notes[-1].startswith("stopped after the last epoch; go on with: ")
+    assert recorder.notes[-1].startswith("stopped after the last epoch; resume with: ")
 
 
 @pytest.mark.usefixtures("every_step_shown")

@@ -202,7 +202,7 @@ def test_a_terminated_run_saves_its_step_and_goes_on(tmp_path: Path, whole: Path
     folder = tmp_path / "run"
     found = process(folder, "term 10")
     assert found.returncode == 128 + signal.SIGTERM
-    assert "stopped in epoch 2, step 3; go on with: archdsl train" in found.stdout
+    assert "stopped in epoch 2, step 3; resume with: archdsl train" in found.stdout
     assert checkpoints(folder / "checkpoints")[0].name == "step-000000010.safetensors"
     run(Stub(cnn), None, None, resume=folder)
     assert_same_run(folder, whole)
@@ -240,7 +240,7 @@ def test_a_full_disk_ends_the_run_with_the_checkpoints_it_has(tmp_path: Path, wh
     found = process(folder, f"full {size - 1000}")
     assert found.returncode == 1
     assert "error[E708]: cannot write" in found.stdout
-    assert "make room or give access, then go on from the last checkpoint" in found.stdout
+    assert "make room or give access, then resume from the last checkpoint" in found.stdout
     assert not list(folder.rglob(".*.part"))
     run(Stub(cnn), None, None, resume=folder)
     assert_same_run(folder, whole)
@@ -307,7 +307,7 @@ def test_too_little_memory_is_said_with_what_to_do(tmp_path: Path, error: Except
         run(Stub(lambda: Hungry(error)), changed(rates={}), tmp_path)
     (found,) = caught.value.diagnostics
     assert (found.code, found.message) == ("E643", "cpu ran out of memory with 100 samples at a time")
-    assert found.helps[0].message == "start anew with `--set accumulate=4` or `--batch 100`"
+    assert found.helps[0].message == "start again with `--set accumulate=4` or `--batch 100`"
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_killed_process_ends_the_run_which_goes_on_bit_for_bit(two: Runs) -> N
     code, text = two.launched.ends[two.names.index("killed"), 0]
     assert code == 1
     assert "error[E645]: process 0 of 2: another process of the run has ended" in text
-    assert f"go on from the last checkpoint: archdsl train --resume {two.folder}" in text
+    assert f"resume from the last checkpoint: archdsl train --resume {two.folder}" in text
     assert checkpoints(two.folder / "killed" / "checkpoints")[0].name == "step-000000008.safetensors"
     jobs = [Job("cnn", None, two.folder / "killed", resume=True)]
     jobs.append(Job("cnn", RANDOM, two.folder / "beheaded", what="kill 0 5"))

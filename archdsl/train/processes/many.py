@@ -290,7 +290,7 @@ def joined() -> Iterator[Many]:
     except RuntimeError as error:
         if not is_lost(error):
             raise
-        helps = (Help(f"go on from the last checkpoint: {many.resume_command}"),) if many.resume_command else ()
+        helps = (Help(f"resume from the last checkpoint: {many.resume_command}"),) if many.resume_command else ()
         lost = SpecError([Diagnostic(ProcessLost(many.rank, many.world), helps=helps)])
         raise told(lost, here=many.is_first_to_tell()) from error
     many.leave()
