@@ -1,28 +1,20 @@
-"""What a trained network looks like: filters, feature maps, activations, mistakes, and the report of a run."""
+"""Figures of trained networks, reports of runs, and comparisons of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from archdsl.api import Network
-    from archdsl.runs.folder import EpochMetrics, RunFolder
-    from archdsl.train.evaluation import Evaluation
     from archdsl.train.loop import AtEnd
-    from archdsl.train.setup import Setup
 
 
 def reporter(network: Network) -> AtEnd:
-    """What writes the report of a run of this network at its end; matplotlib is not imported before."""
+    """A function that writes the report at the end of a run, and imports matplotlib only then."""
 
-    def write(
-        folder: RunFolder, module: nn.Module, setup: Setup, history: Sequence[EpochMetrics], found: Evaluation
-    ) -> None:
+    def write(*run: Any) -> None:
         from archdsl.report.page import write_report
 
-        write_report(folder, network, module, setup, history, found)
+        write_report(network, *run)
 
     return write

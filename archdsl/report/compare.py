@@ -1,4 +1,4 @@
-"""Runs side by side: the entries in which they differ, and what they reached."""
+"""Runs side by side: their results, and the entries in which they differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """A run as it is compared. `entries` are its model, settings and recipe as texts."""
+    """A run to compare. `entries` are its model, settings and recipe as strings."""
 
     name: str
     params: int | None
@@ -31,15 +31,11 @@ class RunResults:
         return min(self.history, key=lambda line: (-(line.val_accuracy or 0.0), line.val_loss), default=None)
 
 
-#: More epochs than any run has.
-ALL = 2**62
-
-
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.2%}"
 
 
-#: The rows of results: a name and the text for one run.
+#: The rows of the results table: a name, and the text for one run.
 ROWS: dict[str, Callable[[RunResults], str]] = {
     "parameters": lambda run: "" if run.params is None else f"{run.params:,}",
     "epochs": lambda run: str(len(run.history)),
@@ -55,22 +51,22 @@ ROWS: dict[str, Callable[[RunResults], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Several runs, in the order they were given."""
+    """Several runs, in the order given."""
 
     runs: tuple[RunResults, ...]
 
     def results(self) -> list[tuple[str, list[str]]]:
-        """What the runs reached, a row for each figure."""
+        """The results of the runs, one row per figure."""
         return [(name, [text(run) for run in self.runs]) for name, text in ROWS.items()]
 
     def differences(self) -> list[tuple[str, list[str]]]:
-        """The entries that are not the same in all runs, in the order they first occur."""
+        """The entries that are not the same in all runs."""
         names = dict.fromkeys(name for run in self.runs for name in run.entries)
         rows = [(name, [run.entries.get(name, "") for run in self.runs]) for name in names]
         return [(name, values) for name, values in rows if len(set(values)) > 1]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON's types."""
+        """The comparison for JSON (docs/json.md)."""
         results = {
             run.name: {
                 "params": run.params,
@@ -90,12 +86,12 @@ class Comparison:
 
 
 def compare_runs(paths: Sequence[Path]) -> Comparison:
-    """Read the folders of runs. Raises SpecError (E632, E633) for one that is none or is damaged."""
+    """Read run folders. Raises SpecError for a folder that is not a run (E632) or is damaged (E633)."""
     return Comparison(tuple(_read(path, name) for path, name in zip(paths, names(paths), strict=True)))
 
 
 def names(paths: Sequence[Path]) -> list[str]:
-    """A name of its own for each folder: as many of the last parts of its path as tell it from the others."""
+    """A different name for each folder: as few of the last parts of its path as possible."""
     parts = [path.absolute().resolve().parts for path in paths]
     most = max(map(len, parts), default=1)
     for length in range(1, most):
@@ -116,11 +112,11 @@ def _read(path: Path, name: str) -> RunResults:
     settings = {f"model.{name}" if name in {*own, *recipe} else name: value for name, value in info.settings.items()}
     entries = own | {name: spec_text(value) for name, value in settings.items()} | dict(flat(recipe))
     network = network_of_run(folder)
-    return RunResults(name, network.params, tuple(folder.read_metrics(ALL)), entries)
+    return RunResults(name, network.params, tuple(folder.read_metrics()), entries)
 
 
 def comparison_figure(found: Comparison) -> Figure:
-    """The runs' validation loss and accuracy over the epochs."""
+    """Plot the validation loss and accuracy of the runs over the epochs."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

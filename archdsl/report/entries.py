@@ -1,4 +1,4 @@
-"""A run's network, and its recipe and environment as rows of texts."""
+"""The network of a run, and nested entries as rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archdsl.runs.folder import RunFolder
 
 
 def network_of_run(folder: RunFolder) -> Network:
-    """The network that a run trains, from the folder alone."""
+    """The network of a run, from its folder alone."""
     info = folder.read_info()
     return load(folder.spec, model=info.model, input=info.input, settings=info.settings)
 

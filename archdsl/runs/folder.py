@@ -137,8 +137,8 @@ class RunFolder:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.info, str(error)) from error
 
-    def read_metrics(self, epochs: int) -> list[EpochMetrics]:
-        """The lines of the first `epochs` epochs. Raises SpecError (E633)."""
+    def read_metrics(self, epochs: int | None = None) -> list[EpochMetrics]:
+        """The metrics of the first `epochs` epochs (None: of all). Raises SpecError (E633)."""
         lines = self._text(self.metrics).splitlines() if self.metrics.exists() else []
         return [self._read(EpochMetrics, self.metrics, line) for line in lines[:epochs]]
 

@@ -141,7 +141,7 @@ def test_outputs_stand_between_inputs_and_targets() -> None:
     np.testing.assert_allclose(np.stack(found[8:16]), shown, atol=1e-5)
     np.testing.assert_allclose(np.stack(found[16:]), targets[:, 0].numpy(), atol=1e-5)
     for picture in ("mistakes", "confusion"):
-        with pytest.raises(SpecError, match="tell classes apart"):
+        with pytest.raises(SpecError, match="does not predict classes"):
             draw(picture, module, setup)
 
 
