@@ -24,6 +24,8 @@ from archdsl.diagnostics.codes.names import (
     TooManyArguments,
     UnknownArgument,
 )
+from archdsl.diagnostics.codes.shapes import ArgumentConflict
+from archdsl.diagnostics.located import name_in
 from archdsl.text.source import Span
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -87,8 +89,7 @@ def bind(
 
 def _unknown(what: str, name: str, known: Sequence[str], span: Span) -> Located:
     takes = "it takes " + (", ".join(f"`{one}`" for one in known) or "no arguments")
-    place = Span(span.source, span.start, span.start + len(name)) if span.text.startswith(name) else span
-    return Located(UnknownArgument(what, name), place, helps=did_you_mean(name, known, span, takes))
+    return Located(UnknownArgument(what, name), name_in(span, name), helps=did_you_mean(name, known, span, takes))
 
 
 def assign(
@@ -188,7 +189,7 @@ def wrong_values(
     return [
         _wrong_value(what, cls, name, found, bound[name])
         if name in bound
-        else Located(BadArgument(what, name, found[0]["msg"], "nothing"), span)
+        else Located(ArgumentConflict(what, _reason(found[0])), span)
         for name, found in entries.items()
     ]
 

@@ -56,7 +56,11 @@ def did_you_mean(name: str, known: Iterable[str], span: Span | None = None, othe
     meant = suggestion(name, known)
     if meant is None:
         return (Help(otherwise),) if otherwise else ()
-    if span is None or not span.text.startswith(name):
-        return (Help(f"did you mean `{meant}`?"),)
-    place = Span(span.source, span.start, span.start + len(name))
-    return (Help(f"did you mean `{meant}`?", place, meant),)
+    place = None if span is None else name_in(span, name)
+    edit = (place, meant) if place is not None and place.text == name else ()
+    return (Help(f"did you mean `{meant}`?", *edit),)
+
+
+def name_in(span: Span, name: str) -> Span:
+    """The place of a name at the start of a span; all of the span where it starts otherwise."""
+    return Span(span.source, span.start, span.start + len(name)) if span.text.startswith(name) else span
