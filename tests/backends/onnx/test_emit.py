@@ -232,7 +232,7 @@ FOLDS: dict[str, tuple[str, list[str], Truth]] = {
         ["Conv"],
         lambda x, w: norm(F.conv2d(x, w["a.weight"], w["a.bias"], padding=1, groups=2), w, "n"),
     ),
-    "behind a dropout": (
+    "after a dropout": (
         "a: conv(6, 3, padding=1); dropout; n: batchnorm",
         ["Conv"],
         lambda x, w: norm(conv(x, w, "a"), w, "n"),
@@ -287,7 +287,7 @@ FOLDS: dict[str, tuple[str, list[str], Truth]] = {
         ["Conv", "BatchNormalization", "BatchNormalization", "Add"],
         lambda x, w: norm(y := conv(x, w, "a"), w, "n") + norm(y, w, "m"),
     ),
-    "norm behind norm": (
+    "norm after norm": (
         "a: conv(4, 3, padding=1); n: batchnorm; m: batchnorm",
         ["Conv", "BatchNormalization"],
         lambda x, w: norm(norm(conv(x, w, "a"), w, "n"), w, "m"),

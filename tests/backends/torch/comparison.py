@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 #: Pictures are as they are, much smaller and larger by turns, as the export's own comparison has them.
 SCALES = (1.0, 0.01, 3.0)
-#: The least difference of two pictures' outputs, as a share of the largest output: else a mistake could hide.
+#: The least difference of two images' outputs, as a share of the largest output: else a mistake could hide.
 APART = 1e-3
 
 #: What is added to the biases of convolutions and batch norms.

@@ -148,7 +148,7 @@ SMALL: dict[str, Callable[[], tuple[nn.Module, archdsl.Network]]] = {
     "swin v2 on an odd map": partial(swin, (67, 93), second=True),
     "swin v2 with other windows": partial(swin, (36, 40), second=True, window_size=[5, 12]),
     "maxvit": partial(maxvit, 32, num_classes=5),
-    "maxvit on a larger picture": partial(maxvit, 64, mlp_ratio=2),
+    "maxvit on a larger image": partial(maxvit, 64, mlp_ratio=2),
     "convnext": partial(convnext, (32, 32), num_classes=5, layer_scale=0.1, stochastic_depth_prob=0.3),
     "convnext on an odd map": partial(convnext, (45, 70)),
 }

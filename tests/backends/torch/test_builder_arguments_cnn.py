@@ -90,7 +90,7 @@ def assert_same_network(ours: nn.Module, theirs: nn.Module, *, in_order: bool = 
 
 
 def settle(module: nn.Module, x: Tensor) -> nn.Module:
-    """Norms as after training on `x`. Fresh ones let a signal fade out: the scores of every picture are the same."""
+    """Norms as after training on `x`. Fresh ones let a signal fade out: the scores of every image are the same."""
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
         nn.init.normal_(layer.weight, 1.0, 0.1)
@@ -104,7 +104,7 @@ def settle(module: nn.Module, x: Tensor) -> nn.Module:
 
 
 def assert_same_outputs(ours: nn.Module, theirs: nn.Module, x: Tensor) -> Tensor:
-    """With torchvision's weights in both; returns its outputs, which are others for each picture."""
+    """With torchvision's weights in both; returns its outputs, which differ between images."""
     settle(theirs, x)
     ours.load_state_dict(theirs.state_dict())
     with torch.inference_mode():
@@ -120,7 +120,7 @@ def assert_same_outputs(ours: nn.Module, theirs: nn.Module, x: Tensor) -> Tensor
 def test_arguments_are_parameters(name: str, arguments: dict[str, Any]) -> None:
     with torch.device("meta"):
         theirs, ours = twin(name, **arguments), zoo.build(name, **settings(arguments))
-    # GoogLeNet registers its auxiliary heads behind all that they look at.
+    # GoogLeNet registers its auxiliary heads after the layers that they read.
     assert_same_network(ours, theirs, in_order=name != "googlenet")
     # GoogLeNet and Inception call the function, without a module.
     if not name.startswith(("googlenet", "inception")):
@@ -213,7 +213,7 @@ def test_inceptions_auxiliary_output_in_training() -> None:
 
 
 def test_the_auxiliary_head_sees_too_little_of_a_small_picture() -> None:
-    """torchvision says so only when it trains: 224x224 leaves 3x3 cells for the 5x5 convolution of the head."""
+    """torchvision says so only when it trains: 224x224 leaves 3x3 positions for the 5x5 convolution of the head."""
     theirs = twin("inception_v3").train()
     with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
         theirs(torch.randn(2, 3, 224, 224))

@@ -89,7 +89,7 @@ SEMANTICS: dict[str, tuple[str, Callable[[Layers], Callable[[Tensor], Tensor]]]]
         "g: { conv(4, 1) -> t; tanh }; reuse(g); add(t)",
         lambda f: lambda x: (y := f("g.0", f("g.0", x).tanh())).tanh() + y,
     ),
-    "a tap inside that only the first run hands out": (
+    "a tap inside that only the first run returns": (
         "g: { conv(4, 1) -> t; tanh }; add(t); reuse(g)",
         lambda f: lambda x: f("g.0", (y := f("g.0", x)).tanh() + y).tanh(),
     ),

@@ -243,7 +243,7 @@ def test_unet_has_the_papers_sizes() -> None:
 
 
 def test_unets_receptive_field() -> None:
-    """By hand: where neighbours lie j cells of the picture apart, two 3x3 convolutions add 4*j, a pooling adds j.
+    """By hand: where neighbours are j pixels of the input apart, two 3x3 convolutions add 4*j, a pooling adds j.
 
     An up-convolution whose kernel is its stride adds nothing, and halves j.
     """

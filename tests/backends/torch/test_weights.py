@@ -112,7 +112,7 @@ def test_a_long_list_of_differences_is_cut(tmp_path: Path) -> None:
 
 
 class Trap:
-    """Leaves a folder behind when it is unpickled."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

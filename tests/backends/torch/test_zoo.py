@@ -60,7 +60,7 @@ def load(name: str) -> archdsl.Network:
     return zoo.load(name)
 
 
-def pictures(name: str, batch: int = 2) -> Tensor:
+def images(name: str, batch: int = 2) -> Tensor:
     return torch.randn(batch, *load(name).input_shape)
 
 
@@ -97,7 +97,7 @@ def test_weights_outputs_and_onnx(name: str, tmp_path: Path, record_property: Ca
         ours = zoo.build(name).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
     theirs.load_state_dict(ours.state_dict(), strict=True)
-    x = pictures(name)
+    x = images(name)
     with torch.inference_mode():
         expected, found = theirs(x), ours(x)
     require_apart(expected)
