@@ -8,8 +8,10 @@ from archdsl.arguments.values import spec_text
 from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Node, Use
 from archdsl.graph.network import Network
 from archdsl.layers.base import Layer
+from archdsl.text.stack import deep
 
 
+@deep
 def graph_text(network: Network) -> str:
     """One line for each node: label, what it is, its shapes, taps, and its place in the text."""
     root = network.root

@@ -13,6 +13,7 @@ from typing import assert_never
 from archdsl.combinators import Scheme
 from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Use, layer_nodes
 from archdsl.graph.network import Network
+from archdsl.text.stack import deep
 from archdsl.view.rows import humanised
 
 #: Sizes in pixels.
@@ -73,6 +74,7 @@ def draw_network(network: Network, depth: int = 2) -> str:
     )
 
 
+@deep
 def _draw(node: AnyNode, depth: int) -> _Drawing:
     """A node with what is in it, or one box where it lies too deep."""
     if isinstance(node, LayerNode):

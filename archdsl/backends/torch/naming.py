@@ -101,9 +101,8 @@ def unused(base: str, taken: set[str]) -> str:
 
 def has_state(child: Child) -> bool:
     """Whether a child has entries in the state_dict."""
-    if isinstance(child, Scope):
-        return any(map(has_state, child.children.values()))
-    return bool(child.node.weights or child.node.buffers)
+    leaves = child.leaves() if isinstance(child, Scope) else [child]
+    return any(leaf.node.weights or leaf.node.buffers for leaf in leaves)
 
 
 def can_share(one: Leaf, other: Leaf) -> bool:

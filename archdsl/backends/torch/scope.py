@@ -73,10 +73,11 @@ class Scope:
 
     def scopes(self) -> Iterator[Scope]:
         """The scope itself and all inside it, outer ones first."""
-        yield self
-        for child in self.children.values():
-            if isinstance(child, Scope):
-                yield from child.scopes()
+        ahead = [self]
+        while ahead:
+            scope = ahead.pop()
+            yield scope
+            ahead += [child for child in reversed(scope.children.values()) if isinstance(child, Scope)]
 
     def leaves(self) -> Iterator[Leaf]:
         """All layers inside."""

@@ -22,10 +22,12 @@ from archdsl.backends.torch.scope import Leaf, Scope, class_name, identifier
 from archdsl.backends.torch.standalone import Imports, definitions
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
+from archdsl.text.stack import deep
 
 Path = tuple[str, ...]
 
 
+@deep
 def source(network: Network, *, inplace: bool = True) -> str:
     """The source of a Python file whose last class is the network, with the state_dict keys of `build`'s module.
 
