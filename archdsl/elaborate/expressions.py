@@ -23,7 +23,6 @@ from archdsl.syntax import tree
 from archdsl.text.limits import MAX_EXPRESSION_DEPTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
 from archdsl.text.source import Span
 from archdsl.text.stack import deep
-from archdsl.text.suggest import suggestion
 
 #: The figures of the current tensor: the axis they read, the numbers of spatial axes that
 #: have it (none for any), what they need.
@@ -35,8 +34,6 @@ FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
     "height": (-2, (2, 3), "needs an image (CxHxW)"),
     "width": (-1, (2, 3), "needs an image (CxHxW)"),
 }
-
-
 #: Operators that compare all elements of both operands.
 COMPARISONS = frozenset({"==", "!=", "in", "not in"})
 #: Elements of a list that count as one step where they are not evaluated one by one.
@@ -55,10 +52,11 @@ def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -
 
     def helps() -> tuple[Help, ...]:
         known = [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"]
-        if name in STRINGS and suggestion(name, known) is None:
+        if found := did_you_mean(name, known, expression.span):
+            return found
+        if name in STRINGS:
             return (Help("write strings in quotes", expression.span, f'"{name}"'),)
-        define = f"define a value with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"
-        return did_you_mean(name, known, expression.span, define)
+        return (Help(f"define a value with `let {name} = ...` or as a parameter, a tensor with `-> {name}`"),)
 
     return Located(UnknownName(name), expression.span, helps=helps)
 
@@ -112,29 +110,29 @@ class Evaluator:
             raise Stop(TooManySteps(MAX_STEPS), span)
 
     def after_error(self) -> None:
-        """Leave few steps to find further mistakes."""
+        """Leave few steps to find further errors."""
         self.most = min(self.most, self.steps + MAX_STEPS_AFTER_ERROR)
 
     def count(self, elements: int, span: Span) -> None:
-        """Count what is done to many values at once as steps too: 8 elements for one."""
+        """Count an operation on many values as steps too: one for 8 elements."""
         if elements >= ELEMENTS_A_STEP:
             self.steps += elements // ELEMENTS_A_STEP
             self.step(span)
 
-    def weigh(self, value: Any, span: Span) -> None:
-        """Count the values inside a value that is made, compared or passed; an error if there are too many."""
+    def weigh(self, value: Any, span: Span) -> Any:
+        """A value that is created, compared or passed, with the values inside it counted: steps bound the memory too.
+
+        Raises:
+            Located: there are too many.
+        """
         if isinstance(value, list | tuple | dict | str | Construct):
             self.count(elements(value, span), span)
-
-    def made(self, value: Any, span: Span) -> Any:
-        """A value that was made, with all that is in it counted: steps bound the memory too."""
-        self.weigh(value, span)
         return value
 
     def evaluate(self, expression: tree.Expr, env: Environment, *, constructs: bool = False) -> Any:
         """The value of an expression.
 
-        With `constructs`, names and calls that stand for nothing here become Constructs (`sgd(lr=0.1)`).
+        With `constructs`, names and calls that are not defined here become Constructs (`sgd(lr=0.1)`).
 
         Raises:
             Located: a problem at its place.
@@ -153,14 +151,14 @@ class Evaluator:
         return bounded(value, expression.span)
 
     def boolean(self, expression: tree.Expr, env: Environment, what: str) -> bool:
-        """The value of a condition, which is `true` or `false` and nothing else."""
+        """The value of a condition, which must be `true` or `false`."""
         value = self.evaluate(expression, env)
         if not isinstance(value, bool):
             raise wrong_type(expression.span, what, "must be `true` or `false`", value)
         return value
 
     def values(self, expression: tree.Expr, env: Environment) -> list[Any] | tuple[Any, ...] | range:
-        """What a loop runs over."""
+        """The values of a loop."""
         found = self.evaluate(expression, env)
         if not isinstance(found, list | tuple | range):
             meant = f"1..{expression.span.text}"
@@ -179,12 +177,12 @@ class Evaluator:
             case tree.Name():
                 return self._name(expression, env, constructs)
             case tree.TupleDisplay():
-                return self.made(tuple([value_of(item) for item in expression.items]), expression.span)
+                return self.weigh(tuple([value_of(item) for item in expression.items]), expression.span)
             case tree.ListDisplay():
-                return self.made([value_of(item) for item in expression.items], expression.span)
+                return self.weigh([value_of(item) for item in expression.items], expression.span)
             case tree.DictDisplay():
                 require_distinct(expression)
-                return self.made({pair.key: value_of(pair.value) for pair in expression.pairs}, expression.span)
+                return self.weigh({pair.key: value_of(pair.value) for pair in expression.pairs}, expression.span)
             case tree.Comprehension():
                 return self._comprehension(expression, env, constructs)
             case tree.Unary():
@@ -259,7 +257,7 @@ class Evaluator:
             self.weigh(right, expression.span)
             if expression.op.endswith("in") and isinstance(right, range) and not isinstance(left, int):
                 self.count(len(right), expression.span)
-        return self.made(binary(expression, left, right), expression.span)
+        return self.weigh(binary(expression, left, right), expression.span)
 
     def _inclusive(self, expression: tree.RangeDisplay, env: Environment) -> range:
         ends = [
@@ -276,7 +274,7 @@ class Evaluator:
             None if bound is None else integer(self.evaluate(bound, env), bound.span, "a bound of a slice")
             for bound in (expression.start, expression.stop, expression.step)
         ]
-        return self.made(sliced(expression, value, bounds), expression.span)
+        return self.weigh(sliced(expression, value, bounds), expression.span)
 
     def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
         function = FUNCTIONS.get(expression.name)
@@ -290,7 +288,7 @@ class Evaluator:
         ]
         if function.name != "len":
             self.count(iterated([one.value for one in given], expression.span), expression.span)
-        return self.made(function(given, expression.span), expression.span)
+        return self.weigh(function(given, expression.span), expression.span)
 
     def _construct(self, expression: tree.Call, env: Environment) -> Construct:
         args: list[Any] = []
@@ -310,17 +308,17 @@ class Evaluator:
 
 
 def unpack(targets: Sequence[tree.Target], value: Any, span: Span) -> dict[str, Any]:
-    """The names of a `let` or loop with their parts of a value, which stands at `span`."""
+    """The names of a `let` or loop with their parts of a value, which is at `span`."""
     only = targets[0] if len(targets) == 1 else None
     if isinstance(only, tree.Name):
         return {only.name: value}
-    return _taken_apart(targets if only is None else only.targets, value, span)
+    return _unpacked(targets if only is None else only.targets, value, span)
 
 
-def _taken_apart(
+def _unpacked(
     targets: Sequence[tree.Target], value: Any, span: Span, inside: tree.TupleTarget | None = None
 ) -> dict[str, Any]:
-    """The same for targets that stand `inside` others, where one does."""
+    """The same for targets that may be nested `inside` others."""
     if not isinstance(value, list | tuple | range) or len(value) != len(targets):
         is_list = isinstance(value, list | tuple | range)
         problem = WrongUnpacking(len(targets), f"{len(value)} values" if is_list else describe(value))
@@ -332,5 +330,5 @@ def _taken_apart(
         if isinstance(target, tree.Name):
             found[target.name] = part
         else:
-            found |= _taken_apart(target.targets, part, span, target)
+            found |= _unpacked(target.targets, part, span, target)
     return found

@@ -24,7 +24,7 @@ PARAMETERS = ("weight", "bias")
 
 
 class Chosen(NamedTuple):
-    """An initializer with its place in the text."""
+    """An initializer with its place in the file."""
 
     initializer: Initializer
     span: Span
