@@ -1,4 +1,4 @@
-"""`archdsl.load`: a path, a name of the zoo or a text becomes a checked network."""
+"""`archdsl.load`: from a path, a zoo name or a spec to a checked network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from archdsl.diagnostics import Diagnostic, SpecError, did_you_mean
 from archdsl.diagnostics.codes.files import NotFound
 from archdsl.elaborate import elaborate, load_module
 from archdsl.elaborate.modules import Module, read
+from archdsl.elaborate.partial import PlacedNetwork, load_partial, nothing
 from archdsl.graph import network
 from archdsl.text.source import Source
 
@@ -19,36 +20,52 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Network(network.Network):
-    """A checked network that can build itself."""
+class Network(PlacedNetwork):
+    """A checked network that can build itself, or with `partial=True` what is known of one."""
 
     def build(self, *, seed: int | None = None) -> nn.Module:
-        """The network as a torch.nn.Module, freshly initialised (from `seed`, where one is given)."""
+        """The network as a torch.nn.Module, freshly initialised, from `seed` if there is one.
+
+        Raises:
+            SpecError: the spec has errors.
+        """
+        if self.diagnostics:
+            raise SpecError(self.diagnostics)
         from archdsl.backends.torch import build
 
         return build(self, seed=seed)
 
 
-def find(spec: str | Path) -> tuple[Module, str | None]:
-    """The file that a path, a zoo name or a text stands for, loaded, and the model a zoo name means.
+def locate(spec: str | Path) -> tuple[Source, Path, str | None]:
+    """The source that a path, a zoo name or a spec's own text stands for, its path, and the model of a zoo name.
 
-    A string is a path if such a file is there or it ends in `.arch`, a text if it holds a brace or a line
-    end, and a name of the zoo otherwise.
+    A string is a path if such a file exists or it ends in `.arch`, the spec itself if it has a brace or line break, and
+    a name of the zoo otherwise.
 
     Raises:
-        SpecError: it cannot be found, read or parsed.
+        SpecError: it cannot be found or read.
     """
     if isinstance(spec, str) and ("{" in spec or "\n" in spec):
-        return load_module(Source("<string>", spec), Path.cwd() / "<string>"), None
+        return Source("<string>", spec), Path.cwd() / "<string>", None
     path = Path(spec)
     if isinstance(spec, Path) or path.suffix == ".arch" or "/" in spec or _exists(path):
-        return load_module(read(path), path), None
+        return read(path), path, None
     found = index.find(spec)
     if found is None:
         helps = did_you_mean(spec, index.names(), otherwise="`archdsl zoo` lists the networks of the zoo")
         problem = NotFound(spec, " and no network of that name in the zoo")
         raise SpecError([Diagnostic(problem, path=spec, helps=helps)])
-    return load_module(read(found.path), found.path), found.model
+    return read(found.path), found.path, found.model
+
+
+def find(spec: str | Path) -> tuple[Module, str | None]:
+    """The file that a spec stands for, loaded, and the model of a zoo name; see `locate`.
+
+    Raises:
+        SpecError: it cannot be found, read or parsed.
+    """
+    source, path, model = locate(spec)
+    return load_module(source, path), model
 
 
 def network_of(
@@ -59,7 +76,10 @@ def network_of(
     settings: Mapping[str, Any] | None = None,
 ) -> Network:
     """A model of a loaded file; arguments as those of `load`."""
-    checked = elaborate(module, model, input=input, settings=settings)
+    return _buildable(elaborate(module, model, input=input, settings=settings))
+
+
+def _buildable(checked: network.Network) -> Network:
     return Network(**{one.name: getattr(checked, one.name) for one in fields(checked)})
 
 
@@ -76,19 +96,29 @@ def load(
     model: str | None = None,
     input: Sequence[int] | None = None,
     settings: Mapping[str, Any] | None = None,
+    partial: bool = False,
     **parameters: Any,
 ) -> Network:
     """The checked graph of a network; torch is not imported.
 
     Args:
-        spec: the path of an `.arch` file, a name of the zoo such as `"resnet18"`, or a spec's text.
-        model: which of the file's models; by default the one named as the file, else the first.
+        spec: the path of an `.arch` file, a zoo name such as `"resnet18"`, or a spec as a string.
+        model: which of the file's models; by default the one named like the file, else the first.
         input: another input shape than the spec's, without the batch axis: `(3, 64, 64)`.
-        settings: the model's parameters by their names, any name: `{"input": (3, 32, 32)}`.
-        parameters: the same for names that are no argument of this function, `classes=10`.
+        settings: the model's parameters by name, any name: `{"input": (3, 32, 32)}`.
+        partial: whether to return what is known of a spec with errors, which are then the network's `diagnostics`,
+            instead of raising them.
+        parameters: settings whose names are not arguments of this function, `classes=10`.
 
     Raises:
         SpecError: with every diagnostic; its text is the whole report.
     """
-    module, named = find(spec)
-    return network_of(module, model or named, input=input, settings={**(settings or {}), **parameters})
+    given = {**(settings or {}), **parameters}
+    if not partial:
+        module, named = find(spec)
+        return network_of(module, model or named, input=input, settings=given)
+    try:
+        source, path, named = locate(spec)
+    except SpecError as error:
+        return _buildable(nothing(Source(str(spec), ""), error.diagnostics))
+    return _buildable(load_partial(source, path, model or named, input=input, settings=given))

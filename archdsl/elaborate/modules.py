@@ -24,7 +24,7 @@ from archdsl.elaborate.expressions import Evaluator, unpack
 from archdsl.elaborate.forms import STATEMENTS
 from archdsl.elaborate.references import Definition
 from archdsl.syntax import tree
-from archdsl.syntax.parser import parse
+from archdsl.syntax.parser import parse_partial
 from archdsl.text.limits import MAX_ERRORS, MAX_FILE_BYTES, MAX_FILES
 from archdsl.text.source import Source, Span
 from archdsl.text.stack import deep
@@ -68,7 +68,7 @@ class Module:
 
     places       where the file defines or imports each name
     definitions  the definition of each name, in this file or an imported one
-    is_broken    whether it has syntax errors, so that names may be missing
+    is_broken    whether it, or a file that it imports, has errors, so that names may be missing
     """
 
     source: Source
@@ -109,7 +109,7 @@ class Loader:
     @deep
     def load(self, source: Source, path: Path) -> Module:
         """A source as a module."""
-        file, errors = _parsed(source)
+        file, errors = parse_partial(source)
         self.diagnostics += errors
         module = Module(source, file, is_broken=bool(errors))
         self.modules[path] = module
@@ -241,6 +241,7 @@ def load(source: Source, path: Path | None = None) -> tuple[Module, list[Diagnos
     """
     loader = Loader()
     module = loader.load(source, (path or Path(source.path)).absolute())
+    module.is_broken = bool(loader.diagnostics)
     return module, loader.diagnostics
 
 
@@ -254,14 +255,6 @@ def load_module(source: Source, path: Path | None = None) -> Module:
     if errors:
         raise SpecError(errors)
     return module
-
-
-def _parsed(source: Source) -> tuple[tree.File, list[Diagnostic]]:
-    """The tree of a source, empty if there are syntax errors, and these."""
-    try:
-        return parse(source), []
-    except SpecError as error:
-        return tree.File(source, [], []), list(error.diagnostics)
 
 
 def _duplicate(what: str, name: str, span: Span, first: Span) -> Located:

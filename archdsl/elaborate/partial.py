@@ -19,15 +19,15 @@ from archdsl.text.source import Source, Span
 
 
 @dataclass(frozen=True)
-class PartialNetwork(Network):
-    """A network as far as it is known.
+class PlacedNetwork(Network):
+    """A network with the places of its nodes and names; of a spec with errors, what is known.
 
     Nodes after a mistake are there where their shapes are known: those of other branches, and those after `use`. A
     combinator with a mistake inside has the nodes that are known; its output, and that of the network, is the empty
     shape. What the settings and the recipe say is kept where it is known.
 
-    diagnostics  the errors that `archdsl check` reports
-    definitions  the names of the spec and its imports, with the places where they stand
+    diagnostics  the errors that `archdsl check` reports, if the network is partial
+    definitions  the names of the spec and its imports with the places where they stand, if it was loaded as partial
     """
 
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -77,7 +77,7 @@ def load_partial(
     *,
     input: Sequence[int] | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> PartialNetwork:
+) -> PlacedNetwork:
     """A model of a source, with its errors as data; arguments as those of `load` and `elaborate`."""
     module, errors = load(source, path)
     run, unknown = None, list[Diagnostic]()
@@ -89,10 +89,10 @@ def load_partial(
     found = check_module(module, run)
     known = {one.name: getattr(network, one.name) for one in fields(Network)}
     diagnostics = tuple(errors or found.errors or unknown)
-    return PartialNetwork(**known, diagnostics=diagnostics, definitions=tuple(found.definitions))
+    return PlacedNetwork(**known, diagnostics=diagnostics, definitions=tuple(found.definitions))
 
 
-def nothing(source: Source, diagnostics: Sequence[Diagnostic] = ()) -> PartialNetwork:
+def nothing(source: Source, diagnostics: Sequence[Diagnostic] = ()) -> PlacedNetwork:
     """The network of a source of which nothing is known."""
     root = unknown_graph(Span(source, 0, len(source.text)))
-    return PartialNetwork("", {}, root, spec=source.text, path=source.path, diagnostics=tuple(diagnostics))
+    return PlacedNetwork("", {}, root, spec=source.text, path=source.path, diagnostics=tuple(diagnostics))

@@ -99,7 +99,8 @@ class Run:
             root = elaborator.model(definition.body, env, self.model.name)
             recipe = self._recipe(params)
         known = {name: value for name, value in self.used.items() if value is not UNKNOWN}
-        spec, names = _text_of(self.module, self.model.name, blocks_in(known), alone=not elaborator.diagnostics)
+        whole = not self.module.is_broken and not elaborator.diagnostics
+        spec, names = _text_of(self.module, self.model.name, blocks_in(known), alone=whole)
         return Network(
             name=self.model.name,
             settings={name: plain(value, names) for name, value in known.items()},

@@ -41,6 +41,7 @@ def branches(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tupl
     """The nodes of the items of a body, each on the same input, and whether all their shapes are known."""
     nodes: list[AnyNode] = []
     unknown: list[tree.Item] = []
+    missing = walk.missing
 
     def step(item: tree.Item, where: Place, _: Shape | None) -> Shape | None:
         node, shape = walk.item(item, where, x)
@@ -51,7 +52,7 @@ def branches(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tupl
         return x
 
     run(walk, body, place, x, step)
-    return nodes, not unknown
+    return nodes, not unknown and walk.missing == missing
 
 
 def _run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step) -> Shape | None:
@@ -69,7 +70,9 @@ def _run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step)
                 x = _loop(walk, statement, place, x, step)
             case tree.If():
                 x = _condition(walk, statement, place, x, step)
-            case tree.Missing():
+            case tree.Missing():  # most likely an item
+                place.scope.positions += 1
+                walk.missing += 1
                 x = None
             case _:
                 assert_never(statement)

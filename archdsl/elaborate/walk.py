@@ -78,6 +78,7 @@ class Walk:
     layers       layers made so far
     taps         taps made so far
     deepest      the deepest level of expansion reached
+    missing      statements with syntax errors met so far
     """
 
     def __init__(self, given_input: tuple[int, ...] | None = None) -> None:
@@ -89,6 +90,7 @@ class Walk:
         self.layers = 0
         self.taps = 0
         self.deepest = 0
+        self.missing = 0
         self.evaluator = Evaluator()
         self.known_settings: dict[Hashable, Settings] = {}
         self.expansions: dict[Hashable, Expansion] = {}

@@ -174,7 +174,7 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
         field, *others = [fields[value.source] for value in step.inputs]
         if isinstance(node, LayerNode):
             field = node.layer.receptive_field(field, node.input, node.output)
-        for other in others:
+        for other in others if node.output else ():  # a join with a mistake inside has no output shape
             field = field.join(other)
         fields |= dict.fromkeys(step.outputs, field)
         if isinstance(node, LayerNode):
