@@ -21,8 +21,8 @@ class Training(NamedTuple):
     network: Network
     overrides: Mapping[str, Entry]
 
-    def recipe(self, run: str | None) -> Recipe | None:
-        """The recipe of the run if there is one, else of the spec, with the overrides; None is the run's unchanged.
+    def recipe(self, run: str | None) -> Recipe:
+        """The recipe of the run if there is one, else of the spec, with the overrides.
 
         Rejects `--root` for the data set that has no files.
         """
@@ -31,11 +31,12 @@ class Training(NamedTuple):
 
         entries = self.network.recipe
         if run is not None:
-            if not self.overrides:
-                return None
             from archdsl.train import recipe_of_run
 
-            entries = recipe_of_run(run).to_entries()
+            recorded = recipe_of_run(run)
+            if not self.overrides:
+                return recorded
+            entries = recorded.to_entries()
         recipe = read_recipe(with_overrides(entries, self.overrides))
         if "root" in self.overrides and isinstance(recipe.dataset, Digits):
             raise typer.BadParameter("the data set digits is embedded and has no files", param_hint="--root")

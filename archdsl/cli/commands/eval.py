@@ -62,7 +62,7 @@ def eval(
 
     run = run_of(weights)
     recipe = asked.recipe(None if run is None else str(run.path))
-    if recipe is not None and weights.startswith("torchvision:") and "augment" not in asked.overrides:
+    if weights.startswith("torchvision:") and "augment" not in asked.overrides:
         recipe = _normalised(recipe, asked.network, weights)
     found = run_evaluation(asked.network, recipe, weights)
     if format == "json":

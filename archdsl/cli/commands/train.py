@@ -59,10 +59,8 @@ def train(
         _require_same_network(asked.network, Path(resume))
     recipe = asked.recipe(run)
     from archdsl.report import reporter
-    from archdsl.train import recipe_of_run, run_training
+    from archdsl.train import run_training
 
-    if recipe is None and run is not None and resume is None:
-        recipe = recipe_of_run(run)
     at_end = reporter(asked.network)
     result = run_training(asked.network, recipe, out=out, resume=resume, quiet=quiet, at_end=at_end)
     raise typer.Exit(STOPPED + result.signal if result.interrupted else 0)
