@@ -16,6 +16,10 @@ __all__ = ["main", "run"]
 
 #: Exit codes: a wrong spec, file or run; a wrong command line (Typer's own); Ctrl-C.
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
+#: The extras of archdsl that install a package.
+EXTRAS = dict.fromkeys(("onnx", "onnxruntime"), "onnx") | dict.fromkeys(
+    ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL"), "torch"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,13 +64,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        if (extra := _extra(error)) is None:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
             raise
         from archdsl.cli.printing import print_errors
         from archdsl.diagnostics import Diagnostic
         from archdsl.diagnostics.codes.commands import MissingPackage
 
-        print_errors([Diagnostic(MissingPackage("this command", _package(error), extra))])
+        print_errors([Diagnostic(MissingPackage("this command", package, EXTRAS[package]))])
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -97,15 +102,3 @@ def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any
         print(f"note: {message}", file=sys.stderr)
     else:
         usual(message, *rest, **more)
-
-
-def _extra(error: ModuleNotFoundError) -> str | None:
-    """The extra of this package that installs a missing module."""
-    extras = {"onnx": "onnx", "onnxruntime": "onnx"}
-    torch = ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL")
-    extras |= dict.fromkeys(torch, "torch")
-    return extras.get(_package(error))
-
-
-def _package(error: ModuleNotFoundError) -> str:
-    return (error.name or "").partition(".")[0]

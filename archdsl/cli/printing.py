@@ -1,4 +1,4 @@
-"""What several commands print: errors, JSON, counts."""
+"""What several commands print: errors and JSON."""
 
 from __future__ import annotations
 
@@ -32,8 +32,3 @@ def print_json_text(text: str) -> None:
     if encoding != "utf-8":
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
     print(text)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"

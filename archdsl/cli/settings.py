@@ -85,8 +85,7 @@ def _value(key: str, text: str, names: Environment) -> Entry:
     try:
         value = Evaluator().evaluate(expression, names, constructs=True)
     except Located as error:
-        placed = Diagnostic(error.problem, error.span, error.label, error.notes, error.helps)
-        raise SpecError([placed]) from None
+        raise SpecError([error.diagnostic()]) from None
     return Entry(value, expression.span)
 
 

@@ -1,4 +1,4 @@
-"""Standard streams that can always be written to: where one is closed, and where it takes ASCII alone."""
+"""Standard streams that can always be written to, also where one is closed or only takes ASCII."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from unicodedata import normalize
 
-#: What is printed for the characters that a stream's encoding lacks.
+#: Replacements for characters that a stream cannot encode.
 PLAIN = str.maketrans(
     {
         **dict.fromkeys("─━–—−‐", "-"),
@@ -23,7 +23,7 @@ ERRORS = "archdsl.plain"
 
 
 def prepare_streams() -> None:
-    """Make standard output and error streams that no text can break."""
+    """Make stdout and stderr accept every string."""
     codecs.register_error(ERRORS, _plain)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -33,7 +33,7 @@ def prepare_streams() -> None:
 
 
 def _nowhere(descriptor: int) -> object:
-    """A stream in place of a closed one. It takes the descriptor too, which the next file opened would get."""
+    """A stream that replaces a closed one and takes its descriptor, which the next opened file would get otherwise."""
     opened = os.open(os.devnull, os.O_WRONLY)
     if opened != descriptor:
         os.dup2(opened, descriptor)
@@ -42,7 +42,7 @@ def _nowhere(descriptor: int) -> object:
 
 
 def give_up_on_lost_streams() -> None:
-    """Send what a stream still holds to nowhere where it cannot be written: Python would try again at its end."""
+    """Discard what cannot be written: Python would try again when it exits."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -51,7 +51,7 @@ def give_up_on_lost_streams() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """The error handler of the streams: ASCII that looks alike, letters without their accents, else an escape."""
+    """The error handler of the streams: similar ASCII, letters without accents, or an escape."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_plain_character, error.object[error.start : error.end])), error.end

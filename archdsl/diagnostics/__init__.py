@@ -1,4 +1,4 @@
-"""What can be wrong with a spec: problems (one class per code), and diagnostics that place them in the text."""
+"""Problems (one class per code), diagnostics (problems with their places), and the exceptions that carry them."""
 
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.diagnostics.error import SpecError
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def load_all() -> None:
-    """Import every module of problems, so that `CODES` holds all codes; a normal run imports only what it needs."""
+    """Import all modules of problems, so that `CODES` is complete; other commands import only what they need."""
     from importlib import import_module
     from pkgutil import iter_modules
 

@@ -10,7 +10,7 @@ from archdsl.text.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A second place or fact that explains the first."""
+    """A further place or fact that explains the problem."""
 
     message: str
     span: Span | None = None
@@ -18,7 +18,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What to do about it; with a span and a replacement it is an edit a tool can make."""
+    """A suggestion; with a span and a replacement, an edit that a tool can make."""
 
     message: str
     span: Span | None = None
@@ -27,7 +27,7 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call on the way to the problem: `block basic, called at file:line:column`."""
+    """One call in the chain to the problem: `block basic, called at file:line:column`."""
 
     name: str
     span: Span
@@ -35,7 +35,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A problem at its place. `path` stands in where there is no text to point into."""
+    """A problem at its place; `path` is the file if there is no span."""
 
     problem: Problem
     span: Span | None = None

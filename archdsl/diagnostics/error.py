@@ -1,4 +1,4 @@
-"""The exception of everything that is wrong with a spec, a file or a run."""
+"""The exception for all problems with specs, files and runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from archdsl.diagnostics.render import render_text
 
 
 class SpecError(Exception):
-    """A spec is wrong; `diagnostics` says where and why, in the order of the text. Its text is the whole report.
+    """One or more problems; `diagnostics` are in source order, and `str()` is the full report.
 
-    here  whether this one of several processes is to print it; None where they have not agreed on that
+    here  whether this one of several processes prints the report; None if they have not agreed
     """
 
     here: bool | None = None

@@ -1,4 +1,4 @@
-"""A problem on its way to whoever reports it, with its place and what to do about it."""
+"""The exception that carries a problem with its place, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Located(Exception):
 
     @property
     def helps(self) -> tuple[Help, ...]:
-        """What to do about it."""
+        """The suggestions."""
         if callable(self._helps):
             self._helps = self._helps()
         return self._helps
@@ -49,9 +49,9 @@ class Located(Exception):
 
 
 def did_you_mean(name: str, known: Iterable[str], span: Span | None = None, otherwise: str = "") -> tuple[Help, ...]:
-    """Suggests the known name that was most likely meant, as an edit where `span` starts with the wrong one.
+    """Suggest the known name that was most likely meant, as an edit if `span` starts with the wrong name.
 
-    Where no name is near, `otherwise` is the help, if it is given.
+    If there is no similar name, the suggestion is `otherwise`.
     """
     meant = suggestion(name, known)
     if meant is None:

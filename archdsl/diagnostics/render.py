@@ -1,8 +1,7 @@
-"""Diagnostics as text for people (in full or on one line each) and as JSON and GitHub annotations for tools.
+"""Diagnostics as text (in full or one line each), JSON and GitHub annotations.
 
-Pure functions from diagnostics to strings. The full form follows rustc's and Elm's: the code as it was
-written, the primary span underlined with what is wrong, notes with the places that explain it, the chain
-of calls, and `help:` with the line after the suggested change.
+The full form follows rustc: the source line with the span underlined, the chain of calls, notes with further spans,
+and `help:` with the line after the suggested change.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.text.source import Span
 
 TAB = 4
-#: Longer chains of calls and longer spans lose their middle.
+#: The middle of longer chains of calls and longer spans is left out.
 CHAIN_ENDS = 3
 SPAN_LINES = 6
 
@@ -25,7 +24,7 @@ COLORS = {"error": "1;31", "note": "1;32", "help": "1;36", "gutter": "1;34", "bo
 
 
 def render_text(diagnostics: Sequence[Diagnostic], *, color: bool = False, width: int = 100) -> str:
-    """The full report, with the number of errors and files at its end. `width` is in terminal columns."""
+    """The full report, followed by the number of errors and files. `width` is in terminal columns."""
     page = _Page(color, max(width, 40))
     reports = ["\n".join(_full(diagnostic, page)) for diagnostic in diagnostics]
     return "\n\n".join([*reports, count(diagnostics)])
@@ -42,13 +41,13 @@ def render_json(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def render_github(diagnostics: Sequence[Diagnostic]) -> str:
-    """GitHub's workflow commands, which mark the lines of a pull request."""
+    """GitHub workflow commands, which annotate the lines of a pull request."""
     return "\n".join(map(_annotation, diagnostics))
 
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:
     """`3 errors in 2 files`."""
-    # An option (`--set classes`) is a source, but not a file.
+    # An option (`--set classes`) is a source but not a file.
     files = {path for path in map(_path, diagnostics) if path and not path.startswith("--")}
     errors = plural(len(diagnostics), "error")
     return f"{errors} in {plural(len(files), 'file')}" if files else errors
@@ -60,7 +59,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def as_dict(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A diagnostic as JSON's types; lines and columns count from 1, ends are exclusive."""
+    """A diagnostic for JSON; lines and columns count from 1, ends are exclusive."""
     return {
         "code": diagnostic.code,
         "message": diagnostic.message,
@@ -104,7 +103,7 @@ def _annotation(diagnostic: Diagnostic) -> str:
 
 
 def _escape(value: object, more: str = "") -> str:
-    """Percent-encode what a workflow command gives a meaning to."""
+    """Percent-encode the characters that workflow commands reserve."""
     text = str(value).replace("%", "%25")
     for character in "\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
@@ -116,14 +115,14 @@ def _path(diagnostic: Diagnostic) -> str:
 
 
 def _place(diagnostic: Diagnostic) -> str:
-    """`file:line:column: `, as much of it as is known."""
+    """`file:line:column: `, as far as it is known."""
     place = str(diagnostic.span) if diagnostic.span is not None else diagnostic.path
     return _clean(place) + ": " if place else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What is written on: with or without colour, so many columns wide, line numbers `digits` wide."""
+    """The format of a report: colour or not, its width, and the number of digits of line numbers."""
 
     color: bool
     width: int
@@ -133,19 +132,19 @@ class _Page:
         return f"\x1b[{COLORS[style]}m{text}\x1b[0m" if self.color and text else text
 
     def row(self, line: int | None, text: str, sign: str = "|") -> str:
-        """One line behind the gutter."""
+        """One line after the gutter with the line number."""
         number = "" if line is None else str(line)
         gutter = self.ink("gutter", f"{number:>{self.digits}} {sign}")
         return f"{gutter} {text}".rstrip()
 
     @property
     def room(self) -> int:
-        """Columns right of the gutter."""
+        """The columns to the right of the gutter."""
         return self.width - self.digits - 3
 
 
 class _Mark(NamedTuple):
-    """How a span is underlined: the character, its colour, and what is written behind it."""
+    """How a span is underlined: the character, its colour, and the label after it."""
 
     sign: str
     style: str
@@ -185,7 +184,7 @@ def _note(note: Note, page: _Page) -> Iterable[str]:
 
 
 def _chain(chain: Sequence[Frame], page: _Page) -> Iterable[str]:
-    """The calls from the innermost out; a long chain loses its middle."""
+    """The calls, innermost first; the middle of a long chain is left out."""
     calls = [f"in {_clean(frame.name)}, called at {_clean(str(frame.span))}" for frame in reversed(chain)]
     if len(calls) > 2 * CHAIN_ENDS + 1:
         more = len(calls) - 2 * CHAIN_ENDS
@@ -204,7 +203,7 @@ def _help(help: Help, page: _Page) -> Iterable[str]:
 
 
 def _edited(span: Span, replacement: str, page: _Page) -> Iterable[str]:
-    """The lines of the span as they would read, with what is new underlined by `+` (or `~` where it replaces)."""
+    """The lines after the change, with insertions underlined by `+` and replacements by `~`."""
     start, end = _new_part(span.text, replacement)
     first, column = span.source.position(span.start)
     last, end_column = span.source.position(span.end)
@@ -220,7 +219,7 @@ def _edited(span: Span, replacement: str, page: _Page) -> Iterable[str]:
 
 
 def _new_part(old: str, new: str) -> tuple[int, int]:
-    """Where in `new` the part is that was inserted into `old`; all of it where `old` was changed otherwise."""
+    """The part of `new` that was inserted into `old`; all of `new` if the change is not an insertion."""
     start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     end = len(new) - (len(old) - start)
     inserted = end > start and new[end:] == old[start:]
@@ -253,7 +252,7 @@ def _underlined(number: int, text: str, inside: range, mark: _Mark, page: _Page)
 
 
 def _many_lines(span: Span, first: tuple[int, int], last: tuple[int, int], mark: _Mark, page: _Page) -> Iterable[str]:
-    """A span of several lines: a rail on its left leads from its first character to its last."""
+    """A span of several lines, with a rail on the left from its first to its last character."""
     rail = page.ink(mark.style, "|")
     room = page.room - 2
     line = _Line(span.source.line_text(first[0]))
@@ -281,7 +280,7 @@ def _rows(span: Span, numbers: Iterable[int], rail: str, page: _Page) -> Iterabl
 
 
 class _Line:
-    """A source line as a terminal shows it: tabs expanded, control characters made visible, wide ones measured."""
+    """A source line on a terminal: tabs expanded, control characters replaced, wide characters measured."""
 
     def __init__(self, text: str) -> None:
         self.glyphs: list[str] = []
@@ -293,12 +292,12 @@ class _Line:
             self.columns.append(at + (len(glyph) if character == "\t" else _width(glyph)))
 
     def column(self, index: int) -> int:
-        """The terminal column at which the character `index` starts; beyond the end, counted on."""
+        """The terminal column of the character `index`, which may be beyond the end."""
         beyond = max(index - len(self.glyphs), 0)
         return self.columns[min(index, len(self.glyphs))] + beyond
 
     def clip(self, left: int, right: int, room: int) -> tuple[str, int, int]:
-        """What fits into `room` columns around the columns `left` to `right`, and where those are then."""
+        """The part around the columns `left` to `right` that fits in `room` columns, and their new positions."""
         total = self.columns[-1]
         if total <= room:
             return "".join(self.glyphs), left, right
@@ -315,7 +314,7 @@ class _Line:
 
 
 def _clean(text: str) -> str:
-    """Text without anything that could steer a terminal."""
+    """Replace the characters that control a terminal."""
     return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
 
 

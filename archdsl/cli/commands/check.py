@@ -11,7 +11,7 @@ import typer
 
 from archdsl.cli.network import spec_path
 from archdsl.cli.options import Paths, arch_files
-from archdsl.cli.printing import counted, print_errors, print_json_text
+from archdsl.cli.printing import print_errors, print_json_text
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
@@ -30,22 +30,22 @@ def check(
 
     Prints all errors of all files; the exit code is 1 if there is any.
     """
-    from archdsl.diagnostics import render
+    from archdsl.diagnostics.render import plural, render_concise, render_github, render_json
 
     files = list(arch_files([spec_path(path) for path in paths]))
     results = [_check(Path(file)) for file in files]
     found = _without_repeats([error for one in results for error in one.errors])
     match format:
         case "json":
-            print_json_text(render.render_json(found))
+            print_json_text(render_json(found))
         case "concise" | "github" if found:
-            print(render.render_concise(found) if format == "concise" else render.render_github(found))
+            print(render_concise(found) if format == "concise" else render_github(found))
         case "text" if found:
             print_errors(found, file=sys.stdout)
         case "text":
             models, blocks = sum(one.models for one in results), sum(one.blocks for one in results)
-            parts = [counted(models, "model")] * bool(models or not blocks) + [counted(blocks, "block")] * bool(blocks)
-            print(f"checked {counted(len(files), 'file')} with {' and '.join(parts)}: no errors")
+            parts = [plural(models, "model")] * bool(models or not blocks) + [plural(blocks, "block")] * bool(blocks)
+            print(f"checked {plural(len(files), 'file')} with {' and '.join(parts)}: no errors")
     raise typer.Exit(1 if found else 0)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli.options import Paths, arch_files
-from archdsl.cli.printing import counted, print_errors
+from archdsl.cli.printing import print_errors
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
@@ -26,6 +26,7 @@ def fmt(
     `-` reads from stdin and writes to stdout.
     """
     from archdsl.diagnostics import SpecError
+    from archdsl.diagnostics.render import plural
 
     if list(paths) == ["-"]:
         raise typer.Exit(1 if _format_stdin(check) else 0)
@@ -42,7 +43,7 @@ def fmt(
     if errors:
         print_errors(errors)
     elif not changed:
-        print(f"{counted(len(files), 'file')} already formatted")
+        print(f"{plural(len(files), 'file')} already formatted")
     raise typer.Exit(1 if errors or (check and changed) else 0)
 
 
