@@ -30,9 +30,8 @@ class Slot:
 
 
 class Value:
-    """A tensor that a step makes, or another name for one.
+    """A tensor that a step makes, or another name for one. `shape` is without the batch axis.
 
-    shape   without the batch axis
     scope   the name of the scope whose code makes it
     source  the value it is another name for; itself if an operation makes it
     """
@@ -130,27 +129,29 @@ class _Lowering:
         """Append a node, the scope it opens and the taps it defines."""
         if isinstance(node, LayerNode):
             operands = [self.taps[tap.id] for tap in node.operands]
-            [y] = self.add("layer", node, [x, *operands], [Value(node.output, at.scope, at.slot)], at)
-        elif is_scope(node) and not isinstance(node, Aux):
-            y = self.scope(node, x, at)
+            [x] = self.add("layer", node, [x, *operands], [Value(node.output, at.scope, at.slot)], at)
+        elif isinstance(node, Aux):
+            self.aux(node, x, at)
+        elif node.label is not None:
+            x = self.scope(node, x, at)
         else:
-            y = self.inside(node, x, at)
-        return self.keep(node, y, at) if node.taps else y
+            x = self.inside(node, x, at)
+        return self.keep(node, x, at) if node.taps else x
 
     def keep(self, node: AnyNode, x: Value, at: _Place) -> Value:
         for tap in node.taps:
             [self.taps[tap.id]] = self.alias("keep", node, x, at, Slot(tap.name))
         return x
 
-    def scope(self, node: AnyNode, x: Value, at: _Place) -> Value:
+    def scope(self, node: Group | Use | Combined, x: Value, at: _Place) -> Value:
         inner = _Place(Slot("x"), node.name, at.aux)
         [x] = self.alias("enter", node, x, inner, inner.slot)
         [y] = self.alias("exit", node, self.inside(node, x, inner), at, at.slot)
         return y
 
     @deep
-    def inside(self, node: AnyNode, x: Value, at: _Place) -> Value:
-        """Append what a node other than a layer consists of."""
+    def inside(self, node: Group | Use | Combined, x: Value, at: _Place) -> Value:
+        """Append what a node consists of."""
         match node:
             case Group():
                 for inner in node.nodes:
@@ -159,10 +160,6 @@ class _Lowering:
                 [x] = self.alias("use", node, self.taps[node.tap.id], at, at.slot)
             case Combined():
                 x = self.combined(node, x, at)
-            case Aux():
-                self.aux(node, x, at)
-            case LayerNode():
-                raise TypeError("a layer has no nodes inside")
             case _:
                 assert_never(node)
         return x
@@ -193,8 +190,9 @@ class _Lowering:
     def branches(self, node: Combined, x: Value, at: _Place) -> Value:
         if len(node.nodes) == 1:
             return self.visit(node.nodes[0], x, at)
-        names = [f"branch{i}" if _is_number(one.label) else one.label for i, one in enumerate(node.nodes, start=1)]
-        starts = self.alias("fork", node, x, at, *(Slot(name or "") for name in names))
+        labels = [one.label or "0" for one in node.nodes]
+        names = [f"branch{i}" if label.isdigit() else label for i, label in enumerate(labels, start=1)]
+        starts = self.alias("fork", node, x, at, *map(Slot, names))
         return self.join(node, self.paths(node.nodes, starts, at), at)
 
     def parts(self, node: Combined, x: Value, at: _Place) -> Value:
@@ -231,7 +229,3 @@ class _Lowering:
         end = self.paths(node.nodes, start, inner)
         self.add("output", node, end, (), inner)
         self.add("exit", node, end, (), at)
-
-
-def _is_number(label: str | None) -> bool:
-    return label is None or label.isdigit()

@@ -10,6 +10,7 @@ import pytest
 import archdsl
 from archdsl import zoo
 from archdsl.graph import layer_nodes
+from archdsl.view.graph import graph_text
 from archdsl.view.picture import draw_network
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,6 +75,18 @@ def test_taps_and_signs_are_named() -> None:
     root = ElementTree.fromstring(draw_network(archdsl.load(text)))
     shown = {line.text for line in root.iter(f"{SVG}text")}
     assert {"+", "×", "concat", "concat ← early", "2x8x8 → early", "side: in training only", "output"} <= shown
+
+
+def test_networks_as_deep_as_allowed_are_drawn_from_any_depth() -> None:
+    body = "relu"
+    for _ in range(45):
+        body = f"s: residual {{ t: {{ {body} }} }}"
+    network = archdsl.load(f"model m {{ input(4x6x6); {body} }}")
+
+    def below(frames: int) -> tuple[str, str]:
+        return below(frames - 1) if frames else (draw_network(network, 99), graph_text(network))
+
+    assert below(800) == below(0)
 
 
 def test_names_are_escaped() -> None:

@@ -28,7 +28,7 @@ def scopes(network: Network, *, inplace: bool = True) -> Scope:
     writer = _Writer(plan, iter(program.steps), network.root.name)
     writer.write(program.input)
     writer.return_outputs(program.outputs, network.outputs)
-    return writer.scope(class_name(network.name) or "Network", (writer.run,))
+    return Scope(class_name(network.name) or "Network", writer.plain, writer.children, (writer.run,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,6 @@ class _Writer:
     def run(self) -> Run:
         return Run(tuple(self._parameters), tuple(self._lines), self._returns)
 
-    def scope(self, cls: str | None, runs: tuple[Run, ...]) -> Scope:
-        return Scope(cls, self.plain, self.children, runs)
-
     @classmethod
     @deep
     def nested(cls, plan: _Plan, steps: Iterator[Step], enter: Step, known: Scope | None) -> tuple[Scope, Run, Step]:
@@ -87,8 +84,8 @@ class _Writer:
         if known is not None and run in known.runs:
             return known, run, end
         earlier = () if known is None else known.runs
-        writer.plain = writer.plain and known is None
-        return writer.scope(_scope_class(enter.node, plain=writer.plain), (*earlier, run)), run, end
+        cls_name = _scope_class(enter.node, plain=writer.plain)
+        return Scope(cls_name, writer.plain, writer.children, (*earlier, run)), run, end
 
     def _take(self, taps: Sequence[Value]) -> None:
         """Name the parameters of `forward` besides `x`."""
