@@ -44,7 +44,7 @@ def arguments(walk: Walk, arguments: Sequence[tree.Argument], env: Environment, 
     for one in arguments:
         value = walk.on(x).evaluate(one.value, env, constructs=one.name == "init")
         walk.evaluator.weigh(value, one.span)
-        given.append(Given(one.name, value, one.value.span if one.name is None else one.span))
+        given.append(Given(one.name, value, one.span))
     return given
 
 

@@ -282,10 +282,7 @@ class Evaluator:
             if constructs:
                 return self._construct(expression, env)
             raise unknown_function(expression, env)
-        given = [
-            Given(one.name, self.evaluate(one.value, env), one.value.span if one.name is None else one.span)
-            for one in expression.arguments
-        ]
+        given = [Given(one.name, self.evaluate(one.value, env), one.span) for one in expression.arguments]
         if function.name != "len":
             self.count(iterated([one.value for one in given], expression.span), expression.span)
         return self.weigh(function(given, expression.span), expression.span)
@@ -297,7 +294,7 @@ class Evaluator:
         for argument in expression.arguments:
             value = self.evaluate(argument.value, env, constructs=True)
             if argument.name is None:
-                places[len(args)] = argument.value.span
+                places[len(args)] = argument.span
                 args.append(value)
             elif argument.name in kwargs:
                 raise Located(RepeatedArgument(f"`{expression.name}`", argument.name), argument.span)

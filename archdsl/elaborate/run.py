@@ -143,7 +143,7 @@ class Run:
             param = next(names, None) if one.name is None else None
             name = param.name if param else one.name
             if name in self.settings:
-                given.append(Given(one.name, UNKNOWN, one.value.span if one.name is None else one.span))
+                given.append(Given(one.name, UNKNOWN, one.span))
             else:
                 given += arguments(self.elaborator, [one], env)
         return given

@@ -127,10 +127,7 @@ def require_base(model: ModelValue, module: Module) -> None:
     models = chain_of(model, module)
     if not isinstance(model.definition, tree.VariantDef):
         return
-    given = [
-        Given(one.name, None, one.value.span if one.name is None else one.span)
-        for one in model.definition.base.arguments
-    ]
+    given = [Given(one.name, None, one.span) for one in model.definition.base.arguments]
     assign_to_model(given, models[1:], params_of(models[1:]))
 
 

@@ -152,7 +152,7 @@ class Written:
 
 def unknown_values(arguments: Sequence[tree.Argument]) -> list[Given]:
     """The arguments of a call without their values."""
-    return [Given(one.name, UNKNOWN, one.value.span if one.name is None else one.span) for one in arguments]
+    return [Given(one.name, UNKNOWN, one.span) for one in arguments]
 
 
 def _parts(expression: tree.Expr) -> Iterator[tuple[tree.Expr, bool]]:
