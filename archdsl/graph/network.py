@@ -174,7 +174,8 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
         field, *others = [fields[value.source] for value in step.inputs]
         if isinstance(node, LayerNode):
             field = node.layer.receptive_field(field, node.input, node.output)
-        for other in others if node.output else ():  # a join with a mistake inside has no output shape
+        # A join with a mistake inside has no output shape; outputs may have any number of axes.
+        for other in others if node.output and step.outputs else ():
             field = field.join(other)
         fields |= dict.fromkeys(step.outputs, field)
         if isinstance(node, LayerNode):

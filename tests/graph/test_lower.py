@@ -110,3 +110,8 @@ def test_networks_as_deep_as_allowed_are_walked_from_any_depth() -> None:
         return len(steps), len(list(walk(network.root))), same_graph(network.root, network.root)
 
     assert below(0) == below(600) == (47, 137, True)
+
+
+def test_outputs_may_differ_in_their_axes() -> None:
+    network = archdsl.load("model m { input(3x8x8); conv(4, 3) -> map; flatten; linear(5); output(map) }")
+    assert [layer.receptive_field for layer in network.layers] == [(3, 3), (3, 3), (8, 8)]
