@@ -90,8 +90,12 @@ def draw_summary(
     depth: int | None = None,
     columns: Sequence[str] = (),
     others: Sequence[str] = (),
+    partial: bool = False,
 ) -> None:
-    """Draw the table with its totals. `columns` are names of COLUMNS, `others` the file's other models."""
+    """Draw the table with its totals. `columns` are names of COLUMNS, `others` the file's other models.
+
+    A `partial` network has errors: a line that says so takes the place of its totals.
+    """
     shown = rows(network, depth)
     names = list(columns) or _usual(network, shown, width)
     chosen = [COLUMNS[name].column for name in names]
@@ -100,7 +104,8 @@ def draw_summary(
     file.write("\n".join([*_wrapped(f"{network.title}  {_relative(network.path)}".rstrip(), width), "", ""]))
     faint = [i for i, row in enumerate(shown) if row.header]
     draw(chosen, [cells(row, names) for row in shown], file=file, width=width, faint=faint)
-    file.write("\n" + "\n".join([*_totals(network), *_footer(shown, others, width)]) + "\n")
+    below = _totals(network) if not partial else ["The spec has errors: these are the layers whose shapes are known."]
+    file.write("\n" + "\n".join([*below, *_footer(shown, others, width)]) + "\n")
 
 
 def _usual(network: Network, shown: Sequence[Row], width: int) -> list[str]:

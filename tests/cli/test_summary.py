@@ -11,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 import archdsl
 from archdsl import Network
+from archdsl.cli import main
 from archdsl.view import rows as view
 from archdsl.view import summary
 
@@ -224,3 +225,29 @@ def test_humanised(number: int, text: str) -> None:
 )
 def test_memory(number: int, text: str) -> None:
     assert view.memory(number) == text
+
+
+BROKEN = """
+model m {
+  input(3x8x8)
+  stem: conv(4, 3)
+  conv(4, 3%s
+  relu
+}
+"""
+
+
+@pytest.mark.parametrize("mistake", [", dilation=9)", " 9)"])
+def test_a_spec_with_errors_has_the_table_up_to_them(
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "m.arch"
+    spec.write_text(BROKEN % mistake)
+    assert main(["summary", str(spec)]) == 1
+    shown, errors = capsys.readouterr()
+    assert [row["layer"] for row in cells(shown)] == ["stem"]
+    assert "4x6x6" in shown
+    assert "Parameters " not in shown
+    assert "error[" in errors
+    assert main(["summary", str(spec), "--format", "json"]) == 1
+    assert capsys.readouterr() == ("", errors)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
 
 from archdsl.cli.network import chosen, without_recipe
-from archdsl.cli.options import Input, Model, Settings, Spec, reject_unused
+from archdsl.cli.options import Input, Model, Settings, Spec, reject_unused, sizes
 from archdsl.cli.printing import print_json_text
+from archdsl.diagnostics import SpecError
 
 EXAMPLES = (
     "archdsl summary specs/alexnet.arch",
@@ -36,7 +38,12 @@ def summary(
     if format == "json":
         reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     shown = _columns(columns)
-    network, file, _ = without_recipe(chosen(spec, model, settings, input))
+    try:
+        network, file, _ = without_recipe(chosen(spec, model, settings, input))
+    except SpecError:
+        if format == "table":
+            _draw_known(spec, model, settings or (), input, depth, shown)
+        raise
     from archdsl.view import summary as forms
 
     match format:
@@ -53,6 +60,30 @@ def summary(
             print(forms.to_csv(network, depth, shown))
         case "markdown":
             print(forms.to_markdown(network, depth, shown))
+
+
+def _draw_known(
+    spec: str, model: str | None, settings: Sequence[str], input: str | None, depth: int | None, columns: list[str]
+) -> None:
+    """Draw the layers that are known of a network with errors."""
+    from archdsl.api import locate
+    from archdsl.cli.settings import read_settings
+    from archdsl.elaborate.modules import load
+    from archdsl.elaborate.run import Run, choose
+    from archdsl.view.summary import draw_summary
+    from archdsl.view.tables import terminal_width
+
+    try:
+        source, path, named = locate(spec)
+        module, _ = load(source, path)
+        values, _ = read_settings(settings, module, model or named)
+        chosen_model = choose(module, model or named, values)
+    except SpecError:
+        return
+    network = Run(module, chosen_model, None if input is None else sizes(input), values).network
+    if network.layers:
+        draw_summary(network, file=sys.stdout, width=terminal_width(), depth=depth, columns=columns, partial=True)
+        print(flush=True)
 
 
 def _columns(text: str | None) -> list[str]:
