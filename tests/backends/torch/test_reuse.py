@@ -194,8 +194,8 @@ def test_every_layer_on_another_input(kind: str) -> None:
         ("b: batchnorm; flatten(2); reuse(b)", "`b` was nn.BatchNorm2d(4) and would be nn.BatchNorm1d(4)"),
         ("c: conv(8, 1); reuse(c)", "`c.weight` was 8x4x1x1 and would be 8x8x1x1"),
         ("g: { if channels == 4 { relu } else { conv(4, 1) }; a: conv(8, 1) }; reuse(g)", "`g.0` (conv) was not there"),
-        ("g: { aux { conv(1, 1) } }; reuse(g)", "an output of the model inside"),
-        ("g: { relu -> t; output(t) }; reuse(g)", "an output of the model inside"),
+        ("g: { aux { conv(1, 1) } }; reuse(g)", "it contains an output of the model"),
+        ("g: { relu -> t; output(t) }; reuse(g)", "it contains an output of the model"),
     ],
 )
 def test_what_is_rejected(body: str, reason: str) -> None:
