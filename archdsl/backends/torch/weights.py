@@ -91,7 +91,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise SpecError([Diagnostic(NotWeights(str(path), reason(error)), path=str(path))]) from None
+        raise _not_weights(path, reason(error)) from None
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
@@ -99,9 +99,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         why = "it is not a PyTorch file, or contains objects other than tensors, which are not unpickled"
-        raise SpecError([Diagnostic(NotWeights(str(path), why), path=str(path))]) from None
+        raise _not_weights(path, why) from None
     except Exception as error:  # a damaged file can fail in any way
-        raise SpecError([Diagnostic(NotWeights(str(path), reason(error)), path=str(path))]) from None
+        raise _not_weights(path, reason(error)) from None
     return _unwrap(content, path)
 
 
@@ -112,9 +112,11 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
             content = content[key]
     if isinstance(content, Mapping) and all(isinstance(value, Tensor) for value in content.values()):
         return dict(content)
-    helps = (Help("save `module.state_dict()`"),)
-    problem = NotWeights(str(path), "expected a dictionary of tensors")
-    raise SpecError([Diagnostic(problem, path=str(path), helps=helps)])
+    raise _not_weights(path, "expected a dictionary of tensors", Help("save `module.state_dict()`"))
+
+
+def _not_weights(path: Path, why: str, *helps: Help) -> SpecError:
+    return SpecError([Diagnostic(NotWeights(str(path), why), path=str(path), helps=helps)])
 
 
 def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[Problem]:
