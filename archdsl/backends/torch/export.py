@@ -55,12 +55,7 @@ def export_onnx(
         SpecError: the module was not built from a spec, the file was rejected or differs; none is left then.
     """
     return compared_export(
-        module,
-        path,
-        opset=opset,
-        fold_batchnorm=fold_batchnorm,
-        normalize=normalize,
-        tolerance=tolerance,
+        module, path, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize, tolerance=tolerance
     ).difference
 
 
