@@ -70,8 +70,11 @@ class Place(Record):
 def check_definitions(modules: Sequence[Module]) -> tuple[list[Diagnostic], list[Definition]]:
     """Check the definitions of files that belong together: what is wrong, and the names that are defined."""
     checker = _Checker()
-    own = [one for each in modules for one in each.definitions.values() if one.span.source is each.source]
-    checker.names.definitions += own
+    for each in modules:
+        own = [one for one in each.definitions.values() if one.span.source is each.source]
+        checker.names.definitions += own
+        for one in own:
+            one.references.clear()
     for module in modules:
         checker.names.add_file(module.globals, module.definitions, module.file.items)
     try:

@@ -82,6 +82,11 @@ class Module:
     places: dict[str, Span] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
 
+    @property
+    def stem(self) -> str:
+        """The file's name without `.arch`."""
+        return Path(self.source.path).stem
+
     def with_imports(self) -> list[Module]:
         """The file itself and all that it imports, directly or not, each once."""
         found: dict[Module, None] = {}
@@ -225,8 +230,6 @@ class Loader:
             exported.setdefault(wanted.name, UNKNOWN)
             definition = other.definitions.get(wanted.name) or Definition(wanted.name, "value", wanted.span)
             self._claim(wanted, module, definition, "the imported name")
-            if definition.span != wanted.span:
-                definition.references.append(wanted.span)
         for name in exported if item.names is None else [one.name for one in item.names]:
             names = module.imported_models if isinstance(exported[name], ModelValue) else module.globals.values
             names[name] = exported[name]

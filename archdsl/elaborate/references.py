@@ -47,6 +47,8 @@ class Names:
             if isinstance(item, tree.BlockDef | tree.ModelDef | tree.VariantDef):
                 for param in item.params:
                     self._params[param] = self.add(param.name, "parameter", first_word(param.span, param.name))
+            for name in (isinstance(item, tree.Import) and item.names) or ():
+                self.bind(env, name.name, "value", name.span)
 
     def define(self, env: Environment, name: str, kind: Kind, span: Span) -> None:
         """Record a new name of a body."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from archdsl.arguments.bind import Given, assign
 from archdsl.diagnostics import Located, did_you_mean
@@ -24,8 +23,7 @@ def models_in(module: Module, given: Collection[str] = ()) -> list[str]:
 def default_model(module: Module, given: Collection[str] = ()) -> str | None:
     """The model a command works on unless told otherwise: the one named as the file, else the first."""
     names = models_in(module) or models_in(module, given)
-    stem = Path(module.source.path).stem
-    return stem if stem in names else next(iter(names), None)
+    return module.stem if module.stem in names else next(iter(names), None)
 
 
 def parameters(module: Module, name: str) -> list[str] | None:
