@@ -55,7 +55,7 @@ def training(
     """Find a network and the overrides of its recipe; `options` (None: not given) override `settings`."""
     from archdsl.arguments.values import Entry
 
-    texts = [*(settings or ()), *(f"model.{text}" for text in parameters or ())]
-    found = chosen(spec, model, texts, input, run=run)
-    given = {name: Entry(value) for name, value in options.items() if value is not None}
-    return Training(found.network, found.entries | given)
+    given = [*(settings or ()), *(f"model.{text}" for text in parameters or ())]
+    found = chosen(spec, model, given, input, run=run)
+    named = {name: Entry(value) for name, value in options.items() if value is not None}
+    return Training(found.network, found.entries | named)

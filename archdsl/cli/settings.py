@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 MODEL, RECIPE = "model", "train"
 
 
-def read_settings(texts: Sequence[str], module: Module, model: str | None) -> tuple[dict[str, Any], dict[str, Entry]]:
-    """The model parameters and the recipe entries in `texts`; `model` None is the file's default model.
+def read_settings(given: Sequence[str], module: Module, model: str | None) -> tuple[dict[str, Any], dict[str, Entry]]:
+    """The model parameters and the recipe entries in `given`; `model` None is the file's default model.
 
     Raises SpecError for a key that is neither (E716) or a value that is not an expression.
     """
     from archdsl.elaborate import default_model, parameters
 
-    keys = [text.partition("=")[0].strip() for text in texts]
+    keys = [text.partition("=")[0].strip() for text in given]
     name = model or default_model(module, keys)
     known = None if name is None else parameters(module, name)
     if known is None:  # There is no such model; loading it reports that.
@@ -41,18 +41,18 @@ def read_settings(texts: Sequence[str], module: Module, model: str | None) -> tu
     owners = [_owner(key, known) for key in keys]
     if unknown := [key for key, owner in zip(keys, owners, strict=True) if owner is None]:
         raise SpecError([_unknown(key, str(name), known, module.source.path) for key in unknown])
-    pairs = list(zip(texts, owners, strict=True))
+    pairs = list(zip(given, owners, strict=True))
     own = [text.strip().removeprefix(f"{MODEL}.") for text, owner in pairs if owner == MODEL]
     others = [text.strip().removeprefix(f"{RECIPE}.") for text, owner in pairs if owner == RECIPE]
     return model_settings(own, module.globals), _recipe_entries(others)
 
 
-def model_settings(texts: Sequence[str], names: Environment) -> dict[str, Any]:
+def model_settings(given: Sequence[str], names: Environment) -> dict[str, Any]:
     """Model parameters by name; the last of two counts.
 
     A bare word is what it means in the file (`unit=bottleneck`), a layer (`activation=relu`) or a string.
     """
-    pairs = [_split(text, r"[^\W\d]\w*") for text in texts]
+    pairs = [_split(text, r"[^\W\d]\w*") for text in given]
     return {key: Typed(_value(key, value, names).value) for key, value in pairs}
 
 
@@ -61,9 +61,9 @@ def unused(entries: Iterable[str]) -> SpecError:
     return SpecError([Diagnostic(RecipeUnused(name)) for name in entries])
 
 
-def _recipe_entries(texts: Sequence[str]) -> dict[str, Entry]:
+def _recipe_entries(given: Sequence[str]) -> dict[str, Entry]:
     """Recipe entries by key, which may have dots. A bare word is a string."""
-    pairs = [_split(text, r"[^\W\d][\w.]*") for text in texts]
+    pairs = [_split(text, r"[^\W\d][\w.]*") for text in given]
     entries = {key: _value(key, value, Environment()) for key, value in pairs}
     return {key: Entry(_bare_word(entry.value), entry.span) for key, entry in entries.items()}
 

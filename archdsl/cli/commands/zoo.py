@@ -99,7 +99,7 @@ def _select(text: str, task: str | None, years: range | None, most: int | None) 
     from archdsl.cli.card import entries
 
     if task is not None and task not in get_args(Task):
-        raise typer.BadParameter(f"{task!r} is none of {', '.join(get_args(Task))}", param_hint="--task")
+        raise typer.BadParameter(f"{task!r} is not a task; expected {', '.join(get_args(Task))}", param_hint="--task")
     found = [
         entry
         for entry in entries()
