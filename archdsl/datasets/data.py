@@ -60,7 +60,7 @@ def load_data(recipe: Recipe, input: Shape) -> Data:
         whole, share = len(train.labels), recipe.validation or DEFAULT_SHARE
         train, validation = hold_back(train, share, recipe.seed)
         if not len(train.labels) or not len(validation.labels):
-            counts = f"leaves {len(train.labels)} and holds back {len(validation.labels)}"
+            counts = f"leaves {len(train.labels)} for training and {len(validation.labels)} for validation"
             raise Rejected(
                 TooFewSamples(name, f"a share of {share:g} of {whole} samples {counts}"), argument="validation"
             )

@@ -103,7 +103,7 @@ def _problem(path: Path) -> Problem | None:
     except FileNotFoundError:
         return NoPicture(str(path), "there is no such file")
     except UnidentifiedImageError:
-        return DamagedPicture(str(path), "it has no format that Pillow knows")
+        return DamagedPicture(str(path), "Pillow does not support its format")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return NoPicture(str(path), getattr(error, "strerror", None) or str(error))
 

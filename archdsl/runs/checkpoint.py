@@ -115,7 +115,7 @@ def read_newest(folder: Path) -> Checkpoint:
             notes.append(f"{path.name} is damaged ({damage}): the checkpoint before it is used")
             with contextlib.suppress(OSError):
                 path.replace(path.with_name(f"{path.name}.damaged"))
-    raise damaged(folder, "it holds no checkpoint")
+    raise damaged(folder, "it contains no checkpoint")
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -106,7 +106,7 @@ class Loop:
                         break
             return self._finish(at_end)
         except KeyboardInterrupt:
-            self.progress.note(f"stopped at once; from the last checkpoint: {self.writer.resume_command}")
+            self.progress.note(f"stopped immediately; resume from the last checkpoint: {self.writer.resume_command}")
             raise
         except SpecError as error:
             raise self._with_help(error) from error
@@ -115,7 +115,9 @@ class Loop:
 
     def _with_help(self, error: SpecError) -> SpecError:
         """The error, with the command that resumes the run where a file could not be written."""
-        help = Help(f"make room or give access, then resume from the last checkpoint: {self.writer.resume_command}")
+        help = Help(
+            f"free disk space or fix the permissions, then resume from the last checkpoint: {self.writer.resume_command}"
+        )
         found = [
             replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one
             for one in error.diagnostics

@@ -57,7 +57,7 @@ def _fitting(module: nn.Module, recipe: Recipe, source: str) -> list[str]:
     unused = [key for key in state if key not in own]
     copy_into(module, state, source, skip={*fresh, *unused})
     notes = [f"weights of {source}"]
-    notes += [f"left fresh, since they do not fit: {_listed(fresh)}"] if fresh else []
+    notes += [f"not loaded because they do not fit: {_listed(fresh)}"] if fresh else []
     return notes + ([f"not used: {_listed(unused)}"] if unused else [])
 
 

@@ -226,7 +226,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     recorder = Recorder(at_step)
     with pytest.raises(KeyboardInterrupt):
         run(Stub(cnn), EVERYTHING, tmp_path, progress=recorder)
-    assert recorder.notes[-1].startswith("stopped at once; from the last checkpoint: archdsl train")
+    assert recorder.notes[-1].startswith("stopped immediately; resume from the last checkpoint: archdsl train")
     assert checkpoints(tmp_path / "checkpoints")[0].name == "step-000000008.safetensors"
 
 
@@ -240,7 +240,7 @@ def test_a_full_disk_ends_the_run_with_the_checkpoints_it_has(tmp_path: Path, wh
     found = process(folder, f"full {size - 1000}")
     assert found.returncode == 1
     assert "error[E708]: cannot write" in found.stdout
-    assert "make room or give access, then resume from the last checkpoint" in found.stdout
+    assert "free disk space or fix the permissions, then resume from the last checkpoint" in found.stdout
     assert not list(folder.rglob(".*.part"))
     run(Stub(cnn), None, None, resume=folder)
     assert_same_run(folder, whole)

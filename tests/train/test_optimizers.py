@@ -168,7 +168,7 @@ def test_another_head_is_left_fresh_and_another_network_rejected(tmp_path: Path)
     notes = start_from(module, Recipe(weights=str(path)))
     assert notes == [
         f"weights of {path}",
-        "left fresh, since they do not fit: scale, head.2.weight, head.2.bias",
+        "not loaded because they do not fit: scale, head.2.weight, head.2.bias",
         "not used: extra.weight",
     ]
     after = module.state_dict()

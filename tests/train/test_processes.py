@@ -261,8 +261,8 @@ def test_a_loss_that_is_no_number_names_the_samples_of_its_process(two: Runs) ->
     {
         "full disk": "error[E708]: cannot write",
         "rejected": "error[E636]: there is no device cuda:7: it is one of many",
-        "norms": "error[E646]: `sync_batchnorm` does not work with these processes: PyTorch has it for GPUs only",
-        "elsewhere": "error[E636]: there is no device cuda:1: each process takes one of its own",
+        "norms": "error[E646]: `sync_batchnorm` does not work with these processes: PyTorch supports it on GPUs only",
+        "elsewhere": "error[E636]: there is no device cuda:1: each process uses its own",
     }.items(),
 )
 def test_an_error_in_one_process_ends_all_and_is_said_once(two: Runs, name: str, text: str) -> None:

@@ -60,7 +60,7 @@ def _checked(where: object, load: Callable[[], Any]) -> Any:
 def _reason(error: Exception) -> str:
     text = str(error)
     if "allow_pickle" in text:
-        return "it holds Python objects, which are never unpickled"
+        return "it contains Python objects, which are not unpickled"
     return text or type(error).__name__
 
 

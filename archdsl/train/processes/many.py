@@ -55,7 +55,7 @@ class Many(Processes):
 
     def choose_device(self, recipe: Recipe) -> torch.device:
         if recipe.device not in {"auto", "cpu", "cuda"}:
-            raise Rejected(NoDevice(recipe.device, "each process takes one of its own"), argument="device")
+            raise Rejected(NoDevice(recipe.device, "each process uses its own"), argument="device")
         cpu = recipe.device == "cpu" or (recipe.device == "auto" and not torch.cuda.is_available())
         if not cpu and self.local_rank >= torch.cuda.device_count():
             reason = f"torch sees {torch.cuda.device_count()} CUDA devices for {self.local_rank + 1} processes"
@@ -76,17 +76,17 @@ class Many(Processes):
     def _check(self, recipe: Recipe) -> None:
         """Reject (E646) what cannot be done in several processes."""
         if recipe.sync_batchnorm and self.device.type == "cpu":
-            raise Rejected(NotTogether("sync_batchnorm", "PyTorch has it for GPUs only"), argument="sync_batchnorm")
+            raise Rejected(NotTogether("sync_batchnorm", "PyTorch supports it on GPUs only"), argument="sync_batchnorm")
         if os.environ.get("ACCELERATE_USE_FSDP", "").lower() != "true":
             return
         if not self.are_sharding:
-            reason = "FSDP runs on GPUs, and in its second version: accelerate launch --use_fsdp --fsdp_version 2"
+            reason = "FSDP requires GPUs and version 2: accelerate launch --use_fsdp --fsdp_version 2"
             raise Rejected(NotTogether("device", reason), argument="device")
         for entry in ("ema", "clip_value"):
             if getattr(recipe, entry) is not None:
-                raise Rejected(NotTogether(entry, "not with FSDP; DDP has it"), argument=entry)
+                raise Rejected(NotTogether(entry, "FSDP does not support it; DDP does"), argument=entry)
         if recipe.precision == "fp16":
-            reason = "not with FSDP; `bf16` has the range of single precision and needs no scaling"
+            reason = "FSDP does not support it; `bf16` has the range of single precision and needs no scaling"
             raise Rejected(NotTogether("precision", reason), argument="precision")
 
     # Errors

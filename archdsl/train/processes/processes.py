@@ -56,7 +56,7 @@ class Processes:
             reason = f"torch sees {torch.cuda.device_count()} CUDA devices"
             raise Rejected(NoDevice(name, reason), argument="device")
         if device.type == "mps" and not torch.backends.mps.is_available():
-            raise Rejected(NoDevice(name, "torch does not see one"), argument="device")
+            raise Rejected(NoDevice(name, "torch finds none"), argument="device")
         return device
 
     def notes(self, batch: int) -> list[str]:
