@@ -115,9 +115,8 @@ class Loop:
 
     def _with_help(self, error: SpecError) -> SpecError:
         """The error, with the command that resumes the run where a file could not be written."""
-        help = Help(
-            f"free disk space or fix the permissions, then resume from the last checkpoint: {self.writer.resume_command}"
-        )
+        fix = "free disk space or fix the permissions, then resume from the last checkpoint"
+        help = Help(f"{fix}: {self.writer.resume_command}")
         found = [
             replace(one, helps=(*one.helps, help)) if isinstance(one.problem, CannotWrite) else one
             for one in error.diagnostics

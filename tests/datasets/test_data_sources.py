@@ -109,7 +109,7 @@ def test_floating_pictures_become_bytes(scale: float, tmp_path: Path) -> None:
         (np.zeros((4, 8, 8), np.uint8), np.array([0, 0.5, 1, 0]), "one whole number for each image"),
         (np.zeros((4, 8, 8), np.uint8), np.zeros((4, 2)), "one whole number for each image"),
         (np.zeros((0, 8, 8), np.uint8), np.zeros(0, np.int64), "there are no images"),
-        (np.array([{}, {}], dtype=object), np.zeros(2, np.int64), "never unpickled"),
+        (np.array([{}, {}], dtype=object), np.zeros(2, np.int64), "not unpickled"),
     ],
 )
 def test_arrays_that_are_no_pictures(images: Any, labels: Any, reason: str, tmp_path: Path) -> None:
