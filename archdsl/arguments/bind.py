@@ -159,7 +159,7 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
 
 
 def check_argument(what: str, cls: type[BaseModel], given: Given) -> None:
-    """Reject a value that one field of a typed class does not take whatever the others are.
+    """Reject a value that a field of a typed class never accepts, whatever the other fields are.
 
     Raises:
         Located: the value is of the wrong type or out of range.
