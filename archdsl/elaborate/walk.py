@@ -26,8 +26,19 @@ from archdsl.text.source import Span
 
 #: Levels of expansion that cost no steps.
 SHALLOW = 40
+
+
+class _UnknownShape(Shape):
+    """A shape that depends on a mistake. It has no axes, and prints as `?`."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "?"
+
+
 #: The input or output of a node that a mistake left without one; only networks that are known in part have such nodes.
-UNKNOWN_SHAPE = Shape()
+UNKNOWN_SHAPE = _UnknownShape()
 
 
 class Outcome(NamedTuple):
