@@ -53,15 +53,6 @@ def test_outputs_are_those_of_the_text() -> None:
     assert set(network.output_shapes) == {"out", "features", "second", "aux1"}
 
 
-def test_links_inside_the_page_lead_somewhere() -> None:
-    headings = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)", TEXT, re.MULTILINE)
-    }
-    links = set(re.findall(r"\]\(#([^)]*)\)", TEXT))
-    assert links <= headings
-
-
 def test_keywords_are_all_listed() -> None:
     section = TEXT.partition("- Keywords")[2].partition("\n- ")[0]
     assert set(re.findall(r"`([a-z]+)`", section)) == set(table().keywords)
