@@ -123,7 +123,7 @@ def _shape(layer: Layer, x: Shape, operands: tuple[Tap, ...], form: tree.LayerCa
 
 
 def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start: Shape | None) -> tuple[Help, ...]:
-    """What is behind a wrong call of a layer where it is written as in another library."""
+    """Suggestions for calls that are written as in another library."""
     positional = [one for one in given if one.name is None]
     needed = {"conv": 3, "conv_transpose": 3, "linear": 2}.get(kind, MAX_LENGTH)
     if x and len(positional) >= needed and (kind == "linear" or positional[0].value == x.channels):

@@ -22,7 +22,7 @@ from archdsl.text.source import Source, Span
 
 
 class Checked(NamedTuple):
-    """What a check looked at, and all that is wrong, in the order of the text."""
+    """The errors of a file in the order of the text, and the number of models and blocks checked."""
 
     errors: list[Diagnostic]
     models: int = 0
@@ -37,9 +37,9 @@ class Found(NamedTuple):
 
 
 def check_source(source: Source, path: Path | None = None) -> Checked:
-    """All that is wrong with a file: with its definitions, those of the files it imports, its models and recipes.
+    """Check a file: its definitions, those of the files it imports, its models and recipes.
 
-    Every definition is looked at as it is written, and every model that can be built without settings is expanded.
+    Every definition is checked as it is written; every model that can be built without settings is expanded.
     """
     module, errors = load(source, path)
     if errors:
@@ -54,7 +54,7 @@ def check_module(module: Module, chosen: Run | None = None) -> Found:
 
     errors, definitions = check_definitions(module.with_imports())
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
-    # What the expansion says comes first: it knows more, and the calls that led there.
+    # Errors of the expansion come first: they have the calls that led there.
     for one in chain(_problems_of_models(module, chosen), errors, _problems_of_variants(module)):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:
@@ -66,7 +66,7 @@ def check_module(module: Module, chosen: Run | None = None) -> Found:
 
 
 def _problems_of_models(module: Module, chosen: Run | None) -> Iterator[Diagnostic]:
-    """What is wrong with the models that can be built, and with their recipes.
+    """Errors of the models that can be built, and of their recipes.
 
     Models that are left when the others took too many steps are not checked; that is an error, except after others.
     """
@@ -89,7 +89,7 @@ def _problems_of_models(module: Module, chosen: Run | None) -> Iterator[Diagnost
 
 
 def _problems_of_recipe(network: Network) -> list[Diagnostic]:
-    """What is wrong with the network's recipe, and what does not suit the network in it."""
+    """Errors of the network's recipe, and entries that do not fit the network."""
     if network.recipe is None:
         return []
     from archdsl.recipe import read_recipe

@@ -1,4 +1,4 @@
-"""Combinators: what each makes of the items in its body, and how their shapes have to agree."""
+"""Combinators: how each combines the items in its body, and how their shapes have to agree."""
 
 from __future__ import annotations
 

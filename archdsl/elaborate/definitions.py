@@ -62,7 +62,7 @@ class Place(Record):
         return replace(self, scope=Scope(), made={}, in_loop=False, top=False)
 
     def maybe(self, *, in_loop: bool = False) -> Place:
-        """A body that runs once, often or not at all: its names end with it, its labels may be there afterwards."""
+        """A body that may run any number of times: its names end with it, its labels may exist afterwards."""
         scope = Scope(self.scope.path, dict(self.scope.taken))
         return replace(self, env=self.env.child(), scope=scope, top=False, in_loop=self.in_loop or in_loop)
 
@@ -84,7 +84,7 @@ def check_definitions(modules: Sequence[Module]) -> tuple[list[Diagnostic], list
         for error in _circles(checker.calls):
             checker.report(error)
     except Stop:
-        pass  # there are enough errors
+        pass  # there are too many errors
     return [one.diagnostic() for one in checker.found], checker.names.definitions
 
 
@@ -221,7 +221,7 @@ class _Checker(Written):
                     assert_never(statement)
 
     def loop(self, statement: tree.For, place: Place) -> None:
-        """A loop's body. What is made late in one round can be used early in the next."""
+        """Check a loop's body. Labels and taps that come late in one iteration can be used early in the next."""
         self.expression(statement.values, place.env)
         if not place.in_loop:
             for label in _labels_in(statement.body):
@@ -234,7 +234,7 @@ class _Checker(Written):
         self.body(statement.body, inner_place)
 
     def condition(self, statement: tree.If, place: Place) -> None:
-        """All branches; one after the other, since there may be very many."""
+        """Check all branches; not by recursion, since there may be very many."""
         rest: tree.Body | tree.If | None = statement
         while isinstance(rest, tree.If):
             self.expression(rest.test, place.env)

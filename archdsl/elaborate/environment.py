@@ -1,4 +1,4 @@
-"""What names stand for while a model is expanded."""
+"""The values of names while a model is expanded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Environment:
         return inner
 
     def snapshot(self) -> Environment:
-        """The same names with the values they have now, whatever is bound later; those of the file are shared."""
+        """The same names with the values they have now, unaffected by later bindings; those of the file are shared."""
         if self.parent is None or self.function is self:
             return Environment(self.parent, dict(self.values))
         copy = self.parent.snapshot().child()
@@ -54,7 +54,7 @@ class Environment:
             (self.holder(name) or self).values[name] = value
 
     def find(self, name: str) -> Any:
-        """What a name stands for; raises KeyError."""
+        """The value of a name; raises KeyError."""
         environment: Environment | None = self
         while environment is not None:
             if name in environment.values:
@@ -63,7 +63,7 @@ class Environment:
         raise KeyError(name)
 
     def take_taps(self, other: Environment) -> None:
-        """Let the taps of another environment of the same block be those of this one too."""
+        """Take over the taps of another environment of the same block."""
         own = self.function.values
         for name, value in other.function.values.items():
             if _is_tap(value) and _is_tap(own.get(name, value)):
@@ -97,7 +97,7 @@ class BlockValue:
 
 @dataclass(frozen=True, slots=True)
 class KindValue:
-    """A kind of layer as a value (`norm = batchnorm`)."""
+    """A layer type as a value (`norm = batchnorm`)."""
 
     kind: str
 

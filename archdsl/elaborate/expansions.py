@@ -1,7 +1,7 @@
 """Expansions kept for reuse: the same call on the same input with the same arguments makes the same nodes.
 
-Deep networks repeat one block, or one layer in a loop, many times. The first call is worked out; later ones are
-copies with other names and another chain of calls, which costs a tenth.
+Deep networks repeat one block, or one layer in a loop, many times. The first call is expanded; later ones are
+copies with other names and another chain of calls, which costs a tenth of the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from archdsl.text.stack import deep
 
 @dataclass(slots=True)
 class Expansion:
-    """What a block call expanded to: the nodes of its body, how deep it goes, and what layers and steps that took."""
+    """The expansion of a block call: the nodes of its body, its depth, and the layers and steps that it took."""
 
     body: tuple[AnyNode, ...]
     output: Shape

@@ -1,4 +1,4 @@
-"""What a call in a body means as far as its names tell: the layer type or block, and which argument is which."""
+"""Rules for calls and statements that need no values; the walk and the check of definitions share them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def no_tensor(span: Span) -> Located:
 
 
 def no_input(span: Span) -> Located:
-    """The error of a model without an input, whose body stands at the place."""
+    """The error of a model without an input; `span` is that of its body."""
     return Located(
         Misplaced("a model must start with `input(...)`"), span, helps=(Help("for example `input(3x224x224)`"),)
     )
@@ -108,7 +108,7 @@ def require_combinator(form: tree.CombinatorForm, *, aux: bool = False) -> None:
 
 
 def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bool) -> None:
-    """Reject a statement whose place in the text is wrong: with a label, or an `output` outside the model's own body.
+    """Reject a misplaced statement: one with a label, or an `output` outside the model's own body.
 
     Raises:
         Located: at the label, the tap or the statement.
@@ -145,7 +145,7 @@ def reused_label(form: tree.LayerCall) -> str:
 
 
 def no_such_part(form: tree.LayerCall, made: Iterable[str]) -> Located:
-    """The error of a `reuse` whose label no earlier part of the scope has; `made` has those there are."""
+    """The error of a `reuse` whose label no earlier part of the scope has; `made` has the known ones."""
     name, span = reused_label(form), form.arguments[0].value.span
     helps = did_you_mean(name, made, span)
     return Located(UnknownName(name), span, label="not an earlier part of this scope", helps=helps)

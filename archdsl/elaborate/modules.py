@@ -1,4 +1,4 @@
-"""Reading specs: one file and those it imports."""
+"""Files and their imports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from archdsl.text.stack import deep
 
 
 def read(path: Path, name: str | None = None) -> Source:
-    """The text of a spec file.
+    """The source of a spec file.
 
     Raises:
         SpecError: it is missing, a folder, unreadable, too large or not UTF-8.

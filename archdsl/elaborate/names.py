@@ -1,4 +1,4 @@
-"""Names: scopes that give every part its state_dict key."""
+"""Labels, and the scopes that give every part its state_dict key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that a model's parameters get from outside the spec, and the same values as plain data again."""
+"""Values of a model's parameters that come from outside the spec, and the same values as plain data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archdsl.layers import kind_named
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A value from outside before it is known what its parameter takes. `scope` has the names that it may use."""
+    """A value from outside, not yet converted to what its parameter takes. `scope` has the names that it may use."""
 
     given: Any
     scope: Environment
@@ -28,7 +28,7 @@ class Outside:
         """The value that the spec itself would give to a parameter of a model of `home`.
 
         Raises:
-            TypeError: it is, or has in it, what is no value of the language.
+            TypeError: it is, or contains, something that is not a value of the language.
         """
         scopes = [self.scope, home]
         found = _meant(self.value, default, scopes, typed=isinstance(self.given, Typed))
@@ -53,12 +53,12 @@ def is_layer(value: object) -> bool:
 
 
 def fitting(value: Any, default: Any, scopes: Sequence[Environment]) -> Any:
-    """A value as its parameter takes it: a string that names a layer or block is one where the default is one."""
+    """A value as its parameter takes it: a string means the layer or block of that name if the default is one."""
     return named(value, scopes) or value if isinstance(value, str) and is_layer(default) else value
 
 
 def _meant(value: Any, default: Any, scopes: Sequence[Environment], *, typed: bool) -> Any:
-    """What is typed and names nothing is a string, and so is all that is typed where the default is one."""
+    """Typed words that name nothing are strings, and so are all typed words if the default is a string."""
     match value:
         case Construct() if not value.args and not value.kwargs:
             found = None if typed and isinstance(default, str) else named(value.name, scopes)
@@ -78,7 +78,7 @@ def _meant(value: Any, default: Any, scopes: Sequence[Environment], *, typed: bo
 
 
 def _first(default: object) -> object:
-    """What the items of a list are compared with: the first of those that the parameter has by default."""
+    """The first item of a default that is a list: the items of a value are converted as it is."""
     return default[0] if isinstance(default, list | tuple) and default else None
 
 

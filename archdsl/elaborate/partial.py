@@ -24,7 +24,7 @@ class PlacedNetwork(Network):
 
     Nodes after a mistake are there where their shapes are known: those of other branches, and those after `use`. A
     combinator with a mistake inside has the nodes that are known; its output, and that of the network, is the empty
-    shape. What the settings and the recipe say is kept where it is known.
+    shape. Settings and recipe are kept as far as they are known.
 
     diagnostics  the errors that `archdsl check` reports, if the network is partial
     definitions  the names of the spec and its imports with the places where they stand, if it was loaded as partial
@@ -93,6 +93,6 @@ def load_partial(
 
 
 def nothing(source: Source, diagnostics: Sequence[Diagnostic] = ()) -> PlacedNetwork:
-    """The network of a source of which nothing is known."""
+    """A network without nodes, for a source that cannot be read."""
     root = unknown_graph(Span(source, 0, len(source.text)))
     return PlacedNetwork("", {}, root, spec=source.text, path=source.path, diagnostics=tuple(diagnostics))

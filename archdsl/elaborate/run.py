@@ -66,7 +66,7 @@ def choose(module: Module, name: str | None, settings: Mapping[str, Any]) -> Mod
 
 
 class Run:
-    """One model on its way through the elaborator. `used` has the values of its parameters."""
+    """The expansion of one model. `used` has the values of its parameters."""
 
     def __init__(
         self, module: Module, model: ModelValue, input: Sequence[int] | None, settings: Mapping[str, Any]
@@ -112,7 +112,7 @@ class Run:
         )
 
     def _bind(self) -> tuple[tree.ModelDef, Environment]:
-        """The model with the body and the values of its parameters: settings first, then what the variants give."""
+        """The model with the body and its parameters' values: settings first, then the variants' arguments."""
         chain = chain_of(self.model, self.module)
         self._reject_unknown_settings(chain)
         given: list[Given] = []
@@ -137,7 +137,7 @@ class Run:
         raise AssertionError("a chain of variants ends in a model")
 
     def _arguments(self, base: tree.Call, params: Sequence[tree.Param], env: Environment) -> list[Given]:
-        """What a variant gives to its base; what a setting replaces is not evaluated."""
+        """The arguments of a variant's base; those that a setting replaces are not evaluated."""
         given, names = [], iter(params)
         for one in base.arguments:
             param = next(names, None) if one.name is None else None
@@ -210,7 +210,7 @@ def _named(bound: Mapping[str, Given]) -> Iterator[Given]:
 
 
 def _constructs(value: Any) -> Any:
-    """A recipe's value; a name that happens to be a block's is only a name here."""
+    """A recipe's value; the name of a block is only a name here."""
     if isinstance(value, BlockValue):
         return Construct(value.name, span=value.definition.name.span)
     if isinstance(value, list):

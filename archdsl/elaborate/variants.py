@@ -1,4 +1,4 @@
-"""Which models a file has, which of them are variants of others, and what can be given to each."""
+"""The models of a file, their variants, and the parameters of each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def chain_of(model: ModelValue, module: Module) -> list[ModelValue]:
     """A variant, the variant or model it is based on, and so on to the model with the body.
 
     Raises:
-        Located: an unknown base, or variants that go round in a circle.
+        Located: an unknown base, or variants of each other in a circle.
     """
     chain = [model]
     while isinstance(definition := chain[-1].definition, tree.VariantDef):
@@ -71,7 +71,7 @@ def chain_of(model: ModelValue, module: Module) -> list[ModelValue]:
 
 
 def params_of(chain: Sequence[ModelValue]) -> list[list[tree.Param]]:
-    """What can be given to each model of a chain: its own parameters, then those it leaves open in its base."""
+    """The parameters of each model of a chain: its own, then those of its base that it leaves open."""
     found: list[list[tree.Param]] = []
     for i, model in enumerate(reversed(chain)):
         own = model.definition
@@ -132,7 +132,7 @@ def require_base(model: ModelValue, module: Module) -> None:
 def assign_to_model(
     given: Sequence[Given], chain: Sequence[ModelValue], params: Sequence[Sequence[tree.Param]]
 ) -> dict[str, Given]:
-    """The arguments for the first model of a chain by the parameters they are for, its own or those it hands on.
+    """The arguments for the first model of a chain by parameter, its own or those of its base.
 
     `params` are those that can be given to each of them.
 
@@ -140,7 +140,7 @@ def assign_to_model(
         Located: an argument that it does not take.
     """
     own = [param.name for param in chain[0].definition.params]
-    handed_on = [param.name for param in params[0] if param.name not in own]
+    inherited = [param.name for param in params[0] if param.name not in own]
     what = f"model `{chain[0].name}`"
     _reject_closed(what, given, chain, params)
-    return assign(what, own, [], given, chain[0].definition.name.span, extra=handed_on)
+    return assign(what, own, [], given, chain[0].definition.name.span, extra=inherited)

@@ -1,7 +1,7 @@
-"""The state of the walk that expands a model: what it reports, counts and keeps.
+"""The state of the walk that expands a model: what it reports, counts and caches.
 
-The walk passes the current tensor's shape along and returns an `Outcome`. A mistake is reported where the item begins
-that has it, and leaves the shape unknown (None), which silences what would only follow from it.
+The walk passes the current tensor's shape along and returns an `Outcome`. A mistake is reported by the
+innermost item that contains it and leaves the shape unknown (None), which silences errors that only follow from it.
 """
 
 from __future__ import annotations

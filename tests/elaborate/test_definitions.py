@@ -78,7 +78,7 @@ def test_an_error_that_the_expansion_reports_too_is_there_once() -> None:
         assert len(found(text)) == len(set(found(text)))
 
 
-def test_the_example_of_a_base_that_nobody_builds() -> None:
+def test_the_example_of_a_base_that_is_never_built() -> None:
     text = "block unused(n) { convv(n) }\nmodel base(k) { input(3x8x8); nosuch(5) }"
     assert found(text) == [("E201", "convv"), ("E201", "nosuch")]
 

@@ -65,7 +65,7 @@ TEXTS = {
     "a number of a hundred thousand digits": ("E505", f"model m {{ input(3); linear({'9' * 100_000}) }}"),
     "a tower of powers": ("E505", "model m { input(3); linear(9 ** 9 ** 9 ** 9) }"),
     "a size of many digits": ("E505", f"model m {{ input(3x{'9' * 100}) }}"),
-    "a doubling text": ("E504", 'model m { input(3); let a = "0123456789"; ' + "let a = a + a; " * 60 + "}"),
+    "a doubling string": ("E504", 'model m { input(3); let a = "0123456789"; ' + "let a = a + a; " * 60 + "}"),
     "a doubling list": ("E504", "model m { input(3); let a = [1]; " + "let a = a + a; " * 60 + "}"),
     "lists in lists": ("E507", "model m { input(3); let a = [[i * j for i in 1..9999] for j in 1..9999]; relu }"),
     "lists of nothing": ("E507", "let a = [[1 for i in 1..9999 if false] for j in 1..9999]"),

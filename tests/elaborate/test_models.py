@@ -84,7 +84,7 @@ model other = middle(3, p=0.3, k=1, act=silu)
         ("middle", {"m": 2, "k": 7}, (4, 1, 7, 7), "relu", 0.1),
     ],
 )
-def test_variants_hand_on_what_they_leave_open(
+def test_variants_take_what_they_leave_open(
     model: str, settings: dict[str, object], kernel: tuple[int, ...], act: str, p: float
 ) -> None:
     network = archdsl.load(CHAIN, model=model, **settings)  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def test_variants_hand_on_what_they_leave_open(
         ("low(k=1, k=2)", "E204", "k=2"),
     ],
 )
-def test_variants_hand_on_nothing_else(variant: str, code: str, text: str) -> None:
+def test_variants_take_nothing_else(variant: str, code: str, text: str) -> None:
     with pytest.raises(SpecError) as raised:
         archdsl.load(f"{CHAIN}model wrong = {variant}", model="wrong")
     (found,) = raised.value.diagnostics
@@ -199,7 +199,7 @@ def test_initialisation(body: str, expected: dict[str, str]) -> None:
 
 
 def eps_of(text: str) -> list[float]:
-    """The `eps` of the batch norms of a text, in order."""
+    """The `eps` of the batch norms of a spec, in order."""
     layers = [node.layer for node in layer_nodes(archdsl.load(text).root)]
     return [layer.eps for layer in layers if isinstance(layer, BatchNorm)]
 
@@ -245,7 +245,7 @@ def test_defaults(body: str, expected: list[float]) -> None:
 
 
 def test_defaults_are_kept_apart_in_repeated_blocks() -> None:
-    """A block on the same input is expanded once for each settings, a layer is worked out once."""
+    """A block on the same input is expanded once for each settings, a layer is made once."""
     text = (
         f"{UNIT}model m {{ input(3x4x4); for e in [1.0, 2.0] * 40 {{ defaults = {{batchnorm: {{eps: e}}}}; unit }} }}"
     )
