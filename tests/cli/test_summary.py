@@ -251,3 +251,24 @@ def test_a_spec_with_errors_has_the_table_up_to_them(
     assert "error[" in errors
     assert main(["summary", str(spec), "--format", "json"]) == 1
     assert capsys.readouterr() == ("", errors)
+
+
+TWO_MISTAKES = """
+block unit(n, stride = 1) { residual { conv(n, 3, stride=stride, padding=1); relu } }
+model m { input(3x8x8); stem: conv(4, 3); a: unit(4); b: unit(8, stride=2); flaten; head: linear(10) }
+"""
+
+
+def test_a_spec_with_errors_has_the_table_of_what_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "broken.arch").write_text(TWO_MISTAKES)
+    assert main(["summary", str(tmp_path / "broken.arch")]) == 1
+    out, err = capsys.readouterr()
+    shown = {row["layer"]: row["output"] for row in cells(out)}
+    assert shown == {"stem": "4x6x6", "a": "4x6x6", "b": "?", "0": "8x3x3", "1": "8x3x3"}
+    assert out.rstrip().endswith("The spec has errors: these are the layers whose shapes are known.")
+    assert re.findall(r"^error\[(E\d+)\]", err, re.MULTILINE) == ["E406", "E201"]
+    assert main(["summary", str(tmp_path / "broken.arch"), "--format", "json"]) == 1
+    assert not capsys.readouterr().out
