@@ -113,17 +113,21 @@ class Run:
     def _reduce(self, rule: Rule) -> None:
         """Replace the parts of a rule by what is made of them."""
         states, values, size = self.states, self.values, rule.size
-        parts: list[Any] = []
-        if size:
+        if size == 1:
+            states.pop()
+            parts = [values.pop()]
+        elif size:
             parts = values[-size:]
             del values[-size:]
             del states[-size:]
+        else:
+            parts = []
         if not rule.whole:
             parts = _kept(rule, parts)
-        if rule.method:
-            values.append(parts[0] if rule.passes else getattr(self.builder, rule.method)(parts))
+        if rule.passes:
+            values.append(parts[0])
         else:
-            values.append(parts)
+            values.append(rule.make(self.builder, parts) if rule.make else parts)
         states.append(self.table.gotos[states[-1]][rule.origin])
 
     def accepted(self) -> set[str]:
@@ -253,7 +257,7 @@ def _kept(rule: Rule, parts: list[Any]) -> list[Any]:
             found += [None] * absent
         if not inner:
             found.append(parts[place])
-        elif found or rule.method:
+        elif found or rule.make:
             found += parts[place]
         else:
             found = parts[place]

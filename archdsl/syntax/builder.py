@@ -67,9 +67,6 @@ class Builder:
         settings = [entry for entry in entries if isinstance(entry, tree.Setting)]
         return tree.TrainDef(models or [], settings, self.span(keyword, end))
 
-    def entry(self, parts: list[Any]) -> tree.Setting:
-        return self.setting(parts)
-
     def names(self, parts: list[Any]) -> list[tree.Name]:
         return [self.name_of(token) for token in parts]
 
@@ -94,6 +91,8 @@ class Builder:
         name, _, value = parts
         return tree.Setting(str(name), value, self.span(name), self.span(name, value))
 
+    entry = setting
+
     def for_(self, parts: list[Any]) -> tree.For:
         keyword, targets, _, values, body = parts
         return tree.For(targets, values, body, self.span(keyword, body))
@@ -101,10 +100,6 @@ class Builder:
     def if_(self, parts: list[Any]) -> tree.If:
         keyword, test, body, otherwise = parts
         return tree.If(test, body, otherwise, self.span(keyword, otherwise or body))
-
-    def else_(self, parts: list[Any]) -> tree.Body | tree.If:
-        otherwise: tree.Body | tree.If = parts[1]
-        return otherwise
 
     def targets(self, parts: list[Any]) -> list[tree.Target]:
         return parts
@@ -147,14 +142,6 @@ class Builder:
     def residual(self, parts: list[Any]) -> tree.ResidualForm:
         keyword, when, body, shortcut = parts
         return tree.ResidualForm(when, body, shortcut, self.span(keyword, shortcut or body))
-
-    def when(self, parts: list[Any]) -> tree.Expr:
-        condition: tree.Expr = parts[1]
-        return condition
-
-    def shortcut(self, parts: list[Any]) -> tree.Body:
-        body: tree.Body = parts[1]
-        return body
 
     def combinator(self, parts: list[Any]) -> tree.CombinatorForm:
         keyword, args, body = parts
@@ -228,18 +215,16 @@ class Builder:
     def size(self, parts: list[Any]) -> tree.Literal:
         return self._literal(parts[0], tuple(int(number[:40]) for number in str(parts[0]).split("x")))
 
-    def true(self, parts: list[Any]) -> tree.Literal:
-        return self._literal(parts[0], True)
+    def constant(self, parts: list[Any]) -> tree.Literal:
+        return self._literal(parts[0], {"true": True, "false": False, "none": None}[parts[0].text])
 
-    def false(self, parts: list[Any]) -> tree.Literal:
-        return self._literal(parts[0], False)
+    true = false = none = constant
 
-    def none(self, parts: list[Any]) -> tree.Literal:
-        return self._literal(parts[0], None)
+    def second(self, parts: list[Any]) -> Any:
+        """What stands after a word or in parentheses."""
+        return parts[1]
 
-    def parenthesis(self, parts: list[Any]) -> tree.Expr:
-        inner: tree.Expr = parts[1]
-        return inner
+    parenthesis = else_ = when = shortcut = second
 
     def _items(self, parts: list[Any]) -> list[Any]:
         return [part for part in parts[1:-1] if part is not None]

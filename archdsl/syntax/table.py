@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl import combinators
+from archdsl.syntax.builder import Builder
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 SAVED = Path(__file__).with_name("table.json")
@@ -32,7 +33,7 @@ BLANKS = r"[ \t\r\f]*"
 class Rule:
     """A rule of the grammar.
 
-    method   the builder's method for its parts; "" for a part of another rule, whose parts go into that one's
+    make     the builder's method for its parts; None for a part of another rule, whose parts go into that one's
     kept     the parts that the method gets: position, whether it has parts of its own, absent parts before it
     absent   absent parts after the last
     passes   it has a single part, which is its own result
@@ -40,7 +41,7 @@ class Rule:
     """
 
     origin: str
-    method: str
+    make: Callable[[Builder, list[Any]], Any] | None
     size: int
     kept: Sequence[tuple[int, bool, int]]
     absent: int
@@ -90,7 +91,9 @@ def _loaded(data: Mapping[str, Any]) -> Table:
     rules = []
     for origin, method, size, kept, absent, passed in data["rules"]:
         whole = not absent and [(i, False, 0) for i in range(size)] == [tuple(one) for one in kept]
-        rules.append(Rule(origin, method, size, kept, absent, passed and size == 1, whole))
+        passes = passed and size == 1
+        make = getattr(Builder, method) if method and not passes else None
+        rules.append(Rule(origin, make, size, kept, absent, passes, whole))
     tokens = "|".join(f"(?P<{name}>{pattern})" for name, pattern in data["tokens"].items())
     return Table(
         actions=data["actions"],
