@@ -16,6 +16,7 @@ from archdsl.diagnostics.codes.data import DamagedData, DataNotFound, InputDoesN
 from archdsl.recipe.datasets import AnyDataSet
 from archdsl.recipe.fit import image_of
 from archdsl.shapes import Shape
+from archdsl.text.lists import listed
 from archdsl.text.suggest import suggestion
 
 #: The most classes or files named in a message.
@@ -96,7 +97,7 @@ def class_number(name: str, wanted: str, classes: Sequence[str]) -> int:
     """The number of a class. Raises Rejected (E624) for one that the data set does not have."""
     if wanted in classes:
         return classes.index(wanted)
-    problem = UnknownClass(name, wanted, listed(classes))
+    problem = UnknownClass(name, wanted, listed(classes, SHOWN))
     raise Rejected(problem, argument="classes", help=did_you_mean(wanted, classes))
 
 
@@ -104,11 +105,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The help for an unknown name, where a known one is near."""
     near = suggestion(name, known)
     return f"did you mean `{near}`?" if near else None
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names, separated by commas."""
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def not_found(name: str, reason: str) -> Rejected:

@@ -20,6 +20,7 @@ from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.runs.progress import Progress
 from archdsl.runs.tensorboard import Board
+from archdsl.text.lists import listed
 from archdsl.train.evaluation import Evaluation, Stopped
 from archdsl.train.interrupts import Stop
 from archdsl.train.norms import has_batch_norm
@@ -234,10 +235,8 @@ class Loop:
         found = self.processes.gather([] if math.isfinite(own) else share)
         epoch, rows = self.position.epoch + 1, found or self.order[step].tolist()
         self.writer.failed_batch({"epoch": epoch, "step": step + 1, "loss": str(loss), "samples": rows})
-        more = len(rows) - SHOWN
-        named = ", ".join(map(str, rows[:SHOWN])) + (f" and {more} more" if more > 0 else "")
         help = Help(f"the last good state is in {self.folder.path}, all samples in {self.folder.failed_batch.name}")
-        problem = NotFinite(f"{loss}", epoch, step + 1, named)
+        problem = NotFinite(f"{loss}", epoch, step + 1, listed(rows, SHOWN))
         error = SpecError([Diagnostic(problem, self.recipe.place("optimizer"), helps=(help,), path=self.network.path)])
         return told(error, here=self.processes.is_main)
 

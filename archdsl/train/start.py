@@ -12,6 +12,7 @@ from archdsl.backends.torch.weights import PREFIX, copy_into, read_weights
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.training import WeightsDoNotFit
 from archdsl.recipe import Recipe
+from archdsl.text.lists import listed
 from archdsl.train.processes.processes import Processes
 from archdsl.train.setup import Trainable
 
@@ -57,10 +58,5 @@ def _fitting(module: nn.Module, recipe: Recipe, source: str) -> list[str]:
     unused = [key for key in state if key not in own]
     copy_into(module, state, source, skip={*fresh, *unused})
     notes = [f"weights of {source}"]
-    notes += [f"not loaded because they do not fit: {_listed(fresh)}"] if fresh else []
-    return notes + ([f"not used: {_listed(unused)}"] if unused else [])
-
-
-def _listed(keys: list[str]) -> str:
-    more = len(keys) - SHOWN
-    return ", ".join(keys[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    notes += [f"not loaded because they do not fit: {listed(fresh, SHOWN)}"] if fresh else []
+    return notes + ([f"not used: {listed(unused, SHOWN)}"] if unused else [])

@@ -17,12 +17,13 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from archdsl.datasets.images import decode
 from archdsl.datasets.prepare import Fit
-from archdsl.datasets.source import Source, Wanted, class_number, image_shape, listed, not_found
+from archdsl.datasets.source import SHOWN, Source, Wanted, class_number, image_shape, not_found
 from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.data import DamagedPicture, EmptyClassFolder, NoClassFolders, OtherClasses
 from archdsl.recipe.datasets import ImageFolder
 from archdsl.shapes import Shape
+from archdsl.text.lists import listed
 
 #: Decoded images up to this size are held in memory.
 MEMORY_BYTES = 2 * 1024**3
@@ -61,7 +62,7 @@ def read(dataset: ImageFolder, wanted: Wanted) -> Source:
     assert train is not None
     note = f"{name}: {len(samples[0] or ()):,} images, scaled and cropped to {stored[1]}x{stored[2]}"
     if damaged:
-        note += f"; {len(damaged)} damaged left out: {listed([each.file for each in damaged])}"
+        note += f"; {len(damaged)} damaged left out: {listed([each.file for each in damaged], SHOWN)}"
     size = (shape[1], shape[2])
     fit = Fit(size, "nothing" if stored == shape else "crop", repeat=False, flatten=wanted.input.rank == 0, note=note)
     return Source(name, classes, train, test, validation, fit)
