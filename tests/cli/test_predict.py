@@ -283,7 +283,7 @@ def test_every_bad_picture_is_named_before_anything_is_computed(folder: Path, ca
     assert main(["predict", *PLAIN, "nowhere.png", "pictures", "notes.txt"]) == 1
     streams = capsys.readouterr()
     assert codes(streams.err) == ["E732", "E732", "E617"]
-    for words in ("nowhere.png: there is no such file", "pictures: it is a folder", "notes.txt cannot be read"):
+    for words in ("nowhere.png: there is no such file", "pictures: it is a folder", "cannot read the image notes.txt"):
         assert words in streams.err
     assert streams.out == ""
 
