@@ -154,14 +154,14 @@ def _places(tokens: list[str], pattern: str) -> list[int]:
 
 
 def _value(tokens: list[str], at: int, choose: random.Random) -> None:
-    """An odd value in the place of a number, string or word in a call or behind a `=`."""
-    behind = [i for i in _places(tokens, r"[(,=\[ ]") if i + 1 < len(tokens)]
-    values = [i + 1 for i in behind if re.match(r'[\d"]', tokens[i + 1]) or tokens[i] == "="]
+    """An odd value in the place of a number, string or word in a call or after a `=`."""
+    after = [i for i in _places(tokens, r"[(,=\[ ]") if i + 1 < len(tokens)]
+    values = [i + 1 for i in after if re.match(r'[\d"]', tokens[i + 1]) or tokens[i] == "="]
     tokens[choose.choice(values or [at])] = _one_of(VALUES, choose)
 
 
 def _statement(tokens: list[str], at: int, choose: random.Random) -> None:
-    """A statement at the beginning of a line, or behind another."""
+    """A statement at the beginning of a line, or after another."""
     tokens.insert(choose.choice(_places(tokens, r"\s*\n  |;") or [at]) + 1, f" {_one_of(STATEMENTS, choose)}; ")
 
 

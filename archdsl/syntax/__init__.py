@@ -1,4 +1,4 @@
-"""The text and its syntax tree."""
+"""From source code to the syntax tree, and the formatter."""
 
 from __future__ import annotations
 

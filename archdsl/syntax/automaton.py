@@ -69,7 +69,7 @@ class Run:
         self._before = "LBRACE"
 
     def result(self) -> Any:
-        """What the builder makes of the text.
+        """Parse, and return what the builder makes of it.
 
         Raises:
             NoToken, WrongToken, TokenError: it cannot be parsed.

@@ -1,4 +1,4 @@
-"""Habits from other languages: what was probably meant where the text stops making sense."""
+"""Suggestions at syntax errors: habits from other languages, slips, brackets that are not closed."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def open_brackets(source: Source, start: int, end: int) -> list[Span]:
 
 
 def unclosed(source: Source, start: int, end: int) -> tuple[Note, ...]:
-    """Where the bracket is that was probably forgotten to close, for a text that ends too early.
+    """Notes on the bracket that is probably not closed, for source code that ends too early.
 
     A `}` that begins its line is indented as the line with its `{`, so that one indented otherwise shows it.
     """

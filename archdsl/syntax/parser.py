@@ -1,4 +1,4 @@
-"""From text to the syntax tree."""
+"""From source code to the syntax tree."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _no_token(error: NoToken, source: Source) -> Diagnostic:
 
 
 def _wrong_token(error: WrongToken, source: Source, run: Run) -> Diagnostic:
-    """A token that cannot stand where it does, or the end of the text where more is needed."""
+    """A token that cannot stand where it does, or the end of the file where more is needed."""
     from archdsl.syntax.mistakes import PAIRS, after_token, open_brackets, unclosed
 
     accepted, token, start, end = error.accepted, error.token, run.start, run.end
@@ -168,7 +168,7 @@ def _expectation(types: set[str], end: str) -> str:
     elif types >= {"BLOCK", "MODEL", "TRAIN"}:
         types -= {"INLINE", "BLOCK", "MODEL", "TRAIN", "IMPORT", "FROM", "LET", "_SEP"}
         words = ["`model`", "`block`", "`train`", "`let`", "an import"]
-    # Behind the names of a loop, `in` is no comparison.
+    # After the names of a loop, `in` is no comparison.
     operators = OPERATORS if "COMPARE" in types else OPERATORS - {"IN"}
     if len(types) > len(operators & types):
         types -= operators

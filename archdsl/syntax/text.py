@@ -1,4 +1,4 @@
-"""The syntax tree as an indented text: what `archdsl show --stage tree` prints."""
+"""The syntax tree as indented lines, which `archdsl show --stage tree` prints."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Target = Name | TupleTarget
 
 
 def names_of(targets: Sequence[Target]) -> list[Name]:
-    """All names that targets bind, in the order of the text."""
+    """All names that targets bind, in the order of the source."""
     found: list[Name] = []
     for target in targets:
         found += [target] if isinstance(target, Name) else names_of(target.targets)
@@ -71,7 +71,7 @@ class Comprehension(Record):
 
 
 class Pair(Record):
-    """`key: value` of a dictionary; the key is a text."""
+    """`key: value` of a dictionary; the key is a string."""
 
     key: str
     value: Expr
@@ -174,14 +174,14 @@ Expr = (
 
 
 class Label(Record):
-    """`name:` before an item: texts and expressions in turn (`denselayer{i}`)."""
+    """`name:` before an item: strings and expressions in turn (`denselayer{i}`)."""
 
     parts: list[str | Expr]
     span: Span
 
 
 class TapTarget(Record):
-    """`-> name` or `-> name[index]` behind an item."""
+    """`-> name` or `-> name[index]` after an item."""
 
     name: str
     index: Expr | None

@@ -1,1 +1,1 @@
-"""Text and what every part needs of it: sources, records, limits, suggestions. Imports nothing of archdsl."""
+"""Sources, records, limits and suggestions, which every part needs. Imports nothing of archdsl."""

@@ -1,4 +1,4 @@
-"""The bounds that make every run end. Passing one is an ordinary error with a place in the text."""
+"""The limits that make every run end. Passing one is an ordinary error with a place in the source."""
 
 #: Bytes of one file.
 MAX_FILE_BYTES = 1_000_000
@@ -20,7 +20,7 @@ MAX_STEPS_OF_FILE = 400_000
 STEPS_OF_LAYER = 5
 #: Those evaluated after the first mistake, to find others: a loop repeats its mistakes.
 MAX_STEPS_AFTER_ERROR = 20_000
-#: Values of one loop, range, list or text.
+#: Values of one loop, range, list or string.
 MAX_LENGTH = 10_000
 #: Values inside one value, in lists inside each other; eight characters of a string count as one.
 MAX_ELEMENTS = 100_000

@@ -1,4 +1,4 @@
-"""Text and places in it: `Source` holds a file's text, `Span` a stretch of it."""
+"""Source code and places in it: `Source` holds the text of a file, `Span` a stretch of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """One text and the name people know it by (a path, or `<string>`).
+    """The text of a file and the name it is shown with (a path, or `<string>`).
 
     Lines and columns count from 1; offsets count characters from 0.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archdsl.syntax.format.atoms import Atom
@@ -18,10 +18,6 @@ class Line:
 
     indent: int
     atoms: list[Atom] = field(default_factory=list)
-
-    @property
-    def width(self) -> int:
-        return self.indent + _width(self.atoms) - (self.atoms[0].gap if self.atoms else 0)
 
     def __str__(self) -> str:
         first, *rest = self.atoms or [Atom("", "")]
@@ -47,7 +43,7 @@ class Writer:
             self.lines[-1].atoms.append(atom)
 
     def fits(self, atoms: Iterable[Atom], more: int = 0) -> bool:
-        """Whether the atoms fit on the line, with so many columns behind them."""
+        """Whether the atoms fit on the line, with `more` columns after them."""
         return self.width + _width(atoms) + more <= WIDTH
 
     def rows(self, rows: Sequence[Row], indent: int) -> None:
@@ -55,7 +51,7 @@ class Writer:
             if row.blank:
                 self.lines.append(Line(0))
             self.line(indent)
-            flat = _flat_statements(row.statements)
+            flat = _one_line_of(row.statements)
             if flat is not None and self.fits(flat, -1):
                 self.put(*flat)
             else:
@@ -67,32 +63,29 @@ class Writer:
                 self.put(row.comment)
 
     def parts(self, parts: Sequence[Part], indent: int, tail: int = 0) -> None:
-        """A statement or element that need not fit on one line; `tail` columns are to stay free behind it."""
-        behind_block = False
+        """A statement or element that need not fit on one line; `tail` columns after it are to stay free."""
+        after_block = False
         for i, part in enumerate(parts):
             if i and self._begins_line(part, parts[i - 1]):
-                self.line(indent if behind_block else indent + 2 * INDENT)
+                self.line(indent if after_block else indent + 2 * INDENT)
             if not _is_comment(part):
-                behind_block = isinstance(part, Block)
+                after_block = isinstance(part, Block)
             rest = _rest(parts[i + 1 :], tail)
+            flat = None if isinstance(part, Atom) else _one_line([part])
             match part:
                 case Atom():
                     self.put(part)
+                case Bracket(entries=inner) | Block(rows=inner) if flat is not None and (
+                    self.fits(flat, rest) or not inner or _is_index(part)
+                ):
+                    self.put(*flat)
                 case Bracket():
-                    flat = _flat_bracket(part)
-                    if flat is not None and (self.fits(flat, rest) or not part.entries or _is_index(part)):
-                        self.put(*flat)
-                    else:
-                        self.bracket(part, indent)
+                    self.bracket(part, indent)
                 case Block():
-                    flat = _flat_block(part)
-                    if flat is not None and (self.fits(flat, rest) or not part.rows):
-                        self.put(*flat)
-                    else:
-                        self.block(part, indent)
+                    self.block(part, indent)
 
     def _begins_line(self, part: Part, before: Part) -> bool:
-        """Inside a statement: behind a comment, a comment that had a line of its own, an `else` that had."""
+        """Whether a part of a statement begins a line: after a comment, or as a comment or `else` with its own line."""
         if _is_comment(before):
             return True
         if not isinstance(part, Atom):
@@ -105,7 +98,7 @@ class Writer:
         """The elements on lines of their own: as many on each as fit, or one where there are comments."""
         self.put(bracket.open)
         inside = indent + INDENT
-        flat = [None if isinstance(entry, Atom) else _flat(entry) for entry in bracket.entries]
+        flat = [None if isinstance(entry, Atom) else _one_line(entry) for entry in bracket.entries]
         elements = [element for element in flat if element is not None]
         if len(elements) == len(flat) and not bracket.one_a_line and not bracket.clauses:
             self._fill(elements, bracket.comma, inside)
@@ -147,19 +140,23 @@ class Writer:
 
 
 def _is_index(part: Part) -> bool:
-    """`[ ]` behind a value, which stays on the line of the value."""
+    """Whether it is the `[ ]` of an index, which stays on the line of its value."""
     return isinstance(part, Bracket) and part.open.bracket == "index"
 
 
+def _is_comment(part: Part) -> bool:
+    return isinstance(part, Atom) and part.kind == "COMMENT"
+
+
 def _rest(parts: Sequence[Part], tail: int) -> int:
-    """The columns behind a part up to where the next line can begin."""
+    """The columns after a part up to where the next line can begin."""
     width = 0
     for part in parts:
         if isinstance(part, Atom):
             if part.kind == "COMMENT" or _own_line_else(part):
                 return width
             width += part.width
-        elif _is_index(part) and isinstance(part, Bracket) and (flat := _flat_bracket(part)) is not None:
+        elif _is_index(part) and isinstance(part, Bracket) and (flat := _one_line([part])) is not None:
             width += _width(flat)
         else:
             return width + part.open.width
@@ -169,71 +166,67 @@ def _rest(parts: Sequence[Part], tail: int) -> int:
 # On one line
 
 
-def _is_comment(part: Part | list[Part]) -> bool:
-    return isinstance(part, Atom) and part.kind == "COMMENT"
+class _Breaks(Exception):
+    """A part does not fit on one line."""
+
+
+def _one_line(parts: Iterable[Part]) -> list[Atom] | None:
+    """The atoms of parts that go on one line, else None."""
+    try:
+        return list(_atoms(parts))
+    except _Breaks:
+        return None
+
+
+def _one_line_of(statements: Sequence[Sequence[Part]]) -> list[Atom] | None:
+    try:
+        return list(_separated(statements, ";"))
+    except _Breaks:
+        return None
+
+
+def _atoms(parts: Iterable[Part]) -> Iterator[Atom]:
+    for part in parts:
+        match part:
+            case Atom():
+                if part.kind == "COMMENT" or _own_line_else(part):
+                    raise _Breaks
+                yield part
+            case Bracket():
+                yield from _bracket_atoms(part)
+            case Block():
+                if (part.broken and part.rows) or part.comment or any(row.comment for row in part.rows):
+                    raise _Breaks
+                yield part.open
+                yield from _separated([statement for row in part.rows for statement in row.statements], ";")
+                yield part.close
+
+
+def _bracket_atoms(bracket: Bracket) -> list[Atom]:
+    """The atoms of a bracket; they are kept, as every bracket around it asks for them."""
+    if bracket.flat is None:
+        if bracket.one_a_line or any(isinstance(entry, Atom) for entry in bracket.entries):
+            raise _Breaks
+        entries = [entry for entry in bracket.entries if isinstance(entry, list)]
+        inner = [*_separated(entries, "" if bracket.clauses else ","), *([_sign(",")] if bracket.comma else [])]
+        bracket.flat = [bracket.open, *inner, bracket.close]
+    return bracket.flat
+
+
+def _separated(groups: Sequence[Sequence[Part]], sign: str) -> Iterator[Atom]:
+    for i, parts in enumerate(groups):
+        if i and sign:
+            yield _sign(sign)
+        yield from _atoms(parts)
 
 
 def _sign(text: str) -> Atom:
     return Atom(text, "SIGN", gap=0)
 
 
-def _flat(parts: Sequence[Part]) -> list[Atom] | None:
-    """The atoms of a statement or element on one line, None if it does not go on one."""
-    found: list[Atom] = []
-    for part in parts:
-        inner: list[Atom] | None
-        match part:
-            case Atom():
-                inner = None if part.kind == "COMMENT" or _own_line_else(part) else [part]
-            case Bracket():
-                inner = _flat_bracket(part)
-            case Block():
-                inner = _flat_block(part)
-        if inner is None:
-            return None
-        found += inner
-    return found
-
-
 def _own_line_else(atom: Atom) -> bool:
-    """`else` behind a body on one line may begin a line of its own."""
+    """Whether it is an `else` that begins a line in the source, after a body."""
     return atom.bracket == "else" and atom.breaks > 0
-
-
-def _flat_bracket(bracket: Bracket) -> list[Atom] | None:
-    if bracket._flat is None:
-        inner = None if bracket.one_a_line else _flat_elements(bracket)
-        bracket._flat = None if inner is None else [bracket.open, *inner, bracket.close]
-    return bracket._flat
-
-
-def _flat_elements(bracket: Bracket) -> list[Atom] | None:
-    found: list[Atom] = []
-    for i, entry in enumerate(bracket.entries):
-        inner = None if isinstance(entry, Atom) else _flat(entry)
-        if inner is None:
-            return None
-        found += [_sign(","), *inner] if i and not bracket.clauses else inner
-    return [*found, _sign(",")] if bracket.comma else found
-
-
-def _flat_block(block: Block) -> list[Atom] | None:
-    if block.broken and block.rows:
-        return None
-    if block.comment is not None or any(row.comment for row in block.rows):
-        return None
-    inner = _flat_statements([statement for row in block.rows for statement in row.statements])
-    return None if inner is None else [block.open, *inner, block.close]
-
-
-def _flat_statements(statements: Sequence[Sequence[Part]]) -> list[Atom] | None:
-    found: list[Atom] = []
-    for i, statement in enumerate(statements):
-        inner = _flat(statement)
-        if inner is None:
-            return None
-        found += [_sign(";"), *inner] if i else inner
-    return found
 
 
 def _width(atoms: Iterable[Atom]) -> int:

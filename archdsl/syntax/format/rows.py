@@ -17,6 +17,7 @@ class Bracket:
 
     comma       the comma at its end is needed: `(a,)`
     one_a_line  the author ends it with a comma and a line end, so that each element keeps a line of its own
+    flat        its atoms on one line, once they are known
     clauses     `[a for b in c if d]`: the entries are not separated by commas
     """
 
@@ -26,12 +27,12 @@ class Bracket:
     comma: bool = False
     one_a_line: bool = False
     clauses: bool = False
-    _flat: list[Atom] | None = None
+    flat: list[Atom] | None = None
 
 
 @dataclass(slots=True)
 class Block:
-    """`{ }` around statements. `broken`: it has line ends in the source. `comment` stands behind its `{`."""
+    """`{ }` around statements. `broken`: it has line ends in the source. `comment` follows its `{`."""
 
     open: Atom
     rows: list[Row] = field(default_factory=list)

@@ -1,4 +1,4 @@
-" Convolutional networks as short texts: .arch files.
+" archdsl specs of convolutional networks: .arch files.
 if exists('b:current_syntax')
   finish
 endif
