@@ -367,6 +367,25 @@ def test_an_evaluation_is_cut_short_and_made_anew(tmp_path: Path, monkeypatch: p
     assert without_times(tmp_path / "cut") == without_times(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("validation", [None, 0.2])
+def test_a_report_gets_the_results_on_the_test_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validation: float | None
+) -> None:
+    """They are those of the run: the split is not evaluated again."""
+    calls, reported = [], []
+    real = evaluation.evaluate
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(setup, "evaluate", counted)
+    recipe = with_entries(QUICK, epochs=1, validation=validation, report=True)
+    found = run(Stub(mlp), recipe, tmp_path / "run", at_end=lambda *given: reported.append(given[-1]))
+    assert reported == [found.test if validation else found.evaluation]
+    assert len(calls) == (2 if validation else 1)
+
+
 def test_a_report_is_interrupted_at_once(tmp_path: Path) -> None:
     def report(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
