@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.elaborate.check import check_module
+from archdsl.elaborate.check import Found, check_module
 from archdsl.elaborate.modules import load
 from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import Run, choose, unknown_graph
@@ -79,6 +79,8 @@ def load_partial(
     settings: Mapping[str, Any] | None = None,
 ) -> PlacedNetwork:
     """A model of a source, with its errors as data; arguments as those of `load` and `elaborate`."""
+    from archdsl.elaborate.definitions import check_definitions
+
     module, errors = load(source, path)
     run, unknown = None, list[Diagnostic]()
     try:
@@ -86,9 +88,10 @@ def load_partial(
     except SpecError as error:
         unknown = list(error.diagnostics)
     network = nothing(source) if run is None else run.network
-    found = check_module(module, run)
+    # Other errors may follow from those that were found when the files were read.
+    found = Found(errors, check_definitions(module.with_imports())[1]) if errors else check_module(module, run)
     known = {one.name: getattr(network, one.name) for one in fields(Network)}
-    diagnostics = tuple(errors or found.errors or unknown)
+    diagnostics = tuple(found.errors or unknown)
     return PlacedNetwork(**known, diagnostics=diagnostics, definitions=tuple(found.definitions))
 
 

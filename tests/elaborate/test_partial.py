@@ -157,6 +157,12 @@ def test_a_block_that_is_called_several_times_has_a_node_for_each() -> None:
     assert network.at(line=10_000) == ()
 
 
+def test_a_recipe_is_not_checked_on_half_a_network() -> None:
+    """The recipe needs the output's shape, which a syntax error leaves unknown."""
+    text = "model m { input(3x8x8); conv(8 3); flatten; linear(10) }\ntrain { dataset = digits }"
+    assert [one.code for one in archdsl.load(text, partial=True).diagnostics] == ["E101"]
+
+
 # Names
 
 
