@@ -135,7 +135,7 @@ def _rest(problems: list[Problem], path: str) -> list[Diagnostic]:
     more = len(problems) - _SHOWN
     if more <= 0:
         return []
-    help = Help(f"and {more - 1} similar errors" if more > 1 else "the weights belong to another model")
+    help = Help(f"and {more - 1} more similar errors" if more > 1 else "the weights belong to another model")
     return [Diagnostic(problems[_SHOWN], path=path, helps=(help,))]
 
 
