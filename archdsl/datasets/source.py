@@ -67,7 +67,9 @@ def read_source(dataset: AnyDataSet, wanted: Wanted) -> Source:
     Raises Rejected for data that are missing, damaged or not images with classes.
     """
     source: Source = import_module(f"archdsl.datasets.sources.{dataset.kind}").read(dataset, wanted)
-    return source if wanted.classes in {None, source.classes} else _with_classes(source, wanted.classes or ())
+    if wanted.classes is None or wanted.classes == source.classes:
+        return source
+    return _with_classes(source, wanted.classes)
 
 
 def _with_classes(source: Source, classes: tuple[str, ...]) -> Source:
