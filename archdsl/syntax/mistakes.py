@@ -138,15 +138,25 @@ def at_character(source: Source, place: int) -> Iterator[Help]:
         yield Help("names consist of the letters a-z and A-Z, digits and `_`")
 
 
+#: Strings, comments and brackets.
+BRACKETS = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])')
+
+
+def _brackets(source: Source, start: int, end: int) -> tuple[list[int], list[tuple[int, int]]]:
+    """The places of the brackets that are open at `end`, and those of each closed pair."""
+    opened: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    for match in BRACKETS.finditer(source.text, start, end):
+        if match[1]:
+            opened.append(match.start())
+        elif match[2] and opened:
+            pairs.append((opened.pop(), match.start()))
+    return opened, pairs
+
+
 def open_brackets(source: Source, start: int, end: int) -> list[Span]:
     """The brackets that are open at `end`, the innermost last."""
-    opened: list[Span] = []
-    for match in re.finditer(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])', source.text[start:end]):
-        if match[1]:
-            opened.append(Span(source, start + match.start(), start + match.end()))
-        elif match[2] and opened:
-            opened.pop()
-    return opened
+    return [Span(source, place, place + 1) for place in _brackets(source, start, end)[0]]
 
 
 def unclosed(source: Source, start: int, end: int) -> tuple[Note, ...]:
@@ -154,15 +164,11 @@ def unclosed(source: Source, start: int, end: int) -> tuple[Note, ...]:
 
     A `}` that begins its line is indented as the line with its `{`, so that one indented otherwise shows it.
     """
-    opened: list[int] = []
-    for match in re.finditer(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|([(\[{])|([)\]}])', source.text[start:end]):
-        if match[1]:
-            opened.append(start + match.start())
-        elif match[2] and opened:
-            place = opened.pop()
-            if _indent(source, place, place) != _indent(source, start + match.start(), place):
-                note = "this may be unclosed: the `}` that matches it has a different indentation"
-                return (Note(note, Span(source, place, place + 1)),)
+    opened, pairs = _brackets(source, start, end)
+    for place, close in pairs:
+        if _indent(source, place, place) != _indent(source, close, place):
+            note = "this may be unclosed: the `}` that matches it has a different indentation"
+            return (Note(note, Span(source, place, place + 1)),)
     if not opened:
         return ()
     return (Note("this is never closed", Span(source, opened[-1], opened[-1] + 1)),)
