@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 import archdsl
-from archdsl.elaborate import check_source, elaborate, load_module, read
+from archdsl.elaborate import load_module, read
 from archdsl.elaborate.definitions import check_definitions
 from archdsl.elaborate.expressions import FIGURES
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.graph import layer_nodes, same_graph, walk
 from archdsl.layers import all_kinds
 from archdsl.syntax import tree
-from archdsl.text.source import Source
 from archdsl.zoo import specs_folder
 from tests.test_golden import REJECT, errors_of
 
@@ -245,27 +243,3 @@ def test_names_are_found_across_imports(tmp_path: Path) -> None:
     assert [span.line for span in found["unit"].references] == [1, 2]
     assert [span.line for span in found["w"].references] == [1, 2]
     assert [Path(span.source.path).name for span in found["n"].references] == ["main.arch", "lib.arch"]
-
-
-# Threads
-
-
-def test_two_threads_may_load_at_once() -> None:
-    """Nothing is shared between two runs but caches."""
-
-    def figures(path: Path) -> tuple[object, ...]:
-        source = read(path)
-        network = elaborate(load_module(source, path))
-        return network.params, network.macs, len(check_source(source, path).errors)
-
-    paths = [path for path in SPECS if path.stat().st_size < 3_000][:6]
-    alone = [figures(path) for path in paths]
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(figures, paths * 3)) == alone * 3
-
-
-def test_deep_specs_in_two_threads() -> None:
-    deep = "model m { input(3); " + "{ " * 60 + "linear(4)" + " }" * 60 + "}"
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: elaborate(load_module(Source("deep", deep))).params, range(8)))
-    assert found == [16] * 8
