@@ -176,7 +176,7 @@ class Recipe(BaseModel):
     @property
     def folder(self) -> str | None:
         """The data set's root: the entry `root`, else the one the data set was given."""
-        given = None if isinstance(self.dataset, Digits) else self.dataset.root
+        given: str | None = getattr(self.dataset, "root", None)
         return self.root if self.root is not None else given
 
     @property
