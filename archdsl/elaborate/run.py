@@ -92,12 +92,15 @@ class Run:
         """The model, expanded; after an error, as far as it is known."""
         elaborator = self.elaborator
         root, recipe = unknown_graph(self.model.definition.span), None
-        with Reporting(elaborator.report):
-            definition, env = self._bind()
-            # The recipe is this file's, whatever file the body is from, and the body may bind its parameters again.
-            params = Environment(self.module.globals, dict(env.values))
-            root = elaborator.model(definition.body, env, self.model.name)
-            recipe = self._recipe(params)
+        try:
+            with Reporting(elaborator.report):
+                definition, env = self._bind()
+                # The recipe is this file's, whatever file the body is from; the body may bind its parameters again.
+                params = Environment(self.module.globals, dict(env.values))
+                root = elaborator.model(definition.body, env, self.model.name)
+                recipe = self._recipe(params)
+        except Stop as stop:
+            elaborator.report(stop)
         known = {name: value for name, value in self.used.items() if value is not UNKNOWN}
         whole = not self.module.is_broken and not elaborator.diagnostics
         spec, names = _text_of(self.module, self.model.name, blocks_in(known), alone=whole)

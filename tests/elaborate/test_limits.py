@@ -68,6 +68,10 @@ TEXTS = {
     "a doubling string": ("E504", 'model m { input(3); let a = "0123456789"; ' + "let a = a + a; " * 60 + "}"),
     "a doubling list": ("E504", "model m { input(3); let a = [1]; " + "let a = a + a; " * 60 + "}"),
     "lists in lists": ("E507", "model m { input(3); let a = [[i * j for i in 1..9999] for j in 1..9999]; relu }"),
+    "lists in lists as a default": (
+        "E507",
+        "model m(a = [[i * j for i in 1..900] for j in 1..900]) { input(3); relu }",
+    ),
     "lists of nothing": ("E507", "let a = [[1 for i in 1..9999 if false] for j in 1..9999]"),
     "long lists in a list": ("E507", "let a = [([0] * 10000, [1] + [2]) for i in 1..9999]"),
     "long lists of many lines": ("E507", "".join(f"let a{i} = [[0] * 10000 for i in 1..9]\n" for i in range(30))),
