@@ -8,7 +8,6 @@ from typing import Any
 
 from archdsl.graph import Tap
 from archdsl.syntax import tree
-from archdsl.text.source import Source
 
 #: The value of a name whose definition was wrong; reading it is silent.
 UNKNOWN = object()
@@ -126,7 +125,3 @@ class ModelValue:
     @property
     def name(self) -> str:
         return self.definition.name.name
-
-    @property
-    def source(self) -> Source:
-        return self.definition.span.source
