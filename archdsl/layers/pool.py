@@ -1,7 +1,7 @@
 """Pooling: the maximum, mean or norm of a sliding window, and of windows fitted to an output size."""
 
 from collections.abc import Sequence
-from math import prod
+from math import gcd, prod
 from typing import Annotated
 
 from pydantic import Field
@@ -186,7 +186,7 @@ def adaptive_bounds(size: int, output: int) -> list[tuple[int, int]]:
 
 def _reach(size: int, output: int) -> int:
     """The size of the largest window."""
-    return max(end - start for start, end in adaptive_bounds(size, output))
+    return -((gcd(size, output) - output - size) // output)
 
 
 class _AdaptivePool(Layer):

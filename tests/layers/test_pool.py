@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archdsl.diagnostics import Rejected
 from archdsl.layers.base import TorchForm
-from archdsl.layers.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool
+from archdsl.layers.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool, _reach, adaptive_bounds
 from archdsl.shapes import Shape, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import accepts, module_of, require_agreement
@@ -242,3 +242,9 @@ def test_adaptive_pool_spreads_its_outputs_over_the_input() -> None:
     layer = AdaptiveMaxPool(output_size=(3, 4))
     field = layer.receptive_field(ReceptiveField.of_input(x), x, layer.shape(x))
     assert field.jump == pytest.approx((7 / 3, 3))
+
+
+def test_the_largest_window_is_known_without_listing_all() -> None:
+    for size, output in product(range(1, 20), range(1, 40)):
+        assert _reach(size, output) == max(end - start for start, end in adaptive_bounds(size, output))
+    assert _reach(16, 10**10) == 1
