@@ -57,13 +57,13 @@ def _layer(
     name = place.scope.full(place.scope.take(label, span))
     walk.count(1, 0, form.span)
     given = arguments(walk, form.arguments, place.env, x) if form.arguments else []
-    key = key_of_layer(cls, form, given, x, place.settings)
+    key = key_of_layer(cls, given, x, place.settings)
     node = walk.layer_nodes.get(key)
     if node is None:
         node = _new_layer(walk, cls, form, given, span, place, x)
         if key is not None:
             walk.layer_nodes[key] = node
-    return Outcome(renamed(node, name, place.chain), node.output)
+    return Outcome(renamed(node, name, span, place.chain), node.output)
 
 
 def _new_layer(

@@ -19,6 +19,7 @@ from archdsl.layers.base import Layer
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.record import replace
+from archdsl.text.source import Span
 from archdsl.text.stack import deep
 
 
@@ -56,9 +57,9 @@ def _moved(node: N, name: Callable[[str], str], chain: Callable[[tuple[Frame, ..
     return rebuilt(node, lambda child: _moved(child, name, chain), name=name(node.name), chain=chain(node.chain))
 
 
-def renamed(node: LayerNode, name: str, chain: tuple[Frame, ...]) -> LayerNode:
-    """A layer under another name, called from elsewhere."""
-    return replace(node, name=name, label=name.rpartition(".")[2], chain=chain)
+def renamed(node: LayerNode, name: str, span: Span, chain: tuple[Frame, ...]) -> LayerNode:
+    """A layer under another name, written or called elsewhere."""
+    return replace(node, name=name, label=name.rpartition(".")[2], span=span, chain=chain)
 
 
 def frozen(value: object) -> Hashable:
@@ -96,14 +97,12 @@ def key_of_setting(statement: tree.Setting, value: object, settings: Settings) -
         return object()
 
 
-def key_of_layer(
-    cls: type[Layer], form: tree.LayerCall, given: Sequence[Given], x: Shape | None, settings: Settings
-) -> Hashable | None:
-    """The key of a layer: the call in the text, its arguments' values and the input. None for one that takes taps."""
+def key_of_layer(cls: type[Layer], given: Sequence[Given], x: Shape | None, settings: Settings) -> Hashable | None:
+    """The key of a layer, wherever it is written: its arguments and the input. None for one that takes taps."""
     if cls.takes_taps or x is None:
         return None
     try:
-        values = tuple([frozen(one.value) for one in given])
+        values = tuple([(one.name, frozen(one.value)) for one in given])
     except TypeError:
         return None
-    return (cls, id(form), values, x, settings)
+    return (cls, values, x, settings)

@@ -139,16 +139,25 @@ class Evaluator:
             Unknown: it depends on something that was already reported.
         """
         self.step(expression.span)
+        match expression:
+            case tree.Literal():
+                value = expression.value
+            case tree.Name():
+                value = self._name(expression, env, constructs)
+            case _:
+                value = self._one_deeper(expression, env, constructs)
+        return bounded(value, expression.span)
+
+    def _one_deeper(self, expression: tree.Compound, env: Environment, constructs: bool) -> Any:
         self.depth += 1
         if self.depth > MAX_EXPRESSION_DEPTH:
             self.depth = 0
             raise Located(TooDeep("expressions", MAX_EXPRESSION_DEPTH), expression.span)
         try:
             evaluate = self._evaluate if self.depth % LEVELS else self._evaluate_deep
-            value = evaluate(expression, env, constructs)
+            return evaluate(expression, env, constructs)
         finally:
             self.depth = max(self.depth - 1, 0)
-        return bounded(value, expression.span)
 
     def boolean(self, expression: tree.Expr, env: Environment, what: str) -> bool:
         """The value of a condition, which must be `true` or `false`."""
@@ -167,15 +176,11 @@ class Evaluator:
             raise Located(problem, expression.span, helps=helps)
         return found
 
-    def _evaluate(self, expression: tree.Expr, env: Environment, constructs: bool) -> Any:
+    def _evaluate(self, expression: tree.Compound, env: Environment, constructs: bool) -> Any:
         def value_of(inner: tree.Expr) -> Any:
             return self.evaluate(inner, env, constructs=constructs)
 
         match expression:
-            case tree.Literal():
-                return expression.value
-            case tree.Name():
-                return self._name(expression, env, constructs)
             case tree.TupleDisplay():
                 return self.weigh(tuple([value_of(item) for item in expression.items]), expression.span)
             case tree.ListDisplay():

@@ -154,10 +154,9 @@ class Call(Record):
     span: Span
 
 
-Expr = (
-    Literal
-    | Name
-    | TupleDisplay
+#: Expressions with others inside.
+Compound = (
+    TupleDisplay
     | ListDisplay
     | Comprehension
     | DictDisplay
@@ -169,6 +168,7 @@ Expr = (
     | Slice
     | Call
 )
+Expr = Literal | Name | Compound
 
 # Statements
 
