@@ -80,7 +80,7 @@ def _split(text: str, pattern: str) -> tuple[str, str]:
 
 
 def _value(key: str, text: str, names: Environment) -> Entry:
-    """Evaluate an expression; raises SpecError with the place in the text."""
+    """Evaluate an expression; raises SpecError with the place in the expression."""
     expression = parse_expression(Source(f"--set {key}", text))
     try:
         value = Evaluator().evaluate(expression, names, constructs=True)

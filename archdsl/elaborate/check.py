@@ -22,7 +22,7 @@ from archdsl.text.source import Source, Span
 
 
 class Checked(NamedTuple):
-    """The errors of a file in the order of the text, and the number of models and blocks checked."""
+    """The errors of a file in source order, and the number of models and blocks checked."""
 
     errors: list[Diagnostic]
     models: int = 0
@@ -30,7 +30,7 @@ class Checked(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The errors of a file in the order of the text, and the names that it and its imports define."""
+    """The errors of a file in source order, and the names that it and its imports define."""
 
     errors: list[Diagnostic]
     definitions: list[Definition]
@@ -49,7 +49,7 @@ def check_source(source: Source, path: Path | None = None) -> Checked:
 
 
 def check_module(module: Module, chosen: Run | None = None) -> Found:
-    """Check a file that could be loaded. `chosen` is a model to be checked first, perhaps with settings."""
+    """Check a file that could be loaded. `chosen` is a model to check first, optionally with settings."""
     from archdsl.elaborate.definitions import check_definitions
 
     errors, definitions = check_definitions(module.with_imports())

@@ -1,7 +1,7 @@
 """One walk over a model's statements that expands it, names its parts and infers every shape.
 
 Conditions may read the current tensor (`if channels != planes`), so expansion and shape inference cannot be
-two passes. After a mistake the walk goes on with an unknown shape.
+two passes. After a mistake the walk continues with an unknown shape.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Names:
         self._by_env.setdefault(env, {})[param.name] = self._params[param]
 
     def bind(self, env: Environment, name: str, kind: Kind, span: Span) -> None:
-        """Record a name that a body binds, perhaps again."""
+        """Record a name that a body binds, for the first time or again."""
         found = self._by_env.get(env, {}).get(name)
         if found is None:
             self.define(env, name, kind, span)

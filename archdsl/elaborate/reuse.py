@@ -35,7 +35,7 @@ def reuse(walk: Walk, form: tree.LayerCall, place: Place, x: Shape | None) -> Ou
 
 
 def _again(walk: Walk, name: str, found: Reusable, place: Place, form: tree.LayerCall, x: Shape) -> Outcome:
-    # A copy again, since the item may bind names anew each time. Taps are tensors: the newest ones count.
+    # Copied each time, since the item may bind names again. Taps are tensors: the newest ones count.
     env = found.env.snapshot()
     env.take_taps(place.env)
     fresh = replace(

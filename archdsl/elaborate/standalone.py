@@ -16,7 +16,7 @@ from archdsl.text.source import Span
 
 @dataclass(eq=False)
 class _Part:
-    """A definition or recipe of a file with the comments above and beside it.
+    """A definition or recipe of a file with the comments above it and on its lines.
 
     `references` are the places in it where names of definitions stand.
     """
@@ -150,7 +150,7 @@ def _new_names(kept: Sequence[_Part], model: _Part, main: Module, name: str) -> 
 
 
 def _rewritten(part: _Part, names: Mapping[Definition, str]) -> str:
-    """The text of a part, with new names where it is defined and where it refers to others."""
+    """The source of a part, with new names where it is defined and where it refers to others."""
     edits = [(one.span, names[definition]) for one, definition in zip(part.names, part.definitions, strict=True)]
     edits += [(span, names[definition]) for definition, span in part.references if definition in names]
     text, start = part.text, part.item.span.start

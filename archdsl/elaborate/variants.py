@@ -16,7 +16,7 @@ from archdsl.text.source import Span
 
 
 def models_in(module: Module, given: Collection[str] = ()) -> list[str]:
-    """The models of a file that can be built with the `given` settings alone, in the order of the text."""
+    """The models of a file that can be built with the `given` settings alone, in source order."""
     return [name for name, model in module.models.items() if set(open_params(model, module)) <= set(given)]
 
 

@@ -129,7 +129,7 @@ class Walk:
             raise Stop(error.problem, error.span)
 
     def reporting(self, place: Place) -> Reporting:
-        """A context that reports what goes wrong inside; the walk goes on after it."""
+        """A context that reports what goes wrong inside; the walk continues after it."""
         return Reporting(lambda error: self.report(error, place.chain))
 
     # Limits

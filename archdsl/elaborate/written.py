@@ -90,7 +90,7 @@ class Written:
             self.names.define(env, name.name, "loop variable", name.span)
 
     def bind(self, env: Environment, name: str, kind: Kind, span: Span) -> None:
-        """Bind a name to a value that is not known, perhaps again."""
+        """Bind a name to an unknown value, for the first time or again."""
         env.values[name] = UNKNOWN
         self.names.bind(env, name, kind, span)
 

@@ -111,7 +111,7 @@ class Use(Node, kw_only=True):
 
 
 class Combined(Node, kw_only=True):
-    """What a combinator makes of its items: a node for each, or one for its body and perhaps one for its shortcut."""
+    """A combinator with its items: a node for each, or one for its body and one for its shortcut, if it has one."""
 
     combinator: Combinator
 
@@ -121,7 +121,7 @@ class Combined(Node, kw_only=True):
 
 
 class Aux(Node, kw_only=True):
-    """`aux { }`: x goes on unchanged; in training the body is one more output of the model, called `output_name`."""
+    """`aux { }`: x passes unchanged; in training the body is one more output of the model, called `output_name`."""
 
     kind: ClassVar[str] = "aux"
 

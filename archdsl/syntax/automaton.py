@@ -218,7 +218,7 @@ class Run:
         return self.values[-1].end if self.values else self.start
 
     def skip(self, start: int, end: int) -> None:
-        """Put a missing statement in the place of the text from `start` to `end`, and go on there."""
+        """Replace the source from `start` to `end` by a `Missing` node, and continue after it."""
         self.skipped.append(Span(self.builder.source, start, end))
         missing = tree.Missing(self.skipped[-1])
         gotos = self.table.gotos[self.states[-1]]

@@ -1,4 +1,4 @@
-"""Where parsing goes on after a syntax error: at the next statement, closing brace or definition."""
+"""Where parsing continues after a syntax error: at the next statement, closing brace or definition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPENING = {")": "(", "]": "[", "}": "{"}
 DEFINITION = re.compile(r'(?m)^(?:(?:(?:inline\s+)?block|model)\s+[A-Za-z_]|train\b[^{}\n]*\{|(?:import|from)\s*")')
 #: What definitions begin with, at the beginning of a line.
 TOP_LEVEL = re.compile(r"(?m)^(?:inline|block|model|train|import|from|let)\b")
-#: What makes a statement go on in the next line.
+#: What makes a statement continue on the next line.
 GOES_ON = re.compile(r"(?:[-+*/%=,<>]|\b(?:and|or|in|not|if|else|when))[ \t]*$")
 BLANK = re.compile(r"(?:[\s;]|#[^\n]*)*")
 

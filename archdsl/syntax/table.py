@@ -1,7 +1,7 @@
 """The parser's table: made from the grammar by Lark, kept as data in the package, and loaded without Lark.
 
 `python -m archdsl.syntax.table` writes it again after a change of the grammar. A table that belongs to another grammar
-is never used: it is then made anew in memory, which takes a second.
+is never used: another one is then made in memory, which takes a second.
 """
 
 from __future__ import annotations

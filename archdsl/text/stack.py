@@ -18,7 +18,7 @@ FRAMES = 400
 
 
 def deep(function: Callable[P, T]) -> Callable[P, T]:
-    """A function that goes on in a thread of its own where the stack of this one has little room left.
+    """A function that continues in a new thread where the stack of this one has little room left.
 
     For functions that call themselves once for each level of nesting, which may be called from anywhere.
     """

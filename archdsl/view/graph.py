@@ -13,7 +13,7 @@ from archdsl.text.stack import deep
 
 @deep
 def graph_text(network: Network) -> str:
-    """One line for each node: label, what it is, its shapes, taps, and its place in the text."""
+    """One line for each node: label, what it is, its shapes, taps, and its place in the file."""
     root = network.root
     lines = [line for node in root.nodes for line in _lines(node, 1)]
     wide = max((len(text) for text, _ in lines), default=0)
@@ -38,7 +38,7 @@ def _lines(node: AnyNode, level: int) -> Iterator[tuple[str, str]]:
 
 
 def _inside(node: AnyNode) -> tuple[AnyNode, ...]:
-    """The children, without a body of its own where the node has one body only."""
+    """The children; a node's only body is replaced by its items."""
     inner = node.nodes
     if len(inner) == 1 and isinstance(inner[0], Group) and inner[0].label is None and not isinstance(node, Group):
         return inner[0].nodes

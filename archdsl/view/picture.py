@@ -76,7 +76,7 @@ def draw_network(network: Network, depth: int = 2) -> str:
 
 @deep
 def _draw(node: AnyNode, depth: int) -> _Drawing:
-    """A node with what is in it, or one box where it lies too deep."""
+    """A node with its children, or one box where it is nested too deeply."""
     if isinstance(node, LayerNode):
         return _layer_box(node)
     if node.label is not None and depth <= 1:

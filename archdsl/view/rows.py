@@ -131,7 +131,7 @@ def cells(row: Row, names: Sequence[str]) -> list[str]:
 
 
 def total_lines(network: Network) -> list[tuple[str, str]]:
-    """The totals below the table, as names and texts. MACs and activations are those of eval mode, for one input."""
+    """The totals below the table, as names and strings. MACs and activations are those of eval mode, for one input."""
     trainable = "all trainable"
     if network.trainable_params != network.params:
         trainable = f"{network.trainable_params:,} trainable"

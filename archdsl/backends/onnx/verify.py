@@ -293,7 +293,7 @@ def _allowed(
 def random_batch(
     random: np.random.Generator, batch: int, network: Network, normalize: Normalization | None = None
 ) -> Array:
-    """Inputs that are standard normal after the normalisation, by turns as they are, much smaller and larger."""
+    """Inputs that are standard normal after the normalisation, scaled in turn by 1, 0.01 and 3."""
     x = random.standard_normal((batch, *network.input_shape), dtype=np.float32)
     scales = np.resize(np.array([1, 0.01, 3], dtype=np.float32), batch)
     x *= scales.reshape(-1, *[1] * len(network.input_shape))

@@ -9,7 +9,7 @@ WIDTH = 120
 
 
 def wrapped(text: str) -> str:
-    """The text with its long lines split. Statements only: comments and strings may not hold brackets."""
+    """The code with its long lines split. Statements only: comments and strings may not hold brackets."""
     return "\n".join(part for line in text.split("\n") for part in _lines(line))
 
 

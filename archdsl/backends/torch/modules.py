@@ -1,6 +1,6 @@
 """The modules that PyTorch has no class for. All work on a batch.
 
-The printed source of a network holds the text of those it needs, so that they may use nothing but PyTorch,
+The printed source of a network contains the code of those it needs, so that they may use nothing but PyTorch,
 the standard library and each other.
 """
 

@@ -24,7 +24,7 @@ class Members:
 
     attributes  the attribute that holds each child, by label
     keys        for attributes with weights, the labels that the state_dict has instead
-    forward     the text of `forward` with these attributes
+    forward     the code of `forward` with these attributes
     """
 
     def __init__(self, scope: Scope) -> None:

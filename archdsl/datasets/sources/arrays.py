@@ -80,7 +80,7 @@ def _source(path: Path, names: Collection[str], get: Callable[[str], Array]) -> 
 
 
 def source_of(name: str, found: Mapping[str, Any]) -> Source:
-    """What a data set of another project returned: `train` and perhaps `test` as (images, labels), `classes`."""
+    """What a data set of another project returned: `train` and optionally `test` as (images, labels), `classes`."""
     try:
         train = _split(f"{name}: train", *found["train"])
         test = None if found.get("test") is None else _split(f"{name}: test", *found["test"])
@@ -142,7 +142,7 @@ def _labels(where: str, labels: Array) -> Tensor:
     whole = labels.dtype.kind in "uib" or (labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all()))
     if labels.ndim != 1 or not whole:
         sizes = "x".join(map(str, labels.shape))
-        reason = f"labels of {sizes} {labels.dtype}: one whole number for each image is needed"
+        reason = f"labels of {sizes} {labels.dtype}: expected one integer for each image"
         raise damaged(where, reason)
     if labels.size and labels.min() < 0:
         row = int(np.argmin(labels))
