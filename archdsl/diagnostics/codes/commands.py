@@ -92,8 +92,8 @@ class ExportDiffers(Problem):
 
     The ONNX file is run in ONNX Runtime and compared with the module on random inputs, with the module's own weights
     and with random weights. The allowed difference of an output is the tolerance times how much it varies between
-    inputs, or times 2 % of its largest value if that is more. In very deep networks rounding can cause differences near
-    that limit: allow a larger one with `--tolerance`. A much larger difference is an error in the file. A failed export
+    inputs, or times 2 % of its largest value if that is more. A difference that the module's own rounding in float32
+    explains is allowed too. A larger one is an error in the file; `--tolerance` changes the limit. A failed export
     leaves no file.
     """
 
