@@ -214,7 +214,7 @@ def _wrong_value(what: str, cls: type[BaseModel], name: str, entries: list[Error
     return Located(BadArgument(what, name, expected, describe(found)), given.span, helps=helps)
 
 
-#: What pydantic says of a value of the right type.
+#: Pydantic's errors for values of the right type.
 LIMITS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "broken_rule"}
 REASONS = {
     "int_type": "must be an integer",

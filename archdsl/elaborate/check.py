@@ -1,4 +1,4 @@
-"""Everything that is wrong with a file."""
+"""Checks a file: all errors of its definitions, models and recipes."""
 
 from __future__ import annotations
 

@@ -89,11 +89,11 @@ def check_definitions(modules: Sequence[Module]) -> tuple[list[Diagnostic], list
 
 
 def _circles(calls: Calls) -> Iterator[Located]:
-    """Blocks that reach themselves: each circle once, at the call that closes it."""
+    """Blocks that call themselves: each cycle once, at the call that closes it."""
     done: set[tree.BlockDef] = set()
     for start in calls:
         way: list[tree.BlockDef] = []
-        # What is left to follow: the calls of the models or a block, and of each block on the way from there.
+        # The calls still to follow: those of the models or a block, and of each block on the way from there.
         waiting = [iter(calls[start] if start is None else [(start, start.name.span)])]
         while waiting:
             block, span = next(waiting[-1], (None, None))

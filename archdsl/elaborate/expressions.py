@@ -38,7 +38,7 @@ FIGURES: Mapping[str, tuple[int, tuple[int, ...], str]] = {
 COMPARISONS = frozenset({"==", "!=", "in", "not in"})
 #: Elements of a list that count as one step where they are not evaluated one by one.
 ELEMENTS_A_STEP = 8
-#: Levels of an expression between two looks at how deep the stack is.
+#: Levels of an expression between two checks of the stack's depth.
 LEVELS = 50
 #: Words for values.
 WORDS = ("true", "false", "none")

@@ -42,7 +42,7 @@ ROUNDING, MOST = 4.0, 1e-2
 def check(path: Path, model: onnx.ModelProto, network: Network) -> None:
     """Run onnx.checker with full shape inference on a file, and compare the shapes it infers with the checker's.
 
-    `model` is what the file holds, its weights or what has become of them aside.
+    `model` is the file's content; its weights may have been changed or removed.
     """
     expected = {value.name: _sizes(value) for value in (*model.graph.value_info, *model.graph.output)}
     try:
@@ -169,7 +169,7 @@ def verify(
     """
     statistics(normalize or ((0,), (1,)), network)
     model = read(Path(path))
-    fixed_batch(model, network)  # that a file is of another network is reported first
+    fixed_batch(model, network)  # a file of another network is reported as such first
     writer = _writer_of(model, network, peer.weights, normalize)
     if writer is not None:
         expected = initializers(writer(peer.weights))

@@ -137,8 +137,8 @@ def fitted(
 ) -> tuple[N, Published]:
     """A network as the weights need it: with their input size and settings, where none other are given.
 
-    `elaborate` makes the network for an input (None: the spec's own) and settings. A changed input is said
-    in a warning.
+    `elaborate` makes the network for an input (None: the spec's own) and settings. A warning reports a
+    changed input.
     """
     network = elaborate(input, settings)
     found = find(reference, network)
