@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from archdsl.combinators.join import ADD, CONCAT, MUL, Join
+from archdsl.combinators.join import ADD, CONCAT, MUL, SUB, Join
 from archdsl.text.record import Record
 
 __all__ = ["COMBINATORS", "KEYWORDS", "Combinator", "Join", "Scheme"]
@@ -58,6 +58,7 @@ COMBINATORS = {
         Combinator("residual", Scheme.BODY, ADD, "the input, or what `shortcut { }` makes of it, plus the body", True),
         Combinator("inception", Scheme.BRANCHES, CONCAT, "every item on the input, concatenated on channels"),
         Combinator("sum", Scheme.BRANCHES, ADD, "every item on the input, added"),
+        Combinator("subtract", Scheme.BRANCHES, SUB, "the first item on the input minus each of the others"),
         Combinator("dense", Scheme.CHAIN, CONCAT, "each item on all before it, concatenated on channels"),
         Combinator("scale", Scheme.BODY, MUL, "the input times the body"),
         Combinator("split", Scheme.PARTS, CONCAT, "the input cut into equal parts, an item for each, concatenated"),

@@ -39,4 +39,5 @@ def _concatenated(x: Shape, y: Shape) -> Shape | None:
 
 CONCAT = Join("concat", "concatenated on channels", _concatenated, "torch.cat([{}], 1)", "Concat", "Concat", "concat")
 ADD = Join("add", "added", broadcast, "+", "Add", "Sum", "+")
+SUB = Join("sub", "subtracted", broadcast, "-", "Sub", None, "−")
 MUL = Join("mul", "multiplied", broadcast, "*", "Mul", None, "×")

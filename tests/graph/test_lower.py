@@ -28,6 +28,7 @@ SPECS = {name: case(body) for name, (body, _) in SEMANTICS.items()} | {
 JOINED: dict[str, Callable[[list[Tensor]], Tensor]] = {
     "concat": lambda tensors: torch.cat(tensors, 1),
     "add": sum,  # type: ignore[dict-item]
+    "sub": lambda tensors: reduce(torch.sub, tensors),
     "mul": lambda tensors: reduce(torch.mul, tensors),
 }
 

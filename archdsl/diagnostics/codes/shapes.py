@@ -92,7 +92,7 @@ class ArgumentConflict(Problem):
 class ShapesDiffer(Problem):
     """Tensors with incompatible shapes.
 
-    `residual` and `sum` add tensors of equal shapes; a size of 1 is broadcast. `inception`, `dense` and `split`
+    `residual`, `sum` and `subtract` take equal shapes; a size of 1 is broadcast. `inception`, `dense` and `split`
     concatenate tensors on the channel axis, so all other sizes must be equal. `scale` multiplies the input by its body,
     whose sizes must equal the input's or be 1.
     """

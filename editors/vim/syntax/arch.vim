@@ -5,7 +5,7 @@ endif
 
 syntax keyword archDefine model block inline let
 syntax keyword archStatement import from train for in if else when shortcut
-syntax keyword archCombinator residual inception sum dense scale split aux
+syntax keyword archCombinator residual inception sum subtract dense scale split aux
 syntax keyword archOperator and or not
 syntax keyword archConstant true false none
 syntax keyword archFigure channels features length depth height width shape

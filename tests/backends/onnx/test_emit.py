@@ -79,6 +79,11 @@ CASES: dict[str, tuple[str, list[str], Truth]] = {
         ["Conv", "Relu", "Sigmoid", "Sum"],
         lambda x, w: conv(x, w, "a") + F.relu(x) + torch.sigmoid(x),
     ),
+    "subtract": (
+        f"subtract {{ {c('a', 4)}; relu; sigmoid }}",
+        ["Conv", "Relu", "Sigmoid", "Sub", "Sub"],
+        lambda x, w: conv(x, w, "a") - F.relu(x) - torch.sigmoid(x),
+    ),
     "dense": (
         "dense { conv(2, 3, padding=1); conv(3, 3, padding=1); conv(2, 3, padding=1) }",
         ["Conv", "Concat"] * 3,

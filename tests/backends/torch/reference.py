@@ -805,7 +805,7 @@ class Machine:
         self.budget -= 1
         forms = ["layer"] * 10
         if depth < 3:
-            forms += ["group", "residual", "residual", "inception", "sum", "dense", "scale", "split"]
+            forms += ["group", "residual", "residual", "inception", "sum", "subtract", "dense", "scale", "split"]
             forms += ["tap", "for", "if", "block", *["reuse"] * 4]
         if depth == 0 and len(self.scopes) == 1:
             forms += ["aux"]
@@ -874,14 +874,20 @@ class Machine:
         return self.concatenate(ends), lambda x: self.concatenate([operation(x) for operation in operations])
 
     def sum(self, x: Tensor, depth: int, label: str) -> Step:
-        self.emit(depth, _headed(label, "sum {"))
+        return self.folded(x, depth, _headed(label, "sum {"), torch.add)
+
+    def subtract(self, x: Tensor, depth: int, label: str) -> Step:
+        return self.folded(x, depth, _headed(label, "subtract {"), torch.sub)
+
+    def folded(self, x: Tensor, depth: int, head: str, join: Callable[[Tensor, Tensor], Tensor]) -> Step:
+        self.emit(depth, head)
         self.keeping += 1
         ends, operations = self.parts([x] * self.draw(st.integers(1, 3)), depth)
         self.keeping -= 1
         self.emit(depth, "}")
 
         def total(ends: list[Tensor]) -> Tensor:
-            return reduce(lambda a, b: self.join(torch.add, a, b), ends)
+            return reduce(lambda a, b: self.join(join, a, b), ends)
 
         return total(ends), lambda x: total([operation(x) for operation in operations])
 
@@ -1062,7 +1068,7 @@ setattr(Machine, "for", Machine.loop)
 setattr(Machine, "if", Machine.condition)
 
 #: Forms that can have a label.
-LABELLED = {"layer", "group", "residual", "inception", "sum", "dense", "scale", "split"}
+LABELLED = {"layer", "group", "residual", "inception", "sum", "subtract", "dense", "scale", "split"}
 
 
 def _init(own: Mapping[str, str], machine: Machine) -> str:

@@ -53,6 +53,11 @@ SEMANTICS: dict[str, tuple[str, Callable[[Layers, Tensor], Tensor]]] = {
         "sum { conv(4, 1); tanh; { }; adaptive_avgpool(1) }",
         lambda f, x: f("0", x) + f("1", x) + x + f("2", x),
     ),
+    "subtract": (
+        "subtract { conv(4, 1); tanh; adaptive_avgpool(1) }",
+        lambda f, x: f("0", x) - f("1", x) - f("2", x),
+    ),
+    "subtract a body": ("subtract { { }; { conv(4, 1); tanh } }", lambda f, x: x - f("1", f("0", x))),
     "dense": (
         "dense { conv(3, 1); { conv(2, 1); tanh } }; sigmoid",
         lambda f, x: f("3", torch.cat([y := torch.cat([x, f("0", x)], 1), f("2", f("1", y))], 1)),
