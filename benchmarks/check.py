@@ -5,9 +5,9 @@
 `archdsl` goes from the source to the checked graph (`load_module` and `elaborate`); the second row of each network adds
 all figures of the table (parameters, multiply-adds, memory, receptive fields), which PyTorch's side does not compute.
 PyTorch builds the module on the meta device and runs it on one image, so no values are computed; "forward" excludes
-building. Both run in one process, in turns; figures are medians, ratios PyTorch's time divided by ours. Python's collector
-runs as usual, but leaves out the objects of the imported packages (`gc.freeze`): a full collection of torch's takes 300 ms,
-wherever it falls.
+building. Both run in one process, in turns; figures are medians, ratios PyTorch's time divided by ours. Python's
+collector runs as usual, but leaves out the objects of the imported packages (`gc.freeze`): a full collection of torch's
+takes 300 ms, wherever it falls.
 
 The network of 1,000 layers is written as a loop of three lines, and once more with a line for each layer, where most of
 the time is parsing. The specs of 250 to 4,000 layers have a line for each layer too.

@@ -171,13 +171,15 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
     figures: dict[tuple[int, Shape], _Figures] = {}
     for step in program.operations:
         node = step.node
-        field, *others = [fields[value.source] for value in step.inputs]
+        first, *others = step.inputs
+        field = fields[first.source]
         if isinstance(node, LayerNode):
             field = node.layer.receptive_field(field, node.input, node.output)
         # A join with a mistake inside has no output shape; outputs may have any number of axes.
         for other in others if node.output and step.outputs else ():
-            field = field.join(other)
-        fields |= dict.fromkeys(step.outputs, field)
+            field = field.join(fields[other.source])
+        for value in step.outputs:
+            fields[value] = field
         if isinstance(node, LayerNode):
             key = (id(node.layer), node.input)
             if key not in figures:

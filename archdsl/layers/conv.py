@@ -1,7 +1,6 @@
 """Convolutions and transposed convolutions over one, two or three spatial axes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any, Literal
 
@@ -54,7 +53,7 @@ class Conv(Layer):
         # PyTorch puts the odd position of an even kernel's padding after the input.
         totals = [window.span - 1 for window in windows]
         return tuple(
-            replace(window, before=total // 2, after=total - total // 2)
+            window._replace(before=total // 2, after=total - total // 2)
             for window, total in zip(windows, totals, strict=True)
         )
 

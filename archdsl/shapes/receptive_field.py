@@ -8,14 +8,13 @@ positions in input positions. It is the theoretical field: padding is counted, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import ceil
+from typing import NamedTuple
 
 from archdsl.shapes.shape import Shape, Window
 
 
-@dataclass(frozen=True, slots=True)
-class ReceptiveField:
+class ReceptiveField(NamedTuple):
     """The field on each spatial axis of the model's input.
 
     size    positions of the input that one position of this tensor depends on
@@ -49,7 +48,7 @@ class ReceptiveField:
                 size[axis] += (window.span - 1) * jump[axis]
                 jump[axis] *= window.stride
                 extent[axis] = length
-        return replace(self, size=tuple(size), jump=tuple(jump), extent=tuple(extent))
+        return ReceptiveField(tuple(size), tuple(jump), tuple(extent), self.axes)
 
     def upsample(self, factors: Sequence[float], reach: Sequence[int], output: Sequence[int]) -> ReceptiveField:
         """The field after resampling by `factors` to the sizes `output`, which reads `reach` neighbours."""
@@ -59,7 +58,7 @@ class ReceptiveField:
                 size[axis] += (near - 1) * jump[axis]
                 jump[axis] /= factor
                 extent[axis] = length
-        return replace(self, size=tuple(size), jump=tuple(jump), extent=tuple(extent))
+        return ReceptiveField(tuple(size), tuple(jump), tuple(extent), self.axes)
 
     def mix(self, axis: int) -> ReceptiveField:
         """The field after a layer whose outputs depend on all of one axis (a linear layer's last axis)."""
@@ -67,11 +66,11 @@ class ReceptiveField:
         for i in self.axes[axis]:
             size[i] += (extent[i] - 1) * self.jump[i]
             extent[i] = 1
-        return replace(self, size=tuple(size), extent=tuple(extent))
+        return ReceptiveField(tuple(size), self.jump, tuple(extent), self.axes)
 
     def arrange(self, axes: Sequence[frozenset[int]]) -> ReceptiveField:
         """The same field on a tensor with other axes (flatten, permute, squeeze)."""
-        return replace(self, axes=tuple(axes))
+        return self._replace(axes=tuple(axes))
 
     def join(self, other: ReceptiveField) -> ReceptiveField:
         """The field after a sum, product or concatenation of two tensors: the larger on each axis."""
@@ -79,7 +78,7 @@ class ReceptiveField:
         jump = tuple(map(max, self.jump, other.jump))
         extent = tuple(map(max, self.extent, other.extent))
         axes = tuple(one | another for one, another in zip(self.axes, other.axes, strict=True))
-        return replace(self, size=size, jump=jump, extent=extent, axes=axes)
+        return ReceptiveField(size, jump, extent, axes)
 
     def nothing(self, rank: int) -> ReceptiveField:
         """The field of a tensor with `rank` axes that does not depend on the input."""

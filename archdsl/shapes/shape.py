@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
@@ -58,8 +57,7 @@ class Tensor(NamedTuple):
         return self.numel * BYTES[self.dtype]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A window that slides along one axis. `before` and `after` are the padding on each side."""
 
     kernel: int
