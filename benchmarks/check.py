@@ -144,6 +144,7 @@ def main() -> None:
         compare(f"1,000 layers, {name}", text, Path("long.arch"), "long", lambda: long_module(1000), rounds)
     print()
     linearity(rounds)
+    gc.unfreeze()
 
 
 if __name__ == "__main__":
