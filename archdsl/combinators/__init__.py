@@ -46,11 +46,6 @@ class Combinator(Record):
     summary: str
     shortcut: bool = False
 
-    @property
-    def is_sequence(self) -> bool:
-        """Whether its body is one sequence, not several items side by side."""
-        return self.scheme is Scheme.BODY
-
 
 COMBINATORS = {
     one.keyword: one

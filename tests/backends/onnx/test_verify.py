@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from torch import nn
 
 import archdsl
+from archdsl.backends.torch.probe import run_with_random_weights
 from archdsl.diagnostics import SpecError
 from tests.backends.onnx.cases import network
 
@@ -240,3 +241,19 @@ def test_rounding_errors_as_large_as_the_output_show_nothing(tmp_path: Path) -> 
     module = mixer("relu", 32, 64)
     archdsl.export_onnx(module, tmp_path / "m.onnx")
     assert code(tmp_path / "m.onnx", module, weights=False) == "E714"
+
+
+def test_an_output_of_rounding_errors_is_not_taken_for_one_that_agrees(tmp_path: Path) -> None:
+    """As with the module's own weights as with random ones: the file here lacks its first convolution's bias."""
+    module = mixer("relu", 32, 64)
+    x = torch.randn(6, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    state, _ = run_with_random_weights(module, x)
+    module.load_state_dict(state)
+    archdsl.export_onnx(module, tmp_path / "m.onnx")
+    rename(tmp_path / "m.onnx")
+    assert code(tmp_path / "m.onnx", module) == "E714"
+    model = onnx.load(tmp_path / "m.onnx")
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    del first.input[2]
+    onnx.save(model, tmp_path / "m.onnx")
+    assert code(tmp_path / "m.onnx", module) in {"E707", "E714"}
