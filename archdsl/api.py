@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from archdsl.elaborate import elaborate, load_module
 from archdsl.elaborate.modules import Module, read
 from archdsl.elaborate.partial import PlacedNetwork, load_partial, nothing
 from archdsl.graph import network
+from archdsl.shapes import InputSizes
 from archdsl.text.source import Source
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def network_of(
     module: Module,
     model: str | None = None,
     *,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Network:
     """A model of a loaded file; arguments as those of `load`."""
@@ -94,7 +95,7 @@ def load(
     spec: str | Path,
     *,
     model: str | None = None,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     settings: Mapping[str, Any] | None = None,
     partial: bool = False,
     **parameters: Any,
@@ -104,7 +105,8 @@ def load(
     Args:
         spec: the path of an `.arch` file, a zoo name such as `"resnet18"`, or a spec as a string.
         model: which of the file's models; by default the one named like the file, else the first.
-        input: another input shape than the spec's, without the batch axis: `(3, 64, 64)`.
+        input: another input shape than the spec's, without the batch axis: `(3, 64, 64)`. For named inputs a
+            dictionary: `{"image": (3, 64, 64)}`.
         settings: the model's parameters by name, any name: `{"input": (3, 32, 32)}`.
         partial: whether to return what is known of a spec with errors, which are then the network's `diagnostics`,
             instead of raising them.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archdsl.arguments.values import Entry
     from archdsl.elaborate.modules import Module
     from archdsl.runs.folder import RunInfo
+    from archdsl.shapes import InputSizes
 
 
 class Chosen(NamedTuple):
@@ -75,7 +76,7 @@ def chosen(
 
         values, entries = read_settings(settings, module, model)
 
-    def made(size: Sequence[int] | None, settings: Mapping[str, Any]) -> Network:
+    def made(size: InputSizes | None, settings: Mapping[str, Any]) -> Network:
         return checked(module, model, input=size, settings=settings)
 
     if run is not None and published:

@@ -18,7 +18,7 @@ from archdsl.elaborate.names import Scope
 from archdsl.elaborate.outside import Outside, fitting
 from archdsl.elaborate.statements import sequence
 from archdsl.elaborate.taps import tap_of
-from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk, check_size
+from archdsl.elaborate.walk import Outcome, Place, Walk, check_size, known
 from archdsl.graph import AnyNode, Group, LayerNode, Tap
 from archdsl.layers.base import Layer
 from archdsl.shapes import Shape
@@ -110,7 +110,10 @@ def _new_layer(
 
 def _shape(layer: Layer, x: Shape, operands: tuple[Tap, ...], form: tree.LayerCall, given: list[Given]) -> Shape:
     try:
-        return layer.shape(x, *(tap.shape for tap in operands))
+        shapes = [tap.shape for tap in operands]
+        for each in (x, *shapes):
+            layer.require_type(each)
+        return layer.shape(x, *shapes)
     except Rejected as rejected:
         span = form.span
         positional = iter(type(layer).model_fields)
@@ -161,8 +164,8 @@ def _block(
     node = Group(
         name=name,
         label=None if inline else name.rpartition(".")[2],
-        input=x or UNKNOWN_SHAPE,
-        output=output or UNKNOWN_SHAPE,
+        input=known(x),
+        output=known(output),
         span=span,
         chain=place.chain,
         nodes=body,

@@ -16,7 +16,7 @@ from archdsl.elaborate.forms import no_tensor, require_combinator
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.statements import branches, run, sequence
 from archdsl.elaborate.taps import claim_output
-from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk, check_size
+from archdsl.elaborate.walk import Outcome, Place, Walk, check_size, known
 from archdsl.graph import AnyNode, Aux, Combined, Group, layer_nodes
 from archdsl.graph import walk as nodes_of
 from archdsl.shapes import Shape
@@ -66,14 +66,13 @@ def combine(
 
 
 def _head(place: Place, span: Span, x: Shape | None, label: str | None = None) -> Head:
-    known = UNKNOWN_SHAPE if x is None else x
-    return {"name": place.scope.path, "label": label, "input": known, "span": span, "chain": place.chain}
+    return {"name": place.scope.path, "label": label, "input": known(x), "span": span, "chain": place.chain}
 
 
 def _group(walk: Walk, body: tree.Body, head: Head, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
     nodes: list[AnyNode] = []
     output = sequence(walk, body, place, x, nodes)
-    return Group(**head, output=output or UNKNOWN_SHAPE, nodes=tuple(nodes)), output
+    return Group(**head, output=known(output), nodes=tuple(nodes)), output
 
 
 def _inner(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
@@ -127,7 +126,7 @@ def _with_input(
 
 
 def _combined(combinator: Combinator, head: Head, nodes: Sequence[AnyNode], output: Shape | None) -> Combined:
-    return Combined(**head, combinator=combinator, nodes=tuple(nodes), output=output or UNKNOWN_SHAPE)
+    return Combined(**head, combinator=combinator, nodes=tuple(nodes), output=known(output))
 
 
 def _unequal(

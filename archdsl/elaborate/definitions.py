@@ -30,6 +30,7 @@ from archdsl.elaborate.forms import (
     reused_label,
     written_label,
 )
+from archdsl.elaborate.inputs import INTEGERS, check_names, name_span
 from archdsl.elaborate.modules import Module, keyword_of
 from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.references import Definition
@@ -334,13 +335,28 @@ class _Checker(Written):
             elif ANY_LABEL not in place.made:
                 raise no_such_part(form, place.made)
             return
+        if form.name == "input":
+            self.input(form, place)
+            return
         given = self.arguments(form.arguments, place.env)
         if form.name == "use":
             assign("`use`", ["tap"], ["tap"], given, form.span)
-        elif form.name == "input":
-            is_first, self.has_tensor = place.top and not self.has_tensor, True
-            if not is_first:
-                raise misplaced_input(form)
+
+    def input(self, form: tree.LayerCall, place: Place) -> None:
+        """Check an `input` and bind the names of its tensors."""
+        is_first, self.has_tensor = place.top and not self.has_tensor, True
+        if not is_first:
+            raise misplaced_input(form)
+        named = [one for one in form.arguments if one.declares]
+        for one in named:
+            self.bind(place.env.function, str(one.name), "input", name_span(one))
+        check_names(named)
+        for one in form.arguments:
+            sizes = [one.value]
+            if isinstance(one.value, tree.Name | tree.Call) and one.value.name == INTEGERS:
+                sizes = [each.value for each in one.value.arguments] if isinstance(one.value, tree.Call) else []
+            for size in sizes:
+                self.expression(size, place.env)
 
     # Calls
 

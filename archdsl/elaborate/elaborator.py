@@ -6,30 +6,24 @@ two passes. After a mistake the walk continues with an unknown shape.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from archdsl.arguments.bind import Given
-from archdsl.arguments.describe import describe
-from archdsl.diagnostics import Diagnostic, Help, Located
+from archdsl.diagnostics import Diagnostic, Located
 from archdsl.diagnostics.codes.limits import TooManySteps
-from archdsl.diagnostics.codes.names import BadArgument, Misplaced, UnknownArgument
 from archdsl.elaborate.calls import arguments, call
 from archdsl.elaborate.combinators import combine
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.errors import Stop, Unknown
-from archdsl.elaborate.forms import STATEMENTS, misplaced_input, no_input, require_place
+from archdsl.elaborate.forms import STATEMENTS, no_input, require_place
+from archdsl.elaborate.inputs import declare
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.reuse import reuse
 from archdsl.elaborate.settings import Settings
 from archdsl.elaborate.statements import forget, label_of, sequence
 from archdsl.elaborate.taps import keep, output, use
-from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Reusable, Walk, check_size
+from archdsl.elaborate.walk import Outcome, Place, Reusable, Walk, known
 from archdsl.graph import AnyNode, Group
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS
-from archdsl.text.source import Span
 
 
 class Elaborator(Walk):
@@ -50,8 +44,8 @@ class Elaborator(Walk):
         return Group(
             name="",
             label="",
-            input=self.input or UNKNOWN_SHAPE,
-            output=end or UNKNOWN_SHAPE,
+            input=known(self.input),
+            output=known(end),
             span=body.span,
             nodes=tuple(nodes),
             block=name,
@@ -91,51 +85,12 @@ class Elaborator(Walk):
         require_place(form, item, block=bool(place.blocks), aux=place.aux)
         if form.name == "reuse":
             return reuse(self, form, place, x)
+        if form.name == "input":
+            shape = declare(self, form, place)
+            node = Group(name="", label=None, input=shape, output=shape, span=form.span, nodes=())
+            return Outcome(None if item.tap is None else node, shape)
         given = arguments(self, form.arguments, place.env, x)
-        match form.name:
-            case "input":
-                shape = self._input(form, given, place)
-                if item.tap is None:
-                    return Outcome(None, shape)
-                return Outcome(Group(name="", label=None, input=shape, output=shape, span=form.span, nodes=()), shape)
-            case "use":
-                return use(form, given, place, x)
-            case _:
-                output(self, given, place)
-                return Outcome(None, x)
-
-    def _input(self, form: tree.LayerCall, given: Sequence[Given], place: Place) -> Shape:
-        """The shape of the model's input."""
-        if place.chain or place.depth > 1 or self.evaluator.has_tensor:
-            raise misplaced_input(form)
-        self.evaluator.has_tensor = True
-        sizes = _sizes(form, given)
-        self.input = shape = Shape(self.given_input or sizes)
-        if len(shape) > 4:
-            raise Located(
-                Misplaced(f"an input has at most three spatial axes, but {shape} has {shape.rank}"), form.span
-            )
-        check_size("the input", shape, form.span)
-        return shape
-
-
-def _sizes(form: tree.LayerCall, given: Sequence[Given]) -> Sequence[int]:
-    """The sizes of `input(3x224x224)`.
-
-    Raises:
-        Located: an argument by name, or no sizes.
-    """
-    named = next((one for one in given if one.name is not None), None)
-    if named is not None:
-        helps = (Help("`input` only takes sizes: `input(3x224x224)`, or `input(784)` for a vector"),)
-        name = Span(named.span.source, named.span.start, named.span.start + len(str(named.name)))
-        raise Located(UnknownArgument("`input`", str(named.name)), name, helps=helps)
-    sizes: list[Any] = [one.value for one in given]
-    if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
-        sizes = list(sizes[0])
-    wrong = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 1]
-    if wrong or not sizes:
-        found = describe(wrong[0]) if wrong else "nothing"
-        helps = (Help("channels first: `input(3x224x224)`, or `input(784)` for a vector"),)
-        raise Located(BadArgument("`input`", "size", "must be integers of at least 1", found), form.span, helps=helps)
-    return sizes
+        if form.name == "use":
+            return use(form, given, place, x)
+        output(self, given, place)
+        return Outcome(None, x)

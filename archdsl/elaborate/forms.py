@@ -8,7 +8,7 @@ from archdsl.arguments.bind import Given
 from archdsl.arguments.describe import describe
 from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.limits import Recursive
-from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName
+from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName, WrongInput
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
 from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.outside import named
@@ -30,6 +30,7 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
         Located: there is none of that name, or the name stands for something else.
         Unknown: the name's value was wrong, or is not known yet.
     """
+    reject_declarations(form)
     try:
         value = env.find(form.name)
     except KeyError:
@@ -61,6 +62,15 @@ def _unknown_layer(form: tree.LayerCall, env: Environment) -> Located:
         return did_you_mean(form.name, known, form.name_span, "`archdsl layers` lists the layer types")
 
     return Located(UnknownLayer(form.name), form.name_span, helps=helps)
+
+
+def reject_declarations(form: tree.LayerCall) -> None:
+    """Reject `name: value` in a call of anything but `input`."""
+    for one in form.arguments:
+        if one.declares and form.name != "input":
+            colon = Span(one.span.source, one.span.start + len(str(one.name)), one.value.span.start)
+            helps = (Help("an argument by name is written with `=`", colon, "="),)
+            raise Located(WrongInput(f"`{form.name}` takes no inputs"), one.span, helps=helps)
 
 
 def recursive(block: tree.BlockDef, way: Sequence[tree.BlockDef]) -> Recursive:
@@ -113,6 +123,7 @@ def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bo
     Raises:
         Located: at the label, the tap or the statement.
     """
+    reject_declarations(form)
     if item.label is not None:
         raise Located(Misplaced(f"`{form.name}` creates no module, so it cannot have a label"), item.label.span)
     if form.name == "output":

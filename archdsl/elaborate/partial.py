@@ -15,6 +15,7 @@ from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import Run, choose, unknown_graph
 from archdsl.graph import AnyNode, walk
 from archdsl.graph.network import Network
+from archdsl.shapes import InputSizes
 from archdsl.text.source import Source, Span
 
 
@@ -75,7 +76,7 @@ def load_partial(
     path: Path | None = None,
     name: str | None = None,
     *,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> PlacedNetwork:
     """A model of a source, with its errors as data; arguments as those of `load` and `elaborate`."""

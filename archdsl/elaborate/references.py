@@ -10,7 +10,7 @@ from archdsl.elaborate.environment import Environment
 from archdsl.syntax import tree
 from archdsl.text.source import Span
 
-Kind = Literal["block", "model", "parameter", "value", "loop variable", "tap", "label"]
+Kind = Literal["block", "model", "parameter", "value", "loop variable", "tap", "label", "input"]
 
 
 @dataclass(eq=False, slots=True)

@@ -21,6 +21,7 @@ from archdsl.elaborate.variants import assign_to_model, chain_of, default_model,
 from archdsl.elaborate.walk import UNKNOWN_SHAPE
 from archdsl.graph import Group
 from archdsl.graph.network import Network
+from archdsl.shapes import InputSizes
 from archdsl.syntax import tree
 from archdsl.text.limits import STEPS_OF_LAYER
 from archdsl.text.source import Span
@@ -30,7 +31,7 @@ def elaborate(
     module: Module,
     name: str | None = None,
     *,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Network:
     """A model of a file, expanded and checked.
@@ -69,13 +70,13 @@ class Run:
     """The expansion of one model. `used` has the values of its parameters."""
 
     def __init__(
-        self, module: Module, model: ModelValue, input: Sequence[int] | None, settings: Mapping[str, Any]
+        self, module: Module, model: ModelValue, input: InputSizes | None, settings: Mapping[str, Any]
     ) -> None:
         self.module = module
         self.model = model
         self.settings = dict(settings)
         self.used: dict[str, Any] = {}
-        self.elaborator = Elaborator(tuple(input) if input is not None else None)
+        self.elaborator = Elaborator(input)
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -109,6 +110,7 @@ class Run:
             settings={name: plain(value, names) for name, value in known.items()},
             root=root,
             outputs=tuple(elaborator.outputs),
+            named_inputs=tuple(elaborator.inputs),
             spec=spec,
             path=self.module.source.path,
             recipe=recipe,

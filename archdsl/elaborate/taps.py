@@ -12,7 +12,7 @@ from archdsl.diagnostics.codes.names import DuplicateName, Misplaced, WrongReuse
 from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.environment import UNKNOWN, TapValue
 from archdsl.elaborate.errors import Unknown
-from archdsl.elaborate.walk import UNKNOWN_SHAPE, Outcome, Place, Walk
+from archdsl.elaborate.walk import Outcome, Place, Walk, known
 from archdsl.graph import Tap, Use
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
@@ -73,7 +73,7 @@ def tap_of(given: Given, *, aux: bool) -> Tap:
 def use(form: tree.LayerCall, given: Sequence[Given], place: Place, x: Shape | None) -> Outcome:
     """`use(tap)`: the tap becomes the current tensor."""
     tap = tap_of(assign("`use`", ["tap"], ["tap"], given, form.span)["tap"], aux=place.aux)
-    name, before = place.scope.path, x or UNKNOWN_SHAPE
+    name, before = place.scope.path, known(x)
     return Outcome(Use(name=name, label=None, input=before, output=tap.shape, span=form.span, tap=tap), tap.shape)
 
 

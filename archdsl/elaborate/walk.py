@@ -18,7 +18,7 @@ from archdsl.elaborate.expressions import Evaluator
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, LayerNode, Tap
-from archdsl.shapes import Shape
+from archdsl.shapes import InputSizes, Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_LAYERS, MAX_NESTING, MAX_NUMEL
 from archdsl.text.record import Record
@@ -39,6 +39,11 @@ class _UnknownShape(Shape):
 
 #: The input or output of a node that a mistake left without one; only networks that are known in part have such nodes.
 UNKNOWN_SHAPE = _UnknownShape()
+
+
+def known(shape: Shape | None) -> Shape:
+    """A shape for a node: `UNKNOWN_SHAPE` where it is not known."""
+    return UNKNOWN_SHAPE if shape is None else shape
 
 
 class Outcome(NamedTuple):
@@ -83,8 +88,9 @@ class Walk:
     """One walk over a model.
 
     diagnostics  the problems found
-    input        the shape of the model's input, None until it is known
-    given_input  the shape to take instead of the spec's
+    input        the shape of the model's first input, None until it is known
+    inputs       the named inputs
+    given_input  the sizes to take instead of the spec's
     outputs      the taps that the model returns
     layers       layers made so far
     taps         taps made so far
@@ -92,10 +98,11 @@ class Walk:
     missing      statements with syntax errors met so far
     """
 
-    def __init__(self, given_input: tuple[int, ...] | None = None) -> None:
+    def __init__(self, given_input: InputSizes | None = None) -> None:
         self.diagnostics: list[Diagnostic] = []
         self.given_input = given_input
         self.input: Shape | None = None
+        self.inputs: list[Tap] = []
         self.outputs: list[Tap] = []
         self.output_names: dict[str, Span] = {}
         self.layers = 0

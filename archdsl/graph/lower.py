@@ -76,11 +76,20 @@ class _Place(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A network as a list of steps. `outputs` are the last tensor and the taps that the model returns."""
+    """A network as a list of steps.
 
-    input: Value
+    inputs   the tensors that the model takes; the first is the current tensor at the start
+    outputs  the last tensor and the taps that the model returns
+    """
+
+    inputs: Sequence[Value]
     steps: list[Step]
     outputs: Sequence[Value]
+
+    @property
+    def input(self) -> Value:
+        """The first input."""
+        return self.inputs[0]
 
     @property
     def operations(self) -> list[Step]:
@@ -97,15 +106,19 @@ def is_scope(node: AnyNode) -> bool:
     return node.label is not None and not isinstance(node, LayerNode)
 
 
-def lower(root: Group, outputs: Sequence[Tap] = ()) -> Program:
-    """The steps of a model that returns its last tensor and the taps `outputs`."""
+def lower(root: Group, outputs: Sequence[Tap] = (), inputs: Sequence[Tap] = ()) -> Program:
+    """The steps of a model that returns its last tensor and the taps `outputs`; `inputs` are those with a name."""
     at = _Place(Slot("x"), root.name)
     lowering = _Lowering()
-    x = Value(root.input, at.scope, at.slot)
-    last = lowering.keep(root, lowering.inside(root, x, at), at)
+    slots = [at.slot, *(Slot(tap.name) for tap in inputs[1:])]
+    shapes = [tap.shape for tap in inputs] or [root.input]
+    values = [Value(shape, at.scope, slot) for shape, slot in zip(shapes, slots, strict=True)]
+    for tap, value in zip(inputs, values, strict=False):
+        [lowering.taps[tap.id]] = lowering.alias("keep", root, value, at, Slot(tap.name))
+    last = lowering.keep(root, lowering.inside(root, values[0], at), at)
     returned = [last, *(lowering.taps[tap.id] for tap in outputs)]
     lowering.add("output", root, returned, (), at)
-    return Program(x, lowering.steps, returned)
+    return Program(values, lowering.steps, returned)
 
 
 class _Lowering:
@@ -218,7 +231,7 @@ class _Lowering:
         ]
 
     def join(self, node: Combined, values: Sequence[Value], at: _Place, shape: Shape | None = None) -> Value:
-        result = Value(shape or node.output, at.scope, at.slot)
+        result = Value(node.output if shape is None else shape, at.scope, at.slot)
         self.add(node.combinator.join.name, node, values, [result], at)
         return result
 

@@ -11,7 +11,7 @@ from archdsl.arguments.values import spec_text
 from archdsl.diagnostics import Frame
 from archdsl.graph import Aux, Group, LayerNode, Tap, layer_nodes, walk
 from archdsl.graph.lower import Program, lower
-from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
+from archdsl.shapes import BYTES, InputSizes, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.source import Span
 
@@ -58,6 +58,7 @@ class Network:
                a layer or block is a Construct
     root       the graph
     outputs    the taps the model returns besides its last tensor (`output(a, b)`)
+    named_inputs  the inputs in order, if they have names
     spec       a text that the network can be made from again without other files
     recipe     the entries of the `train` block as values with their places, None without one
     """
@@ -69,6 +70,7 @@ class Network:
     spec: str = ""
     path: str = ""
     recipe: Any = field(default=None)
+    named_inputs: tuple[Tap, ...] = ()
 
     @property
     def title(self) -> str:
@@ -78,7 +80,18 @@ class Network:
 
     @property
     def input_shape(self) -> Shape:
+        """The shape of the first input."""
         return self.root.input
+
+    @cached_property
+    def inputs(self) -> dict[str, Shape]:
+        """The shapes of all inputs by name, in the order of `forward`; one without a name is called `input`."""
+        return {tap.name: tap.shape for tap in self.named_inputs} or {"input": self.input_shape}
+
+    @property
+    def input_sizes(self) -> InputSizes:
+        """The sizes with which the same network is loaded again."""
+        return {name: tuple(shape) for name, shape in self.inputs.items()} if self.named_inputs else self.input_shape
 
     @property
     def output_shape(self) -> Shape:
@@ -98,7 +111,7 @@ class Network:
     @cached_property
     def program(self) -> Program:
         """The network as a list of steps, which the back ends read."""
-        return lower(self.root, self.outputs)
+        return lower(self.root, self.outputs, self.named_inputs)
 
     @cached_property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -166,27 +179,40 @@ def _prefixes(name: str) -> Iterator[str]:
 
 def _rows(program: Program) -> Iterator[LayerInfo]:
     """The rows of all layers, each with the receptive field of its output."""
-    fields = {program.input: ReceptiveField.of_input(program.input.shape)}
+    fields = {x: {i: ReceptiveField.of_input(x.shape)} for i, x in enumerate(program.inputs)}
     #: A repeated layer is the same object on the same shape.
     figures: dict[tuple[int, Shape], _Figures] = {}
     for step in program.operations:
         node = step.node
         first, *others = step.inputs
-        field = fields[first.source]
+        found = fields[first.source]
         if isinstance(node, LayerNode):
-            field = node.layer.receptive_field(field, node.input, node.output)
+            found = {i: node.layer.receptive_field(field, node.input, node.output) for i, field in found.items()}
         # A join with a mistake inside has no output shape; outputs may have any number of axes.
         for other in others if node.output and step.outputs else ():
-            field = field.join(fields[other.source])
+            found = _joined(found, fields[other.source])
         for value in step.outputs:
-            fields[value] = field
+            fields[value] = found
         if isinstance(node, LayerNode):
             key = (id(node.layer), node.input)
             if key not in figures:
                 figures[key] = _figures(node)
-            yield _row(node, field, figures[key], aux=step.aux)
+            yield _row(node, _shown(found), figures[key], aux=step.aux)
 
 
+def _joined(fields: _Fields, others: _Fields) -> _Fields:
+    """The fields after a join of two tensors."""
+    return fields | {i: fields[i].join(other) if i in fields else other for i, other in others.items()}
+
+
+def _shown(fields: _Fields) -> ReceptiveField:
+    """The field of a row: in the first input that the tensor depends on."""
+    first, *others = fields.values()
+    return next((field for field in (first, *others) if any(field.size)), first) if others else first
+
+
+#: The receptive fields of a tensor in the network's inputs, by their numbers.
+_Fields = dict[int, ReceptiveField]
 #: Parameters, multiply-adds, bytes of parameters and bytes of buffers.
 _Figures = tuple[int, int, int, int]
 

@@ -11,7 +11,13 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archdsl.diagnostics.codes.shapes import ArgumentConflict, NotDivisible, WrongArgumentForShape, WrongRank
+from archdsl.diagnostics.codes.shapes import (
+    ArgumentConflict,
+    NotDivisible,
+    WrongArgumentForShape,
+    WrongElements,
+    WrongRank,
+)
 from archdsl.diagnostics.problem import Rejected
 from archdsl.shapes import Shape, Tensor, Window, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -93,6 +99,8 @@ class Layer(BaseModel):
     parameters: ClassVar[tuple[str, ...]] = ()
     #: True for layers that take taps as further tensors (`concat(skip)`).
     takes_taps: ClassVar[bool] = False
+    #: The types of elements that it accepts, the current tensor's and the taps'.
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     #: True where PyTorch's backward pass needs this layer's output, so that the next layer must not overwrite it.
     saves_output: ClassVar[bool] = False
     #: True where PyTorch's twin has `inplace` and the builder may set it if its input may be overwritten safely.
@@ -143,6 +151,11 @@ class Layer(BaseModel):
         """The receptive field after this layer, given the one before it."""
         windows = self.windows(x)
         return field if windows is None else field.slide(windows, y.spatial)
+
+    def require_type(self, x: Shape) -> None:
+        """Reject a tensor whose elements are of a type that the layer does not accept."""
+        if x.dtype not in self.dtypes:
+            raise Rejected(WrongElements(self.kind, " or ".join(self.dtypes), x.dtype))
 
     def per_axis(self, name: str, value: int | Sequence[int], x: Shape) -> tuple[int, ...]:
         """One integer for each spatial axis of `x`, from an argument that may be a single integer."""

@@ -32,7 +32,8 @@ class ReceptiveField(NamedTuple):
     def of_input(cls, shape: Shape) -> ReceptiveField:
         rank = shape.rank
         one = (1,) * rank
-        return cls(one, one, tuple(shape.spatial), (frozenset(), *(frozenset({i}) for i in range(rank))))
+        axes = (frozenset(), *(frozenset({i}) for i in range(rank))) if shape else ()
+        return cls(one, one, tuple(shape.spatial), axes)
 
     @property
     def sizes(self) -> tuple[int, ...]:

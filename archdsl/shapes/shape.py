@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Shape(tuple[int, ...]):
-    """The sizes of a tensor without its batch axis: channels first, then the spatial axes."""
+    """The sizes of a tensor without its batch axis: channels first, then the spatial axes.
+
+    dtype  the type of its elements by PyTorch's name
+    """
 
     __slots__ = ()
+
+    dtype: ClassVar[str] = "float32"
 
     @property
     def channels(self) -> int:
@@ -23,7 +28,7 @@ class Shape(tuple[int, ...]):
     @property
     def rank(self) -> int:
         """The number of spatial axes: 2 for an image, 0 for a vector."""
-        return len(self) - 1
+        return max(len(self) - 1, 0)
 
     @property
     def numel(self) -> int:
@@ -36,9 +41,39 @@ class Shape(tuple[int, ...]):
         return "x".join(map(str, self)) or "scalar"
 
     def __repr__(self) -> str:
-        return f"Shape({self})"
+        return f"{type(self).__name__}({self})"
+
+    def like(self, sizes: Iterable[int]) -> Shape:
+        """Other sizes with the same type of elements."""
+        return type(self)(sizes)
 
 
+class IntegerShape(Shape):
+    """The sizes of a tensor of integers: class labels, the numbers of words. One integer for a sample has no axes."""
+
+    __slots__ = ()
+
+    dtype = "int64"
+
+    # Equal sizes of another type are another shape; Python asks the subclass first.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IntegerShape) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((IntegerShape, tuple(self)))
+
+    def __str__(self) -> str:
+        return f"int64({', '.join(map(str, self))})" if self else "int64"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+#: The sizes of a network's input, or of its inputs by their names.
+InputSizes = Sequence[int] | Mapping[str, Sequence[int]]
 BYTES = {"float32": 4, "int64": 8}
 
 

@@ -162,6 +162,13 @@ class Builder:
         name, _, value = parts
         return tree.Argument(name.text, value, Span(self.source, name.start, value.span.end))
 
+    inputs = args
+
+    def input(self, parts: list[Any]) -> tree.Argument:
+        """An input with its name, `image: 3x64x64`."""
+        name, _, value = parts
+        return tree.Argument(str(name), value, Span(self.source, name.start, value.span.end), declares=True)
+
     def call(self, parts: list[Any]) -> tree.Call:
         name, (arguments, end) = parts
         return tree.Call(name.text, arguments, self.span(name), Span(self.source, name.start, end))

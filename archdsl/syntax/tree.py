@@ -138,11 +138,12 @@ class Slice(Record):
 
 
 class Argument(Record):
-    """One argument of a call; `name` is None for one by position."""
+    """One argument of a call; `name` is None for one by position. `name: sizes` declares an input."""
 
     name: str | None
     value: Expr
     span: Span
+    declares: bool = False
 
 
 class Call(Record):

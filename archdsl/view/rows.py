@@ -69,12 +69,18 @@ def _summed(node: AnyNode, inner: Sequence[Row]) -> LayerInfo:
         param_bytes=sum(part.param_bytes for part in parts),
         buffer_bytes=sum(part.buffer_bytes for part in parts),
         activation_bytes=sum(part.activation_bytes for part in running),
-        receptive_field=tuple(map(max, zip(*(part.receptive_field for part in running), strict=True))),
+        receptive_field=_largest([part.receptive_field for part in running]),
         span=node.span,
         chain=node.chain,
         shared=all(part.shared for part in parts),
         aux=aux,
     )
+
+
+def _largest(fields: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The largest field on each axis, of those in the input with the most axes."""
+    rank = max(map(len, fields))
+    return tuple(map(max, zip(*(field for field in fields if len(field) == rank), strict=True)))
 
 
 class Figure(NamedTuple):

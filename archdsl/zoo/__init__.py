@@ -7,7 +7,7 @@ zoo.load("resnet18").params                        # the checked graph, without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from archdsl import api
@@ -15,6 +15,7 @@ from archdsl.api import Network
 from archdsl.cards.cards import Card
 from archdsl.cards.folders import cards_folder, specs_folder
 from archdsl.cards.index import Entry, card, entries, find, names
+from archdsl.shapes import InputSizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +37,7 @@ __all__ = [
 def load(
     name: str,
     *,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     settings: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Network:
@@ -48,7 +49,7 @@ def build(
     name: str,
     *,
     weights: str | None = None,
-    input: Sequence[int] | None = None,
+    input: InputSizes | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     **parameters: Any,
@@ -67,7 +68,7 @@ def build(
         return load(name, input=input, settings=given).build(seed=seed)
     from archdsl.backends.torch import published
 
-    def elaborate(size: Sequence[int] | None, values: Mapping[str, Any]) -> Network:
+    def elaborate(size: InputSizes | None, values: Mapping[str, Any]) -> Network:
         return load(name, input=size, settings=values)
 
     reference = f"torchvision:{str(weights).removeprefix('torchvision:')}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from archdsl.backends.torch.dataflow import Interface, Interfaces, in_place
 from archdsl.backends.torch.scope import Leaf, Run, Scope, class_name, identifier, mark
 from archdsl.graph import AnyNode, Aux, Group, LayerNode, Tap, walk
-from archdsl.graph.lower import JOINS, Slot, Step, Value, is_scope
+from archdsl.graph.lower import JOINS, Program, Slot, Step, Value, is_scope
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
 from archdsl.text.stack import deep
@@ -26,7 +26,7 @@ def scopes(network: Network, *, inplace: bool = True) -> Scope:
     names = frozenset(node.name for node in walk(network.root))
     plan = _Plan(Interfaces(program), forms, overwriting, names)
     writer = _Writer(plan, iter(program.steps), network.root.name)
-    writer.write(program.input)
+    writer.write_model(program, network.named_inputs)
     writer.return_outputs(program.outputs, network.outputs)
     return Scope(class_name(network.name) or "Network", writer.plain, writer.children, (writer.run,))
 
@@ -58,14 +58,16 @@ class _Writer:
     _open: list[list[Slot]] = field(default_factory=list)
     _names: dict[Value, str] = field(default_factory=dict)
     _aux: dict[str, str] = field(default_factory=dict)
+    _inputs: Collection[Value] = ()
     _parameters: list[str] = field(default_factory=list)
     _returns: str = "torch.Tensor"
+    _x: str = "x"
 
     # The finished scope.
 
     @property
     def run(self) -> Run:
-        return Run(tuple(self._parameters), tuple(self._lines), self._returns)
+        return Run(tuple(self._parameters), tuple(self._lines), self._returns, self._x)
 
     @classmethod
     @deep
@@ -94,6 +96,21 @@ class _Writer:
             plain = tap.slot.name.rstrip("0123456789") if len(taps) == 1 else ""
             self._names[tap] = self._new(plain or tap.slot.name)
             self._parameters.append(self._names[tap])
+
+    def write_model(self, program: Program, inputs: Sequence[Tap]) -> None:
+        """Write the code of the model, whose parameters are the inputs by their names."""
+        if not inputs:
+            self.write(program.input)
+            return
+        self.plain = False
+        self._x, *self._parameters = [tap.name for tap in inputs]
+        self._taken.update([self._x, *self._parameters])
+        # The current tensor's variable is never that of an input, which keeps its value.
+        x = self._new("hidden") if "x" in {self._x, *self._parameters} else "x"
+        self._slots[program.input.slot] = x
+        self._inputs = program.inputs
+        self._names |= dict(zip(program.inputs, [self._x, *self._parameters], strict=True))
+        self._write_on()
 
     def _return(self, last: str) -> None:
         results = [self._names[tap] for tap in self.interface.results]
@@ -260,7 +277,9 @@ class _Writer:
 
     def _keep(self, step: Step) -> None:
         [tap] = step.outputs
-        if self.plan.interfaces.uses[tap] or tap in self.interface.results:
+        if step.inputs[0] in self._inputs:
+            self._names[tap] = self._names[step.inputs[0]]
+        elif self.plan.interfaces.uses[tap] or tap in self.interface.results:
             self.plain = False
             self._slots[tap.slot] = self._new(tap.slot.name)
             self._assign(tap, self._names[step.inputs[0]])

@@ -27,7 +27,7 @@ from archdsl.diagnostics.codes.weights import (
     WeightsWarning,
 )
 from archdsl.graph.network import Network
-from archdsl.shapes import Shape
+from archdsl.shapes import InputSizes, Shape
 
 N = TypeVar("N", bound=Network)
 
@@ -131,8 +131,8 @@ def _error(problem: Any, *helps: Help, notes: Sequence[str] = ()) -> SpecError:
 
 def fitted(
     reference: str,
-    elaborate: Callable[[Sequence[int] | None, Mapping[str, Any]], N],
-    input: Sequence[int] | None,
+    elaborate: Callable[[InputSizes | None, Mapping[str, Any]], N],
+    input: InputSizes | None,
     settings: Mapping[str, Any],
 ) -> tuple[N, Published]:
     """A network as the weights need it: with their input size and settings, where none other are given.

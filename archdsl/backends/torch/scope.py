@@ -26,11 +26,15 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to run a scope: its parameters besides `x`, its code, and the type of its result."""
+    """One way to run a scope: its parameters besides `x`, its code, and the type of its result.
+
+    x  what the first parameter is called
+    """
 
     parameters: tuple[str, ...]
     lines: tuple[str, ...]
     returns: str
+    x: str = "x"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Scope:
         alike = all(run.parameters == first.parameters for run in others)
         kind = "torch.Tensor" if alike else "torch.Tensor | None = None"
         names = dict.fromkeys(name for run in self.runs for name in run.parameters)
-        parameters = ["self", "x: torch.Tensor", *(f"{name}: {kind}" for name in names)]
+        parameters = ["self", f"{first.x}: torch.Tensor", *(f"{name}: {kind}" for name in names)]
         if others:
             parameters.append("run: int = 1")
         returns = " | ".join(dict.fromkeys(run.returns for run in self.runs))

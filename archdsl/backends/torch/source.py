@@ -22,6 +22,7 @@ from archdsl.backends.torch.scope import Leaf, Scope, class_name, identifier
 from archdsl.backends.torch.standalone import Imports, definitions
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
+from archdsl.shapes import Shape
 from archdsl.text.stack import deep
 
 Path = tuple[str, ...]
@@ -40,9 +41,15 @@ def source(network: Network, *, inplace: bool = True) -> str:
 
 
 def _main(network: Network, model: str) -> str:
-    sizes = ", ".join(map(str, (2, *network.input_shape)))
-    lines = [f"model = {model}().eval()", "print(model)", f"print(model(torch.zeros({sizes})))"]
+    inputs = ", ".join(_zeros(shape) for shape in network.inputs.values())
+    lines = [f"model = {model}().eval()", "print(model)", f"print(model({inputs}))"]
     return "\n    ".join(['if __name__ == "__main__":', *lines]) + "\n"
+
+
+def _zeros(shape: Shape) -> str:
+    """A batch of two zeros as an input."""
+    dtype = "" if shape.dtype == "float32" else f", dtype=torch.{shape.dtype}"
+    return f"torch.zeros({', '.join(map(str, (2, *shape)))}{dtype})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,21 @@ class ReservedName(Problem):
     name: str
 
 
+class WrongInput(Problem):
+    """An input that is declared wrongly.
+
+    A model has one input without a name, `input(3x224x224)`, or named ones, `input(image: 3x224x224, time: 64)`. Sizes
+    are channels first, without the batch axis. `int64` declares one integer for each sample, `int64(16)` a sequence of
+    16. `forward` takes the inputs under their names, so a name has to be one that Python allows for a parameter.
+    """
+
+    code = "E217"
+    text = "{reason}"
+    wrong = "model m { input(class: 3x8x8); flatten }"
+    right = "model m { input(image: 3x8x8); flatten }"
+    reason: str
+
+
 class NoModelToTrain(Problem):
     """A recipe without a model.
 

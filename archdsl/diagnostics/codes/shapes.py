@@ -104,3 +104,19 @@ class ShapesDiffer(Problem):
     kind: str
     one: str
     other: str
+
+
+class WrongElements(Problem):
+    """A layer on a tensor of the wrong type.
+
+    Layers compute with floating-point numbers. An input declared as `int64` is a tensor of integers, such as class
+    labels or the numbers of words: `embedding` turns each into a vector, `float` converts them.
+    """
+
+    code = "E407"
+    text = "{kind} expects {expected}, but its input is {found}"
+    wrong = "model m { input(tokens: int64(16)); linear(8) }"
+    right = "model m { input(tokens: 16); linear(8) }"
+    kind: str
+    expected: str
+    found: str
