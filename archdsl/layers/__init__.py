@@ -29,6 +29,7 @@ MODULES = (
     "pad",
     "parameter",
     "attention",
+    "levit_attention",
 )
 
 GROUP = "archdsl.layers"

@@ -224,6 +224,10 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on("8x8x8", num_heads=4, window_size=4, shift_size=2, attention_dropout=0.5, dropout=0.5),
     ],
     "relative_multihead_attention": on("9x8", "4x9x8", "2x3x4x8", head_dim=4),
+    "levit_attention": [
+        *on("9x8", "1x8", "16x12", key_dim=4),
+        *on("9x8", key_dim=3, num_heads=2, attn_ratio=2.5),
+    ],
     "pad_channels": [*on(*ALL, out_channels=7, stride=2), *on("4", "4x8x7", out_channels=6, before=0)],
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from timm.models import efficientformer
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import maxvit, swin_transformer
@@ -18,6 +19,7 @@ from archdsl.layers.attention import (
     ShiftedWindowAttentionV2,
 )
 from archdsl.layers.base import Layer
+from archdsl.layers.levit_attention import LevitAttention
 from archdsl.shapes import Shape
 from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import module_of, require_agreement
@@ -80,7 +82,9 @@ def require_equal(layer: Layer, theirs: nn.Module, x: Tensor) -> None:
     ours.load_state_dict(state, strict=True)
     assert list(ours.state_dict()) == list(state)
     for training in (True, False):
-        found, expected = results(ours.train(training), x), results(theirs.train(training), x)
+        # timm's modules do not return themselves here.
+        theirs.train(training)
+        found, expected = results(ours.train(training), x), results(theirs, x)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * max(1, other.abs().max().item()))
     with torch.inference_mode():
@@ -134,6 +138,16 @@ def test_any_number_of_axes_of_groups() -> None:
     x = torch.randn(2, 2, 3, 9, 8)
     torch.testing.assert_close(module(x).flatten(1, 2), module(x.flatten(1, 2)))
     torch.testing.assert_close(module(x[:, 0, 0]), module(x)[:, 0, 0])
+
+
+@pytest.mark.parametrize(("side", "key_dim", "heads", "ratio"), [(1, 4, 2, 1.0), (3, 5, 2, 2.5), (7, 8, 3, 4.0)])
+def test_attention_with_a_bias_for_each_distance_as_in_timm(side: int, key_dim: int, heads: int, ratio: float) -> None:
+    theirs = settle(efficientformer.Attention(24, key_dim, heads, ratio, side))
+    layer, x = LevitAttention(key_dim=key_dim, num_heads=heads, attn_ratio=ratio), Shape((side**2, 24))
+    require_equal(layer, theirs, torch.randn(2, *x))
+    with FlopCounterMode(display=False) as counter:
+        theirs(torch.randn(1, *x))
+    assert 2 * layer.macs(x, x) == counter.get_total_flops()
 
 
 @each_version
@@ -240,6 +254,9 @@ def test_what_a_cell_sees() -> None:
         (RelativeMultiheadAttention(head_dim=3), (9, 8), "E403", "head_dim", "head_dim"),
         (RelativeMultiheadAttention(head_dim=4), (8, 8), "E404", None, "8 tokens .* do not form a square"),
         (RelativeMultiheadAttention(head_dim=4), (8,), "E401", None, "groups"),
+        (LevitAttention(key_dim=4), (8, 8), "E404", None, "8 tokens .* do not form a square"),
+        (LevitAttention(key_dim=4), (8, 4, 4), "E401", None, "tokens"),
+        (LevitAttention(key_dim=4, attn_ratio=0.2), (9, 8), "E405", "attn_ratio", "no features"),
     ],
 )
 def test_errors(layer: Layer, x: tuple[int, ...], code: str, argument: str | None, words: str) -> None:

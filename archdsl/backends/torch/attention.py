@@ -195,6 +195,43 @@ class RelativeMultiheadAttention(nn.Module):
         return f"{self.merge.in_features}, head_dim={self.head_dim}"
 
 
+class LevitAttention(nn.Module):
+    """Attention from the positions of a square to each other, with a bias for each distance: N x P x C in and out.
+
+    Graham and others: "LeViT", 2021, section 4.2; the names are those of timm's EfficientFormer. The bias depends on
+    how many rows and columns are between two positions.
+    """
+
+    def __init__(self, channels: int, side: int, key_dim: int, num_heads: int = 8, attn_ratio: float = 4.0) -> None:
+        super().__init__()
+        self.side, self.key_dim, self.num_heads, self.attn_ratio = side, key_dim, num_heads, attn_ratio
+        values = int(attn_ratio * key_dim) * num_heads
+        if not values:
+            raise ValueError(f"attn_ratio={attn_ratio} leaves no features in each value")
+        self.attention_biases = nn.Parameter(torch.zeros(num_heads, side**2))
+        self.register_buffer("attention_bias_idxs", distance_index(side))
+        self.qkv = nn.Linear(channels, 2 * num_heads * key_dim + values)
+        self.proj = nn.Linear(values, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.qkv(x).unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+        queries, keys, values = parts.tensor_split((self.key_dim, 2 * self.key_dim), dim=3)
+        bias = self.attention_biases[:, self.get_buffer("attention_bias_idxs")]
+        attended = _attend(queries, keys, values, bias.to(queries.dtype).unsqueeze(0))
+        return self.proj(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        sizes = f"{self.proj.out_features}, side={self.side}, key_dim={self.key_dim}"
+        return f"{sizes}, num_heads={self.num_heads}, attn_ratio={self.attn_ratio}"
+
+
+def distance_index(side: int) -> Tensor:
+    """The number of the distance of each pair of positions of a square, positions x positions."""
+    positions = torch.arange(side**2)
+    rows, columns = positions // side, positions % side
+    return (rows[:, None] - rows).abs() * side + (columns[:, None] - columns).abs()
+
+
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     rows, columns = (value, value) if isinstance(value, int) else value
     return rows, columns

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 # They are found here by the names that layers give them.
 from archdsl.backends.torch.attention import (  # noqa: F401
+    LevitAttention,
     MultiheadAttention,
     RelativeMultiheadAttention,
     ShiftedWindowAttention,
