@@ -17,7 +17,7 @@ from archdsl.elaborate.initialisation import for_layer, frozen_weights
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.outside import Outside, fitting
 from archdsl.elaborate.statements import sequence
-from archdsl.elaborate.taps import tap_of
+from archdsl.elaborate.taps import taken
 from archdsl.elaborate.walk import Outcome, Place, Walk, check_size, known
 from archdsl.graph import AnyNode, Group, LayerNode, Tap
 from archdsl.layers.base import Layer
@@ -75,10 +75,7 @@ def _new_layer(
     by_name = {one.name: one for one in given}
     init, trainable = by_name.get("init"), by_name.get("trainable")
     rest = [one for one in given if one.name not in {"init", "trainable"}]
-    operands: tuple[Tap, ...] = ()
-    if cls.takes_taps:
-        operands = tuple(tap_of(one, aux=place.aux) for one in rest if one.name is None)
-        rest = [one for one in rest if one.name is not None]
+    operands, rest = taken(cls, rest, aux=place.aux)
     reject_channels_as_eps(cls, rest)
     try:
         layer = make(what, cls, rest, form.span)

@@ -14,6 +14,7 @@ from archdsl.elaborate.environment import UNKNOWN, TapValue
 from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.walk import Outcome, Place, Walk, known
 from archdsl.graph import Tap, Use
+from archdsl.layers.base import Layer, Operand
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.record import replace
@@ -68,6 +69,24 @@ def tap_of(given: Given, *, aux: bool) -> Tap:
         problem = Misplaced(f"`{value.tap.name}` is defined in an `aux` body, which runs only in training")
         raise Located(problem, given.span)
     return value.tap
+
+
+def taken(cls: type[Layer], given: Sequence[Given], *, aux: bool) -> tuple[tuple[Tap, ...], list[Given]]:
+    """The taps among a layer's arguments, and the others. A tap given by name stays as its place among the taps.
+
+    Raises:
+        Located, Unknown: as `tap_of`.
+    """
+    taps, rest = [], []
+    for one in given:
+        if cls.takes_taps and one.name is None:
+            taps.append(tap_of(one, aux=aux))
+        elif one.name in cls.tap_arguments and (one.value is UNKNOWN or isinstance(one.value, TapValue)):
+            taps.append(tap_of(one, aux=aux))
+            rest.append(Given(one.name, Operand(len(taps) - 1, taps[-1].shape), one.span))
+        else:
+            rest.append(one)
+    return tuple(taps), rest
 
 
 def use(form: tree.LayerCall, given: Sequence[Given], place: Place, x: Shape | None) -> Outcome:

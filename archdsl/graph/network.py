@@ -190,7 +190,10 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
             found = {i: node.layer.receptive_field(field, node.input, node.output) for i, field in found.items()}
         # A join with a mistake inside has no output shape; outputs may have any number of axes.
         for other in others if node.output and step.outputs else ():
-            found = _joined(found, fields[other.source])
+            joined = fields[other.source]
+            if isinstance(node, LayerNode):
+                joined = {i: node.layer.operand_field(field, other.shape) for i, field in joined.items()}
+            found = _joined(found, joined)
         for value in step.outputs:
             fields[value] = found
         if isinstance(node, LayerNode):

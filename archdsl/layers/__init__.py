@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from archdsl.arguments.values import spec_text
-from archdsl.layers.base import KINDS, Layer
+from archdsl.layers.base import KINDS, Layer, Operand
 
 #: The modules with layer types, the most used first: most of the time of a lookup is to create their classes.
 MODULES = (
@@ -90,7 +90,7 @@ def arguments(kind: type[Layer]) -> list[Argument]:
     ]
 
 
-_PLAIN = {int: "int", float: "float", bool: "bool", str: "string", type(None): "none"}
+_PLAIN = {int: "int", float: "float", bool: "bool", str: "string", Operand: "tap", type(None): "none"}
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from archdsl.diagnostics.codes.shapes import (
     ArgumentConflict,
@@ -28,6 +28,18 @@ NonNegative = Annotated[int, Field(ge=0)]
 Sizes = Positive | tuple[Positive, ...]
 Paddings = NonNegative | tuple[NonNegative, ...]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tap given by name (`key=memory`), as a layer's field: its index among the operands, and its shape."""
+
+    index: int
+    shape: Shape
+
+
+#: The type of a field that takes a tap by name; the class lists such fields in `tap_arguments`.
+TapArgument = InstanceOf[Operand] | None
 
 KINDS: "dict[str, type[Layer]]" = {}
 
@@ -99,6 +111,8 @@ class Layer(BaseModel):
     parameters: ClassVar[tuple[str, ...]] = ()
     #: True for layers that take taps as further tensors (`concat(skip)`).
     takes_taps: ClassVar[bool] = False
+    #: The arguments that take a tap by name (`key=memory`), which are fields of the type TapArgument.
+    tap_arguments: ClassVar[tuple[str, ...]] = ()
     #: The types of elements that it accepts, the current tensor's and the taps'.
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     #: True where PyTorch's backward pass needs this layer's output, so that the next layer must not overwrite it.
@@ -157,6 +171,16 @@ class Layer(BaseModel):
         if x.dtype not in self.dtypes:
             raise Rejected(WrongElements(self.kind, " or ".join(self.dtypes), x.dtype))
 
+    def operand_field(self, field: ReceptiveField, operand: Shape) -> ReceptiveField:
+        """The receptive field of an operand as far as the output depends on it, given that of the tap."""
+        return field
+
+    def written_operands(self, operands: Sequence[str]) -> list[str]:
+        """The operands as a call has them, in a spec and in the module's code: `skip`, or `key=memory` by name."""
+        given = {name: getattr(self, name) for name in self.tap_arguments}
+        names = {operand.index: f"{name}=" for name, operand in given.items() if operand is not None}
+        return [names.get(i, "") + operand for i, operand in enumerate(operands)]
+
     def per_axis(self, name: str, value: int | Sequence[int], x: Shape) -> tuple[int, ...]:
         """One integer for each spatial axis of `x`, from an argument that may be a single integer."""
         if isinstance(value, int):
@@ -207,10 +231,10 @@ class Twin(Layer):
         return TorchForm(cls, tuple(getattr(self, name) for name in required), keywords)
 
 
-def require_divisible(number: int, what: str, divisor: int, divisor_name: str) -> None:
+def require_divisible(number: int, what: str, divisor: int, divisor_name: str, help: str | None = None) -> None:
     """Reject a number that `divisor` does not divide, naming both."""
     if number % divisor:
-        raise Rejected(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name)
+        raise Rejected(NotDivisible(what, number, divisor_name, divisor), argument=divisor_name, help=help)
 
 
 def weight_and_bias(weight: Sequence[int], out: int, *, bias: bool) -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ def _what(node: AnyNode) -> str:
 
 def _layer(node: LayerNode) -> str:
     """The layer as a spec could write it: taps first, then the arguments that are not at their defaults."""
-    arguments = [tap.name for tap in node.operands] + _arguments(node.layer)
+    arguments = node.layer.written_operands([tap.name for tap in node.operands]) + _arguments(node.layer)
     names = [name for name in node.weights if name in node.frozen]
     which = "" if len(names) == len(node.weights) else f"{', '.join(names)} "
     frozen = f" ({which}frozen)" if names else ""
@@ -74,7 +74,7 @@ def _layer(node: LayerNode) -> str:
 
 
 def _arguments(layer: Layer) -> list[str]:
-    values = {name: getattr(layer, name) for name in type(layer).model_fields}
+    values = {name: getattr(layer, name) for name in type(layer).model_fields if name not in layer.tap_arguments}
     fields = type(layer).model_fields
     return [f"{name}={spec_text(value)}" for name, value in values.items() if value != fields[name].default]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archdsl.layers import all_kinds
-from archdsl.layers.base import Layer
+from archdsl.layers.base import Layer, Operand
 from archdsl.shapes import Shape
 
 
@@ -210,6 +210,12 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on("5x8", "17x12", num_heads=2),
         *on("5x8", num_heads=1, bias=False),
         *on("5x8", num_heads=8, dropout=0.5),
+        *on("3x5x8", "2x3x4x6", num_heads=2),
+        *on("5x8", "2x5x8", num_heads=4, is_causal=True),
+        *on("5x8 7x8", num_heads=2, key=Operand(0, shape("7x8"))),
+        *on("2x5x8 2x7x8", num_heads=2, bias=False, key=Operand(0, shape("2x7x8"))),
+        *on("5x8 7x8 7x4", num_heads=2, key=Operand(0, shape("7x8")), value=Operand(1, shape("7x4"))),
+        *on("5x8 5x12", num_heads=4, key=Operand(0, shape("5x12")), is_causal=True),
     ],
     "shifted_window_attention": [
         *on("4x8x6", "6x6x6", num_heads=3, window_size=2),

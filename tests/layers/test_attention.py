@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import maxvit, swin_transformer
 
+import archdsl
+from archdsl.backends.torch import source
 from archdsl.diagnostics import Rejected
 from archdsl.layers.attention import (
     MultiheadAttention,
@@ -238,7 +241,6 @@ def test_what_a_cell_sees() -> None:
     ("layer", "x", "code", "argument", "words"),
     [
         (MultiheadAttention(num_heads=3), (5, 8), "E403", "num_heads", r"features \(8\) .* num_heads \(3\)"),
-        (MultiheadAttention(num_heads=2), (8, 4, 4), "E401", None, "tokens"),
         (MultiheadAttention(num_heads=2), (8,), "E401", None, "tokens"),
         (ShiftedWindowAttention(num_heads=3, window_size=2), (4, 4, 8), "E403", "num_heads", "num_heads"),
         (ShiftedWindowAttention(num_heads=2, window_size=2), (4, 8), "E401", None, "HxWxC"),
@@ -268,7 +270,93 @@ def test_errors(layer: Layer, x: tuple[int, ...], code: str, argument: str | Non
         require_agreement(layer, layer.torch(Shape(x)), Shape(x))
 
 
-def test_a_map_is_no_row_of_tokens_and_the_help_says_how_to_make_one() -> None:
+#: The arguments of an attention to the taps `a` (7 tokens) and `b`, whose width is given, and what torch runs on.
+CROSS = {
+    "key=a": (8, lambda x, a, b: (x, a, a)),
+    "key=a, value=b": (8, lambda x, a, b: (x, a, b)),
+    "key=a, value=b, bias=false": (12, lambda x, a, b: (x, a, b)),
+    "key=b": (6, lambda x, a, b: (x, b, b)),
+    "value=d": (8, lambda x, a, b: (x, x, x.relu())),
+    "value=d, is_causal=true": (8, lambda x, a, b: (x, x, x.relu())),
+    "is_causal=true": (8, lambda x, a, b: (x, x, x)),
+}
+
+
+def cross_spec(arguments: str, width: int, groups: str = "") -> str:
+    """A model in which 5 tokens of 8 features attend to tensors made of the same input."""
+    return f"""
+      model m {{
+        input({groups}7x12) -> x
+        narrow(-1, 0, 8) -> a
+        use(x); narrow(-1, 0, {width}) -> b
+        use(x); narrow(-2, 1, 5); narrow(-1, 2, 8) -> c
+        relu -> d; use(c)
+        atn: multihead_attention(2, {arguments})
+      }}
+    """
+
+
+@pytest.mark.parametrize("groups", ["", "3x"])
+@pytest.mark.parametrize("arguments", CROSS)
+def test_attention_to_taps_as_in_torch(arguments: str, groups: str, tmp_path: Path) -> None:
+    """State, outputs, gradients and multiply-adds of torch.nn.MultiheadAttention; the same from source and ONNX."""
+    width, choose = CROSS[arguments]
+    network = archdsl.load(cross_spec(arguments, width, groups))
+    ours = settle(network.build(seed=0))
+    x = torch.randn(2, *network.input_shape, requires_grad=True)
+    theirs, expected = _torchs_attention(arguments, width, choose, x, ours)
+    assert [(key, tuple(tensor.shape)) for key, tensor in network.state.items()] == [
+        (f"atn.{key}", tuple(tensor.shape)) for key, tensor in theirs.state_dict().items()
+    ]
+    y = ours(x)
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-5)
+    found, wanted = (torch.autograd.grad((one * one).sum(), x)[0] for one in (y, expected))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
+    with FlopCounterMode(display=False) as counter:
+        ours.eval()(x)
+    assert counter.get_total_flops() == 2 * network.flops
+    printed: dict[str, Any] = {"__name__": "printed"}
+    exec(source(network), printed)
+    again = printed["M"]()
+    again.load_state_dict(ours.state_dict())
+    assert torch.equal(again(x), y)
+    archdsl.export_onnx(ours, tmp_path / "m.onnx")  # compares with ONNX Runtime
+
+
+def _torchs_attention(arguments: str, width: int, choose: Any, x: Tensor, ours: nn.Module) -> tuple[nn.Module, Tensor]:
+    """torch.nn.MultiheadAttention with the same weights, and its output on the same tensors."""
+    flat = x.flatten(0, -3)
+    query, key, value = choose(flat[:, 1:6, 2:10], flat[..., :8], flat[..., :width])
+    theirs = nn.MultiheadAttention(
+        8, 2, bias="bias=false" not in arguments, kdim=key.shape[-1], vdim=value.shape[-1], batch_first=True
+    )
+    theirs.load_state_dict(ours.atn.state_dict())  # type: ignore[union-attr, operator]
+    mask = nn.Transformer.generate_square_subsequent_mask(5) if "is_causal" in arguments else None
+    return theirs, theirs(query, key, value, need_weights=False, attn_mask=mask)[0].reshape(*x.shape[:-2], 5, 8)
+
+
+def test_attention_to_a_tap_runs_again_on_the_newest_one(tmp_path: Path) -> None:
+    spec = "model m { input(5x8) -> a; s: { atn: multihead_attention(2, key=a) }; linear(8) -> a; tanh; reuse(s) }"
+    network = archdsl.load(spec)
+    module: Any = network.build(seed=0)
+    x = torch.randn(3, 5, 8)
+    linear, attend = module.get_submodule("1"), module.s.atn
+    a = linear(attend(x, key=x))
+    torch.testing.assert_close(module(x), attend(a.tanh(), key=a))
+    archdsl.export_onnx(module, tmp_path / "m.onnx")
+
+
+def test_receptive_field_of_attention_to_a_tap() -> None:
+    """Each output depends on all tokens of the tap, and each of them on three positions."""
+    query = "adaptive_avgpool(1); transpose(1, 2) -> q"
+    key = "use(a); conv(8, 3, padding=1); transpose(1, 2) -> k"
+    network = archdsl.load(f"model m {{ input(8x6) -> a; {query}; {key}; use(q); multihead_attention(2, key=k) }}")
+    assert [layer.receptive_field for layer in network.layers][-2:] == [(3,), (8,)]
+    alone = archdsl.load("model m { input(6x8) -> a; narrow(1, 0, 2); multihead_attention(2, key=a) }")
+    assert alone.layers[-1].receptive_field == (8,)
+
+
+def test_a_map_that_no_head_divides_is_an_error_that_says_how_to_make_tokens() -> None:
     with pytest.raises(Rejected) as caught:
-        MultiheadAttention(num_heads=2).shape(Shape((8, 4, 4)))
+        MultiheadAttention(num_heads=3).shape(Shape((8, 4, 4)))
     assert caught.value.help == "`flatten(2); transpose(1, 2)` converts a feature map to tokens"

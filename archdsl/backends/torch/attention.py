@@ -7,7 +7,7 @@ torchvision's Swin and MaxViT, so that their weights load.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,23 +18,48 @@ MASKED = -100.0
 
 
 class MultiheadAttention(nn.MultiheadAttention):
-    """nn.MultiheadAttention from tokens to themselves: N x S x D in and out.
+    """nn.MultiheadAttention on tokens, N x ... x S x D in and out, for each of the groups before the last two axes.
 
-    Vaswani and others: "Attention Is All You Need", 2017, section 3.2.
+    Keys and values are made from the queries' tokens where no others are given. Vaswani and others: "Attention Is
+    All You Need", 2017, section 3.2.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True) -> None:
-        super().__init__(embed_dim, num_heads, dropout, bias, batch_first=True)
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        is_causal: bool = False,
+    ) -> None:
+        super().__init__(embed_dim, num_heads, dropout, bias, kdim=kdim, vdim=vdim, batch_first=True)
+        self.is_causal = is_causal
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        qkv = functional.linear(x, self.in_proj_weight, self.in_proj_bias)
-        queries, keys, values = _heads(qkv, self.num_heads)
-        x = _attend(queries, keys, values, dropout=self.dropout, training=self.training)
-        return self.out_proj(x.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        if key is None and value is None:
+            qkv = functional.linear(x.flatten(0, -3), self.in_proj_weight, self.in_proj_bias)
+            queries, keys, values = _heads(qkv, self.num_heads)
+        else:
+            queries, keys, values = self._projected(x, x if key is None else key, value)
+        y = _attend(queries, keys, values, dropout=self.dropout, training=self.training, is_causal=self.is_causal)
+        return self.out_proj(y.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
+
+    def _projected(self, x: Tensor, key: Tensor, value: Tensor | None) -> Iterator[Tensor]:
+        """Queries, keys and values of each head, groups x heads x positions x features."""
+        packed: Tensor | None = self.in_proj_weight
+        weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if packed is None else packed.chunk(3)
+        biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        sources = (x, key, key if value is None else value)
+        for source, weight, bias in zip(sources, weights, biases, strict=True):
+            made = functional.linear(source.flatten(0, -3), weight, bias)
+            yield made.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     def extra_repr(self) -> str:
-        bias = self.in_proj_bias is not None
-        return f"{self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}, bias={bias}"
+        bias, widths = self.in_proj_bias is not None, f"kdim={self.kdim}, vdim={self.vdim}"
+        head = f"{self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}, bias={bias}"
+        return f"{head}, {widths}, is_causal={self.is_causal}"
 
 
 class ShiftedWindowAttention(nn.Module):
@@ -287,7 +312,11 @@ def _attend(
     dropout: float = 0.0,
     *,
     training: bool = False,
+    is_causal: bool = False,
 ) -> Tensor:
-    """softmax(scale * QK^T + bias) V, with one of PyTorch's fused kernels where it has one."""
+    """softmax(scale * QK^T + bias) V, with one of PyTorch's fused kernels where it has one.
+
+    With `is_causal`, positions do not attend to later ones.
+    """
     p = dropout if training else 0.0
-    return functional.scaled_dot_product_attention(queries, keys, values, bias, dropout_p=p, scale=scale)
+    return functional.scaled_dot_product_attention(queries, keys, values, bias, p, is_causal, scale=scale)

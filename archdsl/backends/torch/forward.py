@@ -195,7 +195,8 @@ class _Writer:
         if node.layer.is_parameter:
             self._assign(step.outputs[0], f"{child}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
         else:
-            self._assign(step.outputs[0], f"{child}({', '.join([x, *operands])})")
+            arguments = [x, *node.layer.written_operands(operands)]
+            self._assign(step.outputs[0], f"{child}({', '.join(arguments)})")
 
     def _form(self, step: Step) -> TorchForm:
         """The layer's module. `inplace=true` in a spec has no effect on results: it is set again here where allowed."""
