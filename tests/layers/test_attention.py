@@ -330,7 +330,7 @@ def _torchs_attention(arguments: str, width: int, choose: Any, x: Tensor, ours: 
     theirs = nn.MultiheadAttention(
         8, 2, bias="bias=false" not in arguments, kdim=key.shape[-1], vdim=value.shape[-1], batch_first=True
     )
-    theirs.load_state_dict(ours.atn.state_dict())  # type: ignore[union-attr, operator]
+    theirs.load_state_dict(ours.atn.state_dict())  # type: ignore[union-attr]
     mask = nn.Transformer.generate_square_subsequent_mask(5) if "is_causal" in arguments else None
     return theirs, theirs(query, key, value, need_weights=False, attn_mask=mask)[0].reshape(*x.shape[:-2], 5, 8)
 

@@ -54,7 +54,7 @@ class MultiheadAttention(nn.MultiheadAttention):
         sources = (x, key, key if value is None else value)
         for source, weight, bias in zip(sources, weights, biases, strict=True):
             made = functional.linear(source.flatten(0, -3), weight, bias)
-            yield made.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            yield made.reshape(*made.shape[:-1], self.num_heads, -1).transpose(1, 2)
 
     def extra_repr(self) -> str:
         bias, widths = self.in_proj_bias is not None, f"kdim={self.kdim}, vdim={self.vdim}"
