@@ -30,8 +30,8 @@ class Network(PlacedNetwork):
         Raises:
             SpecError: the spec has errors.
         """
-        if self.diagnostics:
-            raise SpecError(self.diagnostics)
+        if self.errors:
+            raise SpecError(self.errors)
         from archdsl.backends.torch import build
 
         return build(self, seed=seed)

@@ -1,6 +1,6 @@
-"""Specs with their expectations: `accept/` builds, `reject/CODE/` does not and says why.
+"""Specs with their expectations: `accept/` builds, `reject/CODE/` does not and says why, `warn/CODE/` is warned of.
 
-ARCHDSL_UPDATE=1 writes the messages of `reject/` again; read the difference before committing it.
+ARCHDSL_UPDATE=1 writes the messages of `reject/` and `warn/` again; read the difference before committing it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from archdsl.diagnostics import CODES, Diagnostic, SpecError, load_all
 from archdsl.diagnostics.render import render_text
 from archdsl.elaborate import check_source, elaborate, load_module, read
 from archdsl.text.source import Source
+from archdsl.zoo import specs_folder
 
 HERE = Path(__file__).parent
 ACCEPT = sorted((HERE / "accept").rglob("*.arch"))
 REJECT = sorted((HERE / "reject").glob("E*/*.arch"))
+WARN = sorted((HERE / "warn").glob("W*/*.arch"))
 
 load_all()
 #: Codes that no text of a spec gives: they come from paths, options, data, weights and machines.
@@ -67,19 +69,46 @@ def test_rejected(path: Path) -> None:
     source = Source(shown, read(path).text)
     found = errors_of(source, path)
     assert {one.code for one in found} == {path.parent.name}
-    report = render_text(found) + "\n"
-    expected = path.with_suffix(".txt")
+    compare(render_text(found) + "\n", path.with_suffix(".txt"))
+
+
+@pytest.mark.parametrize("path", WARN, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_warned(path: Path) -> None:
+    """Each line that ends in the comment `# warns` has a warning, and no other line has one."""
+    found = warnings_of(Source(f"{path.stem}.arch", read(path).text), path)
+    assert {one.code for one in found} == {path.parent.name}
+    marked = {i for i, line in enumerate(path.read_text().splitlines(), 1) if line.endswith("# warns")}
+    assert {one.span.line for one in found if one.span is not None} == marked
+    compare(render_text(found) + "\n", path.with_suffix(".txt"))
+
+
+def warnings_of(source: Source, path: Path | None = None) -> tuple[Diagnostic, ...]:
+    """What `check` warns of in a text without errors."""
+    checked = check_source(source, path)
+    assert checked.errors == []
+    return tuple(checked.warnings)
+
+
+def compare(report: str, expected: Path) -> None:
+    """Compare a report with its file, or write it."""
     if os.environ.get("ARCHDSL_UPDATE") == "1":
         expected.write_text(report)
     assert report == expected.read_text()
 
 
+@pytest.mark.parametrize("path", sorted(specs_folder().glob("*.arch")), ids=lambda path: path.stem)
+def test_no_spec_of_the_zoo_is_warned_of(path: Path) -> None:
+    assert [str(one.span) for one in warnings_of(read(path), path) if one.code != "W005"] == []
+
+
 def test_every_code_of_specs_has_a_rejected_one() -> None:
-    assert {path.parent.name for path in REJECT} == set(CODES) - WITHOUT_SPEC
+    codes = {path.parent.name for path in REJECT}
+    assert codes | {path.parent.name for path in WARN} == set(CODES) - WITHOUT_SPEC
 
 
 def test_every_message_belongs_to_a_spec() -> None:
-    assert {path.with_suffix(".arch") for path in (HERE / "reject").glob("E*/*.txt")} == set(REJECT)
+    assert {path.with_suffix(".arch") for path in HERE.glob("reject/E*/*.txt")} == set(REJECT)
+    assert {path.with_suffix(".arch") for path in HERE.glob("warn/W*/*.txt")} == set(WARN)
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -88,8 +117,9 @@ def test_explanation(code: str) -> None:
     assert "\n\n" in (problem.__doc__ or "")
     assert bool(problem.wrong) == bool(problem.right)
     if problem.wrong:
-        assert [one.code for one in errors_of(Source("wrong.arch", problem.wrong))] == [code]
-        assert errors_of(Source("right.arch", problem.right)) == ()
+        found = errors_of if problem.severity == "error" else warnings_of
+        assert [one.code for one in found(Source("wrong.arch", problem.wrong))] == [code]
+        assert found(Source("right.arch", problem.right)) == ()
 
 
 def test_codes_of_specs_have_examples() -> None:

@@ -3,7 +3,7 @@
 from archdsl.diagnostics.diagnostic import Diagnostic, Frame, Help, Note
 from archdsl.diagnostics.error import SpecError
 from archdsl.diagnostics.located import Located, did_you_mean
-from archdsl.diagnostics.problem import CODES, RETIRED, Problem, Rejected
+from archdsl.diagnostics.problem import CODES, RETIRED, Problem, Rejected, Severity
 
 __all__ = [
     "CODES",
@@ -15,6 +15,7 @@ __all__ = [
     "Note",
     "Problem",
     "Rejected",
+    "Severity",
     "SpecError",
     "did_you_mean",
     "load_all",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.diagnostics.problem import Problem
+from archdsl.diagnostics.problem import Problem, Severity
 from archdsl.text.source import Span
 
 
@@ -35,7 +35,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A problem at its place; `path` is the file if there is no span."""
+    """A problem at its place; `path` is the file if there is no span. A `strict` warning counts as an error."""
 
     problem: Problem
     span: Span | None = None
@@ -44,10 +44,15 @@ class Diagnostic:
     helps: tuple[Help, ...] = ()
     chain: tuple[Frame, ...] = ()
     path: str = ""
+    strict: bool = False
 
     @property
     def code(self) -> str:
         return self.problem.code
+
+    @property
+    def severity(self) -> Severity:
+        return "error" if self.strict else self.problem.severity
 
     @property
     def message(self) -> str:

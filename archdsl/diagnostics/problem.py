@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from archdsl.text.record import Record
+
+#: Whether a problem makes the spec wrong, or is something that was hardly meant.
+Severity = Literal["error", "warning"]
 
 CODES: dict[str, type[Problem]] = {}
 #: The problems that now stand for codes of earlier versions.
@@ -20,6 +23,7 @@ class Problem(Record):
     """
 
     code: ClassVar[str]
+    severity: ClassVar[Severity] = "error"
     #: The codes of earlier versions that are this one now.
     formerly: ClassVar[tuple[str, ...]] = ()
     text: ClassVar[str]

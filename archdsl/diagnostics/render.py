@@ -20,11 +20,11 @@ TAB = 4
 CHAIN_ENDS = 3
 SPAN_LINES = 6
 
-COLORS = {"error": "1;31", "note": "1;32", "help": "1;36", "gutter": "1;34", "bold": "1"}
+COLORS = {"error": "1;31", "warning": "1;33", "note": "1;32", "help": "1;36", "gutter": "1;34", "bold": "1"}
 
 
 def render_text(diagnostics: Sequence[Diagnostic], *, color: bool = False, width: int = 100) -> str:
-    """The full report, followed by the number of errors and files. `width` is in terminal columns."""
+    """The full report, followed by the number of errors, warnings and files. `width` is in terminal columns."""
     page = _Page(color, max(width, 40))
     reports = ["\n".join(_full(diagnostic, page)) for diagnostic in diagnostics]
     return "\n\n".join([*reports, count(diagnostics)])
@@ -46,11 +46,12 @@ def render_github(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:
-    """`3 errors in 2 files`."""
+    """`3 errors and 1 warning in 2 files`."""
     # An option (`--set classes`) is a source but not a file.
     files = {path for path in map(_path, diagnostics) if path and not path.startswith("--")}
-    errors = plural(len(diagnostics), "error")
-    return f"{errors} in {plural(len(files), 'file')}" if files else errors
+    severities = [diagnostic.severity for diagnostic in diagnostics]
+    found = " and ".join(plural(severities.count(one), one) for one in ("error", "warning") if one in severities)
+    return f"{found} in {plural(len(files), 'file')}" if files else found
 
 
 def plural(number: int, noun: str) -> str:
@@ -62,6 +63,7 @@ def as_dict(diagnostic: Diagnostic) -> dict[str, Any]:
     """A diagnostic for JSON; lines and columns count from 1, ends are exclusive."""
     return {
         "code": diagnostic.code,
+        "severity": diagnostic.severity,
         "message": diagnostic.message,
         **_region(diagnostic.span, diagnostic.path),
         "label": diagnostic.label,
@@ -99,7 +101,7 @@ def _annotation(diagnostic: Diagnostic) -> str:
     properties["title"] = diagnostic.code
     listed = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
     hints = [f"help: {help.message}" for help in diagnostic.helps]
-    return f"::error {listed}::{_escape(chr(10).join([diagnostic.message, *hints]))}"
+    return f"::{diagnostic.severity} {listed}::{_escape(chr(10).join([diagnostic.message, *hints]))}"
 
 
 def _escape(value: object, more: str = "") -> str:
@@ -155,10 +157,11 @@ def _full(diagnostic: Diagnostic, page: _Page) -> Iterable[str]:
     spans = [diagnostic.span, *(n.span for n in diagnostic.notes), *(h.span for h in diagnostic.helps)]
     lines = [span.source.position(span.end)[0] for span in spans if span is not None]
     page = _Page(page.color, page.width, len(str(max(lines, default=1))))
-    title = page.ink("error", f"error[{diagnostic.code}]") + page.ink("bold", f": {_clean(diagnostic.message)}")
+    severity = diagnostic.severity
+    title = page.ink(severity, f"{severity}[{diagnostic.code}]") + page.ink("bold", f": {_clean(diagnostic.message)}")
     yield title
     if diagnostic.span is not None:
-        yield from _snippet(diagnostic.span, _Mark("^", "error", _clean(diagnostic.label)), page)
+        yield from _snippet(diagnostic.span, _Mark("^", severity, _clean(diagnostic.label)), page)
     else:
         yield from _label_without_place(diagnostic, page)
     yield from _chain(diagnostic.chain, page)

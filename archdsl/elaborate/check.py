@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from archdsl.elaborate.modules import Module, load
 from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import Run, position
 from archdsl.elaborate.variants import models_in, require_base
+from archdsl.elaborate.warnings import warnings_of
 from archdsl.graph.network import Network
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE
@@ -22,18 +23,23 @@ from archdsl.text.source import Source, Span
 
 
 class Checked(NamedTuple):
-    """The errors of a file in source order, and the number of models and blocks checked."""
+    """The errors and warnings of a file in source order, the number of models and blocks checked, and the files that it
+    imports.
+    """
 
     errors: list[Diagnostic]
     models: int = 0
     blocks: int = 0
+    warnings: Sequence[Diagnostic] = ()
+    imported: frozenset[Path] = frozenset()
 
 
 class Found(NamedTuple):
-    """The errors of a file in source order, and the names that it and its imports define."""
+    """The errors and warnings of a file in source order, and the names that it and its imports define."""
 
     errors: list[Diagnostic]
     definitions: list[Definition]
+    warnings: list[Diagnostic]
 
 
 def check_source(source: Source, path: Path | None = None) -> Checked:
@@ -45,35 +51,45 @@ def check_source(source: Source, path: Path | None = None) -> Checked:
     if errors:
         return Checked(errors)
     blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)
-    return Checked(check_module(module).errors, len(module.models), blocks)
+    found = check_module(module)
+    imported = frozenset(Path(one.source.path).resolve() for one in module.with_imports()[1:])
+    return Checked(found.errors, len(module.models), blocks, found.warnings, imported)
 
 
 def check_module(module: Module, chosen: Run | None = None) -> Found:
-    """Check a file that could be loaded. `chosen` is a model to check first, optionally with settings."""
+    """Check a file that could be loaded. `chosen` is a model to check first, optionally with settings.
+
+    Warnings are those of a file without errors, from which they might follow.
+    """
     from archdsl.elaborate.definitions import check_definitions
 
     errors, definitions = check_definitions(module.with_imports())
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     # Errors of the expansion come first: they have the calls that led there.
-    for one in chain(_problems_of_models(module, chosen), errors, _problems_of_variants(module)):
+    runs = _runs(module, chosen)
+    for one in chain(_problems_of_models(runs), errors, _problems_of_variants(module)):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:
             break
     if not module.file.items:
         nothing = NothingDefined(module.source.path)
         found[None, nothing] = Diagnostic(nothing, path=module.source.path)
-    return Found(sorted(found.values(), key=position), definitions)
+    warnings = [] if found else warnings_of(module, definitions, [run.network for run in runs])
+    return Found(sorted(found.values(), key=position), definitions, warnings)
 
 
-def _problems_of_models(module: Module, chosen: Run | None) -> Iterator[Diagnostic]:
+def _runs(module: Module, chosen: Run | None) -> list[Run]:
+    """The expansions of all models that can be built without settings, and of the `chosen` one first."""
+    runs = [Run(module, module.models[name], None, {}) for name in models_in(module)]
+    return runs if chosen is None else [chosen, *(run for run in runs if run.model is not chosen.model)]
+
+
+def _problems_of_models(runs: Sequence[Run]) -> Iterator[Diagnostic]:
     """Errors of the models that can be built, and of their recipes.
 
     Models that are left when the others took too many steps are not checked; that is an error, except after others.
     """
     steps, most = 0, MAX_STEPS_OF_FILE
-    runs = [Run(module, module.models[name], None, {}) for name in models_in(module)]
-    if chosen is not None:
-        runs = [chosen, *(run for run in runs if run.model is not chosen.model)]
     for run in runs:
         if steps > most:
             if most == MAX_STEPS_OF_FILE:

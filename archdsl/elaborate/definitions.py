@@ -75,7 +75,7 @@ def check_definitions(modules: Sequence[Module]) -> tuple[list[Diagnostic], list
         own = [one for one in each.definitions.values() if one.span.source is each.source]
         checker.names.definitions += own
         for one in own:
-            one.references.clear()
+            one.forget()
     for module in modules:
         checker.names.add_file(module.globals, module.definitions, module.file.items)
     try:
@@ -363,7 +363,7 @@ class _Checker(Written):
     def call(self, form: tree.LayerCall, place: Place) -> None:
         """A layer or block; one that a parameter holds is left to the expansion."""
         given = self.arguments(form.arguments, place.env)
-        self.names.use(place.env, form.name, form.name_span)
+        self.names.use(place.env, form.name, form.name_span, call=True)
         found = callee(form, place.env)
         if not self.has_tensor:
             raise no_tensor(form.span)

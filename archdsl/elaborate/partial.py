@@ -27,12 +27,22 @@ class PlacedNetwork(Network):
     combinator with a mistake inside has the nodes that are known; its output, and that of the network, is the empty
     shape. Settings and recipe are kept as far as they are known.
 
-    diagnostics  the errors that `archdsl check` reports, if the network is partial
+    diagnostics  the errors that `archdsl check` reports, or if there are none its warnings, if it was loaded as partial
     definitions  the names of the spec and its imports with the places where they stand, if it was loaded as partial
     """
 
     diagnostics: tuple[Diagnostic, ...] = ()
     definitions: tuple[Definition, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The errors among the diagnostics."""
+        return tuple(one for one in self.diagnostics if one.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """The warnings among the diagnostics."""
+        return tuple(one for one in self.diagnostics if one.severity == "warning")
 
     def at(self, *, line: int | None = None, offset: int | None = None, path: str | None = None) -> tuple[AnyNode, ...]:
         """The nodes of a place in a file, in execution order; a block that is called several times has several.
@@ -90,9 +100,9 @@ def load_partial(
         unknown = list(error.diagnostics)
     network = nothing(source) if run is None else run.network
     # Other errors may follow from those that were found when the files were read.
-    found = Found(errors, check_definitions(module.with_imports())[1]) if errors else check_module(module, run)
+    found = Found(errors, check_definitions(module.with_imports())[1], []) if errors else check_module(module, run)
     known = {one.name: getattr(network, one.name) for one in fields(Network)}
-    diagnostics = tuple(found.errors or unknown)
+    diagnostics = tuple(found.errors or unknown or found.warnings)
     return PlacedNetwork(**known, diagnostics=diagnostics, definitions=tuple(found.definitions))
 
 

@@ -17,13 +17,25 @@ Kind = Literal["block", "model", "parameter", "value", "loop variable", "tap", "
 class Definition:
     """A name of a spec: what it names, where it is defined, and the other places where it stands.
 
-    `references` include imports, and places that bind a value or tap again.
+    `references` include imports, and places that bind a value or tap again. `is_called` and `is_passed` tell whether
+    it is used as a layer or block, and as a value; `is_read` whether it is used at all.
     """
 
     name: str
     kind: Kind
     span: Span
     references: list[Span] = field(default_factory=list)
+    is_called: bool = False
+    is_passed: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        return self.is_called or self.is_passed
+
+    def forget(self) -> None:
+        """Forget the uses, before they are collected again."""
+        self.references.clear()
+        self.is_called = self.is_passed = False
 
 
 class Names:
@@ -66,13 +78,15 @@ class Names:
         elif found.span != span:
             found.references.append(span)
 
-    def use(self, env: Environment, name: str, span: Span) -> None:
-        """Record a use of a name, if anything of that name can be seen."""
+    def use(self, env: Environment, name: str, span: Span, *, call: bool = False) -> None:
+        """Record a use of a name, as a value or in a call, if anything of that name can be seen."""
         scope: Environment | None = env
         while scope is not None:
             found = self._by_env.get(scope, {}).get(name)
             if found is not None:
                 found.references.append(span)
+                found.is_called |= call
+                found.is_passed |= not call
                 return
             scope = scope.parent
 

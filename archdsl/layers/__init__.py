@@ -45,16 +45,16 @@ class Argument(NamedTuple):
 
 def kind_named(name: str) -> type[Layer] | None:
     """The layer type called `name`, or None. Imports as few modules as possible, other projects' last."""
-    if name in KINDS:
-        return KINDS[name]
-    for module in MODULES:
-        full = f"{__name__}.{module}"
-        if full not in sys.modules:
-            import_module(full)
-            if name in KINDS:
-                return KINDS[name]
-    _load_entry_points()
+    if not is_built_in(name):
+        _load_entry_points()
     return KINDS.get(name)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a layer type of that name is defined here, or in a module of another project that is already imported."""
+    modules = (f"{__name__}.{module}" for module in MODULES)
+    missing = (module for module in modules if module not in sys.modules)
+    return name in KINDS or any(import_module(module) and name in KINDS for module in missing)
 
 
 def all_kinds() -> Mapping[str, type[Layer]]:

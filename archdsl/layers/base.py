@@ -119,6 +119,10 @@ class Layer(BaseModel):
     saves_output: ClassVar[bool] = False
     #: True where PyTorch's twin has `inplace` and the builder may set it if its input may be overwritten safely.
     can_run_inplace: ClassVar[bool] = False
+    #: The axis of the output with one number of `bias` for each index; None for a layer without such a bias.
+    bias_axis: ClassVar[int | None] = None
+    #: True where the mean of each channel is subtracted, so that a bias directly before has no effect.
+    cancels_bias: ClassVar[bool] = False
     #: True where the only weight is a parameter of the scope itself, named by the layer's label.
     is_parameter: ClassVar[bool] = False
 

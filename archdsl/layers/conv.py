@@ -35,6 +35,7 @@ class Conv(Layer):
 
     kind = "conv"
     parameters = ("weight", "bias")
+    bias_axis = 0
 
     out_channels: Positive
     kernel_size: Sizes
@@ -112,6 +113,7 @@ class ConvTranspose(Layer):
 
     kind = "conv_transpose"
     parameters = ("weight", "bias")
+    bias_axis = 0
 
     out_channels: Positive
     kernel_size: Sizes

@@ -13,6 +13,7 @@ class Linear(Layer):
 
     kind = "linear"
     parameters = ("weight", "bias")
+    bias_axis = -1
 
     out_features: Positive
     bias: bool = True

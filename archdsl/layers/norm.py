@@ -73,6 +73,8 @@ class _Norm(SameShape):
 class _RunningNorm(_Norm):
     """Batch and instance norm: one mean and variance for each channel, with running averages of both."""
 
+    cancels_bias = True
+
     eps: Epsilon = 1e-5
     momentum: float | None = 0.1
     affine: bool = True

@@ -197,6 +197,8 @@ def test_check_says_what_it_looked_at(tmp_path: Path, capsys: pytest.CaptureFixt
     blocks.write_text("block a { relu }\nblock b { a }\n")
     empty.write_text("# nothing yet\n")
     assert main(["check", str(blocks)]) == 0
+    assert capsys.readouterr().out.endswith("\n\nchecked 1 file with 2 blocks: no errors\n")
+    assert main(["check", str(blocks), "--no-warnings"]) == 0
     assert capsys.readouterr().out == "checked 1 file with 2 blocks: no errors\n"
     assert main(["check", str(blocks), str(empty)]) == 1
     assert "error[E010]" in capsys.readouterr().out
@@ -262,7 +264,7 @@ def test_every_code_can_be_explained(capsys: Capture) -> None:
         text = capsys.readouterr().out
         assert text.startswith(f"{code}: ")
         if problem.wrong:
-            assert f"error[{code}]" in text
+            assert f"{problem.severity}[{code}]" in text
 
 
 def test_layers(capsys: Capture) -> None:

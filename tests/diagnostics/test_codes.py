@@ -8,7 +8,9 @@ from archdsl.diagnostics import CODES, codes, load_all
 
 load_all()
 #: The first code of each range, and its file.
-RANGES = [(found[1].replace("x", "0"), found[2]) for found in re.finditer(r"^(E\w+) +(\w+)", codes.__doc__ or "", re.M)]
+RANGES = [
+    (found[1].replace("x", "0"), found[2]) for found in re.finditer(r"^([EW]\w+) +(\w+)", codes.__doc__ or "", re.M)
+]
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

@@ -15,4 +15,4 @@ load_all()
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
 def test_codes_exist(page: Path) -> None:
-    assert {code for code in re.findall(r"\bE\d{3}\b", page.read_text("utf-8")) if code not in CODES} == set()
+    assert {code for code in re.findall(r"\b[EW]\d{3}\b", page.read_text("utf-8")) if code not in CODES} == set()

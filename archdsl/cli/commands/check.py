@@ -1,9 +1,10 @@
-"""`archdsl check`: all errors in files."""
+"""`archdsl check`: all errors and warnings in files."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +13,8 @@ import typer
 from archdsl.cli.network import spec_path
 from archdsl.cli.options import Paths, arch_files
 from archdsl.cli.printing import print_errors, print_json_text
+from archdsl.diagnostics.codes.warnings import NothingExpanded, Unused
+from archdsl.diagnostics.render import plural, render_concise, render_github, render_json
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
@@ -23,30 +26,62 @@ EXAMPLES = ("archdsl check specs/", "archdsl check my.arch --format json")
 def check(
     paths: Paths,
     format: Annotated[
-        Literal["text", "json", "concise", "github"], typer.Option(help="Output format of the errors.")
+        Literal["text", "json", "concise", "github"], typer.Option(help="Output format of what is found.")
     ] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Report warnings as errors.")] = False,
+    no_warnings: Annotated[bool, typer.Option("--no-warnings", help="Report errors only.")] = False,
 ) -> None:
     """Check every model and recipe in files and folders.
 
-    Prints all errors of all files; the exit code is 1 if there is any.
+    Prints all errors and warnings of all files; the exit code is 1 if there is any error.
     """
-    from archdsl.diagnostics.render import plural, render_concise, render_github, render_json
-
+    if strict and no_warnings:
+        raise typer.BadParameter("--no-warnings leaves nothing for --strict", param_hint="--strict")
     files = list(arch_files([spec_path(path) for path in paths]))
-    results = [_check(Path(file)) for file in files]
-    found = _without_repeats([error for one in results for error in one.errors])
+    results = {file: _check(Path(file)) for file in files}
+    warnings = [] if no_warnings else _warnings(results, named={spec_path(path) for path in paths})
+    errors = [error for one in results.values() for error in one.errors]
+    found = _without_repeats([*errors, *(replace(one, strict=strict) for one in warnings)])
+    _print(found, format, results.values())
+    raise typer.Exit(1 if any(one.severity == "error" for one in found) else 0)
+
+
+def _print(found: Sequence[Diagnostic], format: str, results: Collection[Checked]) -> None:
+    """Print what was found, or that nothing was."""
     match format:
         case "json":
             print_json_text(render_json(found))
         case "concise" | "github" if found:
             print(render_concise(found) if format == "concise" else render_github(found))
-        case "text" if found:
-            print_errors(found, file=sys.stdout)
         case "text":
-            models, blocks = sum(one.models for one in results), sum(one.blocks for one in results)
-            parts = [plural(models, "model")] * bool(models or not blocks) + [plural(blocks, "block")] * bool(blocks)
-            print(f"checked {plural(len(files), 'file')} with {' and '.join(parts)}: no errors")
-    raise typer.Exit(1 if found else 0)
+            if found:
+                print_errors(found, file=sys.stdout)
+            if all(one.severity == "warning" for one in found):
+                print(("\n" if found else "") + _checked(results))
+
+
+def _checked(results: Collection[Checked]) -> str:
+    """What was checked without errors: `checked 2 files with 3 models: no errors`."""
+    models, blocks = sum(one.models for one in results), sum(one.blocks for one in results)
+    parts = [plural(models, "model")] * bool(models or not blocks) + [plural(blocks, "block")] * bool(blocks)
+    return f"checked {plural(len(results), 'file')} with {' and '.join(parts)}: no errors"
+
+
+def _warnings(results: Mapping[str, Checked], named: Collection[str]) -> list[Diagnostic]:
+    """The warnings about files, less those that the other files settle.
+
+    What a file defines may be for the files that import it, and whoever checks a folder checks libraries too.
+    """
+    imported = {path for one in results.values() for path in one.imported}
+    found = []
+    for file, one in results.items():
+        is_library = Path(file).resolve() in imported
+        for warning in one.warnings:
+            exported = isinstance(warning.problem, Unused) and warning.problem.is_global
+            expanded = isinstance(warning.problem, NothingExpanded) and (is_library or file not in named)
+            if not expanded and not (exported and is_library):
+                found.append(warning)
+    return found
 
 
 def _check(path: Path) -> Checked:

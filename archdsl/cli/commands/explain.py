@@ -1,4 +1,4 @@
-"""`archdsl explain`: what an error code means."""
+"""`archdsl explain`: what the code of an error or warning means."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 EXAMPLES = ("archdsl explain E402",)
 
 
-def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="An error code, such as E402.")]) -> None:
-    """Explain an error code with examples."""
+def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="A code, such as E402 or W001.")]) -> None:
+    """Explain the code of an error or warning with examples."""
     problem = _problem(code)
     parts = [_wrapped(part) for part in f"{problem.code}: {getdoc(problem)}".split("\n\n")]
     if problem.wrong:
-        report = _report(problem.wrong)
-        parts += ["Erroneous example:", indent(problem.wrong.strip(), "    "), indent(report, "    ")]
+        title = "Erroneous example:" if problem.severity == "error" else "Example:"
+        parts += [title, indent(problem.wrong.strip(), "    "), indent(_report(problem), "    ")]
     if problem.right:
         parts += ["Corrected example:", indent(problem.right.strip(), "    ")]
     print("\n\n".join(parts))
@@ -43,19 +43,20 @@ def _problem(code: str) -> type[Problem]:
         return found
     meant = suggestion(code.upper(), CODES)
     help = f"; did you mean {meant}?" if meant else f"; codes range from {min(CODES)} to {max(CODES)}"
-    raise typer.BadParameter(f"there is no error code {code!r}{help}", param_hint="CODE")
+    raise typer.BadParameter(f"there is no code {code!r}{help}", param_hint="CODE")
 
 
-def _report(text: str) -> str:
-    """What the checker really reports for a spec."""
+def _report(problem: type[Problem]) -> str:
+    """What the checker really reports for the example that is wrong."""
     from archdsl.diagnostics import SpecError
     from archdsl.diagnostics.render import render_text
     from archdsl.elaborate import check_source, elaborate, load_module
     from archdsl.text.source import Source
     from archdsl.view.tables import terminal_width
 
-    source = Source("example.arch", text)
-    found = check_source(source).errors
+    source = Source("example.arch", problem.wrong)
+    checked = check_source(source)
+    found = checked.errors if problem.severity == "error" else list(checked.warnings)
     if not found:  # The file is valid, but not for a command that needs a model.
         try:
             elaborate(load_module(source))

@@ -1,0 +1,204 @@
+"""Warnings about a file without errors: what is valid, but hardly meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from archdsl.diagnostics import Diagnostic, Help, Note
+from archdsl.diagnostics.codes.warnings import ActivationBeforeLoss, BiasBeforeNorm, Hides, NothingExpanded, Unused
+from archdsl.elaborate.expressions import FIGURES
+from archdsl.elaborate.modules import Module
+from archdsl.elaborate.references import Definition
+from archdsl.elaborate.run import position
+from archdsl.elaborate.variants import models_in, open_params
+from archdsl.graph import AnyNode, Group, LayerNode, walk
+from archdsl.graph.network import Network
+from archdsl.layers import is_built_in
+from archdsl.syntax import tree
+from archdsl.text.source import Span
+
+#: Names for the size of a network that are also figures, with the figures that are read beside these.
+COMMON = {"width": {"height"}, "depth": {"height", "width"}, "length": set[str]()}
+#: The activations that a loss applies itself.
+APPLIED = {
+    "cross_entropy": ("log_softmax", ("softmax", "log_softmax")),
+    "bce": ("the sigmoid", ("sigmoid", "logsigmoid")),
+}
+
+
+def warnings_of(module: Module, definitions: Sequence[Definition], networks: Sequence[Network]) -> list[Diagnostic]:
+    """The warnings about a file, in source order; none about the files that it imports.
+
+    Args:
+        module: the file.
+        definitions: the names that it and its imports define.
+        networks: its models, expanded.
+    """
+    names = _Names(module, [one for one in definitions if one.span.source is module.source])
+    found = [*names.unused(), *names.hiding(), *_biases(module, networks), *_unexpanded(module)]
+    return sorted([*found, *(one for network in networks for one in _loss(network))], key=position)
+
+
+# Names
+
+
+class _Names:
+    """The names that a file defines."""
+
+    def __init__(self, module: Module, own: Sequence[Definition]) -> None:
+        self.module = module
+        self.own = own
+        self.items = [item for item in module.file.items if not isinstance(item, tree.Import | tree.Missing)]
+        nodes = list(tree.nodes(module.file.items))
+        self.strings = {one.value for one in nodes if isinstance(one, tree.Literal) and isinstance(one.value, str)}
+        self.values = dict(_values(nodes))
+
+    def unused(self) -> Iterator[Diagnostic]:
+        """Values, parameters, blocks and taps that nothing reads."""
+        shared = self._shared_parameters()
+        exported = set(self.module.definitions.values())
+        for one in self.own:
+            is_global = one in exported
+            is_used = one.is_read or one.span.start in shared or (is_global and not self.module.models)
+            if is_used or one.name.startswith("_") or (one.kind == "block" and one.name in self.strings):
+                continue
+            if one.kind in {"value", "parameter", "tap", "block"}:
+                yield Diagnostic(Unused(one.kind, one.name, is_global), one.span)
+
+    def _shared_parameters(self) -> set[int]:
+        """Where the parameters of blocks are that are passed as values: such blocks take the same arguments."""
+        found = set[int]()
+        for item in self.items:
+            if isinstance(item, tree.BlockDef):
+                block = self.module.definitions.get(item.name.name)
+                if block is not None and (block.is_passed or block.name in self.strings):
+                    found |= {param.span.start for param in item.params}
+        return found
+
+    def hiding(self) -> Iterator[Diagnostic]:
+        """Parameters, values and loop variables with the name of a figure or a layer type."""
+        for one in self.own:
+            if one.kind in {"parameter", "value", "loop variable"} and (hidden := self._hidden(one)):
+                yield Diagnostic(Hides(one.kind, one.name, hidden), one.span, helps=(Help("choose another name"),))
+
+    def _hidden(self, one: Definition) -> str:
+        """What a name hides that may be missed; empty for nothing."""
+        if one.name in COMMON:
+            around = next((item for item in self.items if one.span.is_inside(item.span)), None)
+            return self._figure(one.name) if around and self._reads(around, COMMON[one.name]) else ""
+        if one.name in FIGURES or one.name == "shape":
+            return self._figure(one.name)
+        if one.is_called or not is_built_in(one.name) or self._is_layer(self.values.get(one.span.start)):
+            return ""
+        return f"the layer type `{one.name}`"
+
+    def _figure(self, name: str) -> str:
+        return f"the {name} of the current tensor"
+
+    def _reads(self, item: tree.TopLevel, figures: set[str]) -> bool:
+        """Whether a definition reads one of the figures of the current tensor."""
+        bound = {one.name for one in self.own if one.span.is_inside(item.span)}
+        return any(isinstance(one, tree.Name) and one.name in figures - bound for one in tree.nodes(item))
+
+    def _is_layer(self, value: tree.Expr | None) -> bool:
+        """Whether an expression is the name of a layer type or block."""
+        if not isinstance(value, tree.Name):
+            return False
+        known = self.module.definitions.get(value.name)
+        return is_built_in(value.name) if known is None else known.kind == "block"
+
+
+def _values(nodes: Sequence[object]) -> Iterator[tuple[int, tree.Expr | None]]:
+    """The values that parameters and single names are bound to, by the places of the names."""
+    for one in nodes:
+        if isinstance(one, tree.Param):
+            yield one.span.start, one.default
+        elif isinstance(one, tree.Let) and isinstance(one.targets[0], tree.Name):
+            yield one.targets[0].span.start, one.value
+
+
+# Layers
+
+
+def _biases(module: Module, networks: Sequence[Network]) -> Iterator[Diagnostic]:
+    """Biases that are not written and that the norm after them cancels, wherever the layer is used."""
+    cancelled: dict[int, tuple[LayerNode, LayerNode]] = {}
+    needed: set[int] = set()
+    for network in networks:
+        nodes = list(walk(network.root))
+        after = {id(a): b for group in nodes if isinstance(group, Group) for a, b in pairwise(group.nodes)}
+        for node in nodes:
+            if isinstance(node, LayerNode) and _has_default_bias(node):
+                norm = after.get(id(node))
+                if isinstance(norm, LayerNode) and norm.layer.cancels_bias and not node.taps and not node.shared:
+                    cancelled.setdefault(id(node.span), (node, norm))
+                else:
+                    needed.add(id(node.span))
+    forms = _forms(module) if cancelled else {}
+    for key, (node, norm) in cancelled.items():
+        if key not in needed and key in forms:
+            helps = _without_bias(forms[key])
+            yield Diagnostic(BiasBeforeNorm(node.kind, norm.kind), forms[key].span, helps=helps)
+
+
+def _has_default_bias(node: LayerNode) -> bool:
+    """Whether a layer adds a bias to each channel that nobody asked for."""
+    layer = node.layer
+    if layer.bias_axis is None or range(len(node.output))[layer.bias_axis] != 0:
+        return False
+    return bool(getattr(layer, "bias", False)) and "bias" not in layer.model_fields_set
+
+
+def _forms(module: Module) -> dict[int, tree.LayerCall]:
+    """The calls in a file by the places of their items."""
+    items = (one for one in tree.nodes(module.file.items) if isinstance(one, tree.Item))
+    return {id(item.span): item.form for item in items if isinstance(item.form, tree.LayerCall)}
+
+
+def _without_bias(form: tree.LayerCall) -> tuple[Help, ...]:
+    message = "write `bias=false`, or `bias=true` if it is meant"
+    if not form.arguments:
+        return (Help(message),)
+    last = form.arguments[-1].span
+    return (Help(message, Span(last.source, last.end, last.end), ", bias=false"),)
+
+
+def _loss(network: Network) -> Iterator[Diagnostic]:
+    """A last layer that the recipe's loss applies itself."""
+    last = _last(network.root)
+    names = {name for _, kinds in APPLIED.values() for name in kinds}
+    if network.recipe is None or not isinstance(last, LayerNode) or last.kind not in names:
+        return
+    from archdsl.recipe import read_recipe
+
+    recipe = read_recipe(network.recipe)
+    applied, kinds = APPLIED.get(recipe.loss.kind, ("", ()))
+    if last.kind in kinds:
+        place = recipe.place("loss")
+        notes = (Note("the loss is chosen here", place),) if place else (Note("it is the loss of the recipe"),)
+        problem = ActivationBeforeLoss(last.kind, recipe.loss.kind, applied)
+        yield Diagnostic(problem, last.span, notes=notes, helps=(Help("remove the layer"),), chain=last.chain)
+
+
+def _last(node: AnyNode) -> AnyNode:
+    """The node that makes the output of another one."""
+    while isinstance(node, Group) and node.nodes:
+        node = node.nodes[-1]
+    return node
+
+
+# Models
+
+
+def _unexpanded(module: Module) -> Iterator[Diagnostic]:
+    """A file whose blocks or models are not part of any network that is checked."""
+    made = [item for item in module.file.items if isinstance(item, tree.BlockDef | tree.ModelDef)]
+    if not made or models_in(module):
+        return
+    missing = [
+        f"model `{name}` requires {', '.join(f'`{param}`' for param in open_params(model, module))}"
+        for name, model in module.models.items()
+    ]
+    problem = NothingExpanded(module.source.path, f" ({'; '.join(missing)})" if missing else "")
+    yield Diagnostic(problem, made[0].name.span)
