@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from archdsl.arguments.values import spec_text
 from archdsl.diagnostics import Frame
 from archdsl.graph import Aux, Group, LayerNode, Tap, layer_nodes, walk
+from archdsl.graph.integers import integer_limits
 from archdsl.graph.lower import Program, lower
 from archdsl.shapes import BYTES, InputSizes, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -87,6 +88,11 @@ class Network:
     def inputs(self) -> dict[str, Shape]:
         """The shapes of all inputs by name, in the order of `forward`; one without a name is called `input`."""
         return {tap.name: tap.shape for tap in self.named_inputs} or {"input": self.input_shape}
+
+    @cached_property
+    def integer_limits(self) -> dict[str, int]:
+        """For each input of integers a number that all of them have to be below."""
+        return integer_limits(self.program, self.inputs)
 
     @property
     def input_sizes(self) -> InputSizes:

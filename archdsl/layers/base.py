@@ -170,6 +170,11 @@ class Layer(BaseModel):
         windows = self.windows(x)
         return field if windows is None else field.slide(windows, y.spatial)
 
+    @property
+    def index_limit(self) -> int | None:
+        """The integers that a layer on integers takes are below this; None for a layer that takes any."""
+        return None
+
     def require_type(self, x: Shape) -> None:
         """Reject a tensor whose elements are of a type that the layer does not accept."""
         if x.dtype not in self.dtypes:

@@ -38,6 +38,11 @@ class Shape(tuple[int, ...]):
         return Shape((channels, *self[1:]))
 
     def __str__(self) -> str:
+        return self.sizes
+
+    @property
+    def sizes(self) -> str:
+        """The sizes alone, as `3x224x224`."""
         return "x".join(map(str, self)) or "scalar"
 
     def __repr__(self) -> str:

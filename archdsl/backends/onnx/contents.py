@@ -10,11 +10,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from archdsl.backends.onnx.emit import output_names
+from archdsl.backends.onnx.emit import ELEMENTS, output_names
 from archdsl.backends.onnx.runtime import Session, failed
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import OnnxRejected, OtherInterface, WeightsDiffer
 from archdsl.graph.network import Network
+from archdsl.shapes import Shape
 
 #: Protobuf holds no message of 2 GB or more; from here on the weights go into a file of their own.
 DATA_LIMIT = 2_000_000_000
@@ -82,9 +83,11 @@ def initializers(model: onnx.ModelProto) -> Tensors:
 
 def fixed_batch(model: onnx.ModelProto, network: Network) -> int | None:
     """The one batch size that a file takes, or None for any; raises SpecError where the network has other inputs."""
-    inputs = [value for value in model.graph.input if value.name not in initializers(model)]
-    expected = f"one float32 input, batch x {network.input_shape}"
-    if len(inputs) != 1 or not _is_batch_of(inputs[0], network.input_shape):
+    own = initializers(model)
+    inputs = [value for value in model.graph.input if value.name not in own]
+    shapes = list(network.inputs.values())
+    if len(inputs) != len(shapes) or not all(map(_is_batch_of, inputs, shapes)):
+        expected = ", ".join(f"{shape.dtype} batch x {shape.sizes}" for shape in shapes)
         raise failed(OtherInterface("inputs", _listed(inputs), expected), network.path)
     names = output_names(network)
     if len(model.graph.output) != len(names):
@@ -93,13 +96,11 @@ def fixed_batch(model: onnx.ModelProto, network: Network) -> int | None:
     return inputs[0].type.tensor_type.shape.dim[0].dim_value or None
 
 
-def _is_batch_of(value: onnx.ValueInfoProto, shape: Iterable[int]) -> bool:
+def _is_batch_of(value: onnx.ValueInfoProto, shape: Shape) -> bool:
     kind = value.type.tensor_type
     sizes = [size.dim_value for size in kind.shape.dim]
-    fits = len(sizes) == len(list(shape)) + 1 and all(
-        size in (0, own) for size, own in zip(sizes[1:], shape, strict=True)
-    )
-    return fits and kind.elem_type == onnx.TensorProto.FLOAT
+    fits = len(sizes) == len(shape) + 1 and all(size in (0, own) for size, own in zip(sizes[1:], shape, strict=True))
+    return fits and kind.elem_type == ELEMENTS[shape.dtype]
 
 
 def _listed(values: Iterable[onnx.ValueInfoProto]) -> str:

@@ -29,8 +29,9 @@ from archdsl.version import __version__
 
 #: The first and the last opset that can be written.
 OPSETS = (13, 23)
-INPUT = "input"
 OUTPUT = "output"
+#: ONNX's element types.
+ELEMENTS = {"float32": onnx.TensorProto.FLOAT, "int64": onnx.TensorProto.INT64}
 #: The name of the dynamic batch axis.
 BATCH = "batch"
 
@@ -48,17 +49,17 @@ def emit(
 ) -> onnx.ModelProto:
     """The network in eval mode as an ONNX model with all its weights inside.
 
-    `weights` has the state_dict's keys; entries that eval mode does not need may be absent. The input is
-    `input`, batch x the network's input shape, the outputs are `output` and the network's named ones; the
+    `weights` has the state_dict's keys; entries that eval mode does not need may be absent. The inputs are
+    the network's by their names, `input` without one, the outputs `output` and the network's named ones; the
     batch axis is dynamic and auxiliary heads are left out. With `normalize` = (mean, std) the file starts
-    with (x - mean) / std. Raises SpecError where the weights or the opset do not fit.
+    with (x - mean) / std of the first input. Raises SpecError where the weights or the opset do not fit.
     """
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise SpecError([Diagnostic(WrongOpset(opset, *OPSETS), path=network.path)])
     names = output_names(network)
-    graph = OnnxGraph(opset, Names([INPUT, *names]))
+    graph = OnnxGraph(opset, Names([*network.inputs, *names]))
     outputs = _Emitter(graph, network).run(normalize)
-    _name_outputs(graph, outputs, names)
+    _name_outputs(graph, outputs, names, list(network.inputs))
     drop_unused(graph, names)
     arrays = compute_constants(graph, arrays_of(graph, network, weights))
     arrays = broadcast_parameters(graph, arrays, names)
@@ -80,7 +81,7 @@ def node_count(model: onnx.ModelProto) -> int:
 
 def output_names(network: Network) -> list[str]:
     """The file's names for the outputs of eval mode: `output`, then the named ones."""
-    names = Names([INPUT])
+    names = Names(list(network.inputs))
     return [names.unique(name) for name in (OUTPUT, *(tap.name for tap in network.outputs))]
 
 
@@ -94,18 +95,20 @@ class _Emitter:
     def run(self, normalize: Normalization | None) -> list[str]:
         """Append everything; returns the names of the outputs."""
         program = self.network.program
-        names = {program.input: INPUT if normalize is None else self.normalize(normalize)}
+        names = dict(zip(program.inputs, self.network.inputs, strict=True))
+        if normalize is not None:
+            names[program.input] = self.normalize(names[program.input], normalize)
         for step in program.operations:
             outputs = self.step(step, [names[value.source] for value in step.inputs])
             names.update(zip(step.outputs, outputs, strict=True))
         return [names[value.source] for value in program.outputs]
 
-    def normalize(self, normalize: Normalization) -> str:
+    def normalize(self, x: str, normalize: Normalization) -> str:
         """(x - mean) / std as the first two nodes."""
         mean, std = statistics(normalize, self.network)
         mean_name = self.graph.constant(mean, "normalize/mean")
         std_name = self.graph.constant(std, "normalize/std")
-        centred = self.graph.node("Sub", "normalize/Sub", [INPUT, mean_name])
+        centred = self.graph.node("Sub", "normalize/Sub", [x, mean_name])
         return self.graph.node("Div", "normalize/Div", [*centred.outputs, std_name]).outputs[0]
 
     def step(self, step: Step, inputs: list[str]) -> list[str]:
@@ -163,11 +166,11 @@ def statistics(normalize: Normalization, network: Network) -> tuple[Array, Array
     return mean.reshape(sizes), std.reshape(sizes)
 
 
-def _name_outputs(graph: OnnxGraph, values: Sequence[str], names: Sequence[str]) -> None:
-    """Give the output values their names; one that is the input, or an output already, goes through an Identity."""
+def _name_outputs(graph: OnnxGraph, values: Sequence[str], names: Sequence[str], inputs: Sequence[str]) -> None:
+    """Give the output values their names; one that is an input, or an output already, goes through an Identity."""
     renamed: dict[str, str] = {}
     for value, name in zip(values, names, strict=True):
-        if value == INPUT or value in renamed:
+        if value in inputs or value in renamed:
             source = renamed.get(value, value)
             node = graph.node("Identity", f"{name}/Identity", [source])
             graph.rename(node.outputs[0], name)
@@ -183,7 +186,7 @@ def _model(network: Network, graph: OnnxGraph, arrays: Mapping[str, Array], name
     proto = helper.make_graph(
         [to_proto(node) for node in graph.nodes],
         network.name,
-        [tensor_info(INPUT, network.input_shape)],
+        [tensor_info(name, shape) for name, shape in network.inputs.items()],
         outputs,
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
         value_info=[tensor_info(value, shape) for value, shape in graph.shapes.items() if value in produced],
@@ -212,5 +215,5 @@ def metadata(network: Network) -> dict[str, str]:
 
 
 def tensor_info(name: str, shape: Shape) -> onnx.ValueInfoProto:
-    """A float32 value with the dynamic batch axis before `shape`."""
-    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [BATCH, *shape])
+    """A value with the dynamic batch axis before `shape`."""
+    return helper.make_tensor_value_info(name, ELEMENTS[shape.dtype], [BATCH, *shape])

@@ -15,6 +15,8 @@ from archdsl.diagnostics.codes.commands import MissingPackage, OnnxRejected, Wro
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 
+#: A batch of each input, by the inputs' names.
+Batches = Mapping[str, Array]
 #: Outputs that vary by a smaller share of their largest value are flat: rounding errors would look like differences.
 FLAT = 0.02
 #: Smaller numbers are too close to float32's smallest ones to have its precision.
@@ -44,12 +46,14 @@ class Session:
         except Exception as error:  # ONNX Runtime's errors have no common class
             raise self._rejected(error) from error
 
-    def run(self, x: Array, piece: int | None = None) -> list[Array]:
+    def run(self, x: Batches, piece: int | None = None) -> list[Array]:
         """The outputs for one batch, which goes in pieces of so many samples where a size is given."""
-        pieces = [x] if piece is None else np.split(x, len(x) // piece)
-        name = self._session.get_inputs()[0].name
+        pieces = [[array] if piece is None else np.split(array, len(array) // piece) for array in x.values()]
+        names = [one.name for one in self._session.get_inputs()]
         try:
-            outputs = [self._session.run(None, {name: each}) for each in pieces]
+            outputs = [
+                self._session.run(None, dict(zip(names, each, strict=True))) for each in zip(*pieces, strict=True)
+            ]
         except Exception as error:  # ONNX Runtime's errors have no common class
             raise self._rejected(error) from error
         return [np.concatenate(each) for each in zip(*outputs, strict=True)]

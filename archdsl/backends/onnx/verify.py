@@ -27,10 +27,11 @@ from archdsl.backends.onnx.contents import (
     session_of,
 )
 from archdsl.backends.onnx.emit import BATCH, OPSETS, Normalization, emit, statistics
-from archdsl.backends.onnx.runtime import Output, Session, all_vary, compare_outputs, failed
+from archdsl.backends.onnx.runtime import Batches, Output, Session, all_vary, compare_outputs, failed
 from archdsl.diagnostics import SpecError
 from archdsl.diagnostics.codes.commands import ExportDiffers, NothingCompared, OnnxRejected, WrongOutputShape
 from archdsl.graph.network import Network
+from archdsl.shapes import Shape
 
 #: Sizes of random weights to try until the outputs vary: after a sigmoid small ones make all inputs look alike.
 GAINS = (1.0, 3.0, 10.0)
@@ -99,16 +100,16 @@ class Peer(Protocol):
     def weights(self) -> Mapping[str, Array]:
         """Its state_dict."""
 
-    def outputs(self, x: Array) -> Mapping[str, Array]:
+    def outputs(self, x: Batches) -> Mapping[str, Array]:
         """Its outputs for a batch, in the order and by the names of a file that the export writes."""
 
-    def outputs_with_random_weights(self, x: Array, gain: float) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    def outputs_with_random_weights(self, x: Batches, gain: float) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
         """Other weights for it, random and none of them zero, and its outputs for a batch with them.
 
         Linear maps make their input larger by about `gain`.
         """
 
-    def exact(self, x: Array, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+    def exact(self, x: Batches, weights: Mapping[str, Array]) -> Mapping[str, Array]:
         """Its outputs for a batch with the given weights, computed in float64."""
 
 
@@ -244,7 +245,7 @@ def compare(
     return Comparison(outputs, random_outputs)
 
 
-def _varied(peer: Peer, x: Array) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+def _varied(peer: Peer, x: Batches) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
     """Random weights and the outputs with them, which vary between inputs if any gain makes them."""
     for gain in GAINS:
         weights, outputs = peer.outputs_with_random_weights(x, gain)
@@ -289,12 +290,23 @@ def _compared(
 
 def random_batch(
     random: np.random.Generator, batch: int, network: Network, normalize: Normalization | None = None
-) -> Array:
-    """Inputs that are standard normal after the normalisation, scaled in turn by 1, 0.01 and 3."""
-    x = random.standard_normal((batch, *network.input_shape), dtype=np.float32)
-    scales = np.resize(np.array([1, 0.01, 3], dtype=np.float32), batch)
-    x *= scales.reshape(-1, *[1] * len(network.input_shape))
+) -> Batches:
+    """A batch of each input: standard normal after the normalisation, scaled in turn by 1, 0.01 and 3, or integers."""
+    limits = network.integer_limits
+    drawn = {
+        name: random.integers(0, limits[name], (batch, *shape))
+        if shape.dtype == "int64"
+        else _random_floats(random, batch, shape)
+        for name, shape in network.inputs.items()
+    }
     if normalize is not None:
         mean, std = statistics(normalize, network)
-        x = x * std + mean
+        first = next(iter(drawn))
+        drawn[first] = drawn[first] * std + mean
+    return drawn
+
+
+def _random_floats(random: np.random.Generator, batch: int, shape: Shape) -> Array:
+    x = random.standard_normal((batch, *shape), dtype=np.float32)
+    x *= np.resize(np.array([1, 0.01, 3], dtype=np.float32), batch).reshape(-1, *[1] * len(shape))
     return x

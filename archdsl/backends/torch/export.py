@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from archdsl.backends.onnx import Comparison
 
 Array = np.ndarray[Any, np.dtype[Any]]
+#: A batch of each input, by the inputs' names.
+Batches = Mapping[str, Array]
 #: Mean and standard deviation of the input, each one number or one for each channel.
 Normalization = tuple[Sequence[float], Sequence[float]]
 
@@ -35,7 +37,7 @@ def export_onnx(
 ) -> float:
     """Write a module made by `build()` to `path` as ONNX, in eval mode and float32.
 
-    The file's input is `input`, batch x the network's input shape with any batch size, its outputs are
+    The file's inputs have the names of the network's, `input` without one, and any batch size; its outputs are
     `output` and the network's named ones. Before it is kept it is compared with the module as by
     `verify_onnx`.
 
@@ -92,7 +94,7 @@ def verify_onnx(
     Both run on the same random inputs, and no output may differ by more than `tolerance` times how much it
     varies between inputs. A file written by archdsl must also hold the module's weights, bit for bit, and
     is compared a second time with random weights in both: that finds what the module's own weights hide,
-    such as everything before a layer of zeros. Other files must have one input, and the outputs in the
+    such as everything before a layer of zeros. Other files must have the inputs and outputs in the
     network's order; they are compared with the module's weights alone.
 
     Args:
@@ -123,19 +125,20 @@ class _Peer:
     def weights(self) -> dict[str, Array]:
         return _arrays(self._module.state_dict())
 
-    def outputs(self, x: Array) -> dict[str, Array]:
+    def outputs(self, x: Batches) -> dict[str, Array]:
         with torch.no_grad():
-            return self._named(self._module(_normalized(x, self._normalize)))
+            return self._named(self._module(*_normalized(x, self._normalize)))
 
-    def outputs_with_random_weights(self, x: Array, gain: float) -> tuple[dict[str, Array], dict[str, Array]]:
+    def outputs_with_random_weights(self, x: Batches, gain: float) -> tuple[dict[str, Array], dict[str, Array]]:
         state, found = run_with_random_weights(self._module, _normalized(x, self._normalize), gain)
         return _arrays(state), self._named(found)
 
-    def exact(self, x: Array, weights: Mapping[str, Array]) -> dict[str, Array]:
+    def exact(self, x: Batches, weights: Mapping[str, Array]) -> dict[str, Array]:
         twin = copy.deepcopy(self._module).double()
         twin.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()})
+        inputs = [one.double() if one.is_floating_point() else one for one in _normalized(x, self._normalize)]
         with torch.no_grad():
-            return self._named(twin(_normalized(x, self._normalize).double()))
+            return self._named(twin(*inputs))
 
     def _named(self, found: torch.Tensor | Mapping[str, torch.Tensor]) -> dict[str, Array]:
         """The outputs under the names they have in a file of our own."""
@@ -169,9 +172,12 @@ def _eval_mode(module: nn.Module) -> Iterator[nn.Module]:
             part.training = training
 
 
-def _normalized(batch: Array, normalize: Normalization | None) -> torch.Tensor:
-    x = torch.from_numpy(batch)
-    if normalize is None:
-        return x
-    mean, std = (torch.tensor(values, dtype=torch.float32).reshape(-1, *[1] * (x.ndim - 2)) for values in normalize)
-    return (x - mean) / std
+def _normalized(batches: Batches, normalize: Normalization | None) -> list[torch.Tensor]:
+    """The inputs as tensors, the first one normalised."""
+    first, *others = map(torch.from_numpy, batches.values())
+    if normalize is not None:
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32).reshape(-1, *[1] * (first.ndim - 2)) for values in normalize
+        )
+        first = (first - mean) / std
+    return [first, *others]

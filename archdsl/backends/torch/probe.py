@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import sqrt
 from typing import Any
@@ -19,15 +19,17 @@ OFFSET = 0.2
 GAMMA = (0.15, 0.4)
 
 
-def run_with_random_weights(module: nn.Module, x: Tensor, gain: float = 1.0) -> tuple[dict[str, Tensor], Any]:
-    """Random weights for a module in eval mode, by the keys of its state_dict, and its outputs with them for `x`.
+def run_with_random_weights(
+    module: nn.Module, inputs: Tensor | Sequence[Tensor], gain: float = 1.0
+) -> tuple[dict[str, Tensor], Any]:
+    """Random weights for a module in eval mode, by the keys of its state_dict, and its outputs for `inputs`.
 
     Linear maps change the size of their input by the factor `gain`. Norms have the moments of this batch. The module
     itself keeps its weights.
     """
     state = random_state(module, gain)
     with torch.no_grad(), _calibrating(module):
-        return state, functional_call(module, state, (x,))
+        return state, functional_call(module, state, inputs if isinstance(inputs, Tensor) else tuple(inputs))
 
 
 def random_state(module: nn.Module, gain: float = 1.0) -> dict[str, Tensor]:
@@ -45,7 +47,9 @@ def random_state(module: nn.Module, gain: float = 1.0) -> dict[str, Tensor]:
 
 def _fill(weight: Tensor, name: str, layer: nn.Module, random: torch.Generator, gain: float) -> None:
     """Draw one parameter so that signals keep their size; offsets are small against them."""
-    if name.endswith("weight") and weight.dim() > 1:
+    if isinstance(layer, nn.Embedding):
+        weight.normal_(0, 1, generator=random)
+    elif name.endswith("weight") and weight.dim() > 1:
         weight.normal_(0, gain / sqrt(_fan_in(weight, layer)), generator=random)
     elif name == "weight" and isinstance(layer, _NormBase):
         weight.uniform_(*GAMMA, generator=random)

@@ -78,14 +78,16 @@ class Peer:
     def weights(self) -> dict[str, Array]:
         return arrays(self.own)
 
-    def outputs(self, x: Array) -> dict[str, Array]:
-        return arrays(dict(self.function(torch.from_numpy(x), self.own)))
+    def outputs(self, x: Mapping[str, Array]) -> dict[str, Array]:
+        return arrays(dict(self.function(torch.from_numpy(x["input"]), self.own)))
 
-    def outputs_with_random_weights(self, x: Array, gain: float) -> tuple[dict[str, Array], dict[str, Array]]:
+    def outputs_with_random_weights(
+        self, x: Mapping[str, Array], gain: float
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
         random = torch.Generator().manual_seed(1)
         weights = {key: value + gain * torch.rand(value.shape, generator=random) for key, value in self.own.items()}
-        return arrays(weights), arrays(dict(self.function(torch.from_numpy(x), weights)))
+        return arrays(weights), arrays(dict(self.function(torch.from_numpy(x["input"]), weights)))
 
-    def exact(self, x: Array, weights: Mapping[str, Array]) -> dict[str, Array]:
+    def exact(self, x: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         exact = {key: torch.from_numpy(array).double() for key, array in weights.items()}
-        return arrays(dict(self.function(torch.from_numpy(x).double(), exact)))
+        return arrays(dict(self.function(torch.from_numpy(x["input"]).double(), exact)))

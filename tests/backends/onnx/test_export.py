@@ -111,7 +111,8 @@ def test_the_tolerance_is_relative_to_how_much_the_output_varies(tmp_path: Path,
     assert found.outputs is not None
     spread = found.outputs[0].spread
     one, other = (
-        truth(weights).outputs(np.random.default_rng(seed).standard_normal((1, 4, 8, 8), np.float32)) for seed in (0, 1)
+        truth(weights).outputs({"input": np.random.default_rng(seed).standard_normal((1, 4, 8, 8), np.float32)})
+        for seed in (0, 1)
     )
     assert 0.1 * spread < np.abs(one["output"] - other["output"]).max() < 10 * spread
     export(net, truth(weights, off=0.5e-3 * spread), tmp_path / "m.onnx", tolerance=1e-3)
