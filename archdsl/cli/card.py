@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from archdsl.arguments.values import spec_text, stored_settings
 from archdsl.cards.cards import Card, ModelCard, Reached, Result, cards
+from archdsl.view.summary import inputs_of
 from archdsl.view.tables import terminal_width
 
 
@@ -72,6 +73,7 @@ def card_facts(entry: Entry) -> dict[str, Any]:
         "authors": entry.source.authors,
         "params_eval": model.params_eval,
         "input": list(network.input_shape),
+        **({"inputs": inputs_of(network)} if network.named_inputs else {}),
         "parameters": stored_settings(network.settings),
         "note": model.note,
         "source": model.source,
@@ -106,7 +108,9 @@ def _figures(entry: Entry) -> list[str]:
     facts = {
         "Parameters": f"{model.params:,}{without}",
         "GMACs": entry.gmacs,
-        "Input": str(network.input_shape),
+        "Input": ", ".join(
+            f"{name} {shape}" if network.named_inputs else str(shape) for name, shape in network.inputs.items()
+        ),
         "Task": model.task,
         "torchvision": model.torchvision,
         "timm": model.timm,

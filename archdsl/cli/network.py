@@ -27,7 +27,7 @@ class Chosen(NamedTuple):
 
 
 def network_of(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
+    spec: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None, *, run: str | None = None
 ) -> Network:
     """The checked network for a command without a recipe; arguments as those of `chosen`.
 
@@ -46,7 +46,7 @@ def without_recipe(found: Chosen) -> Chosen:
 
 
 def chosen(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: str | None, *, run: str | None = None
+    spec: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None, *, run: str | None = None
 ) -> Chosen:
     """Find and check a network.
 
@@ -54,15 +54,15 @@ def chosen(
         spec: a path or a zoo name.
         model: the value of `--model`.
         settings: the values of `--set`.
-        input: the value of `--input`.
+        input: the values of `--input`.
         run: the value of `--weights`. For a run folder, a file in one, or `torchvision:NAME`, the model, settings and
             input of that training are the defaults.
     """
     from archdsl.api import find
     from archdsl.api import network_of as checked
-    from archdsl.cli.options import sizes
+    from archdsl.cli.options import input_sizes
 
-    shape = None if input is None else sizes(input)
+    shape = input_sizes(input)
     module, named = find(spec)
     model = model or named
     published = run is not None and run.startswith("torchvision:")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from archdsl.shapes import InputSizes
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="An .arch file, or a name from `archdsl zoo`.")]
 Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or folders to search for .arch files.")]
@@ -20,7 +23,12 @@ Settings = Annotated[
         help="A model parameter or a recipe entry, written as in a spec; repeatable.",
     ),
 ]
-Input = Annotated[str | None, typer.Option("--input", metavar="3x64x64", help="Input size, instead of the spec's.")]
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", metavar="[NAME=]3x64x64", help="Input size, instead of the spec's; repeatable for named inputs."
+    ),
+]
 WEIGHTS = typer.Option("--weights", metavar="W", help="A weights file, a run folder, or torchvision:NAME.")
 Weights = Annotated[str | None, WEIGHTS]
 RequiredWeights = Annotated[str, WEIGHTS]
@@ -37,7 +45,21 @@ Parameters = Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VA
 FIGURES = (".png", ".svg", ".pdf")
 
 
-def sizes(text: str) -> tuple[int, ...]:
+def input_sizes(given: Sequence[str] | None) -> InputSizes | None:
+    """The values of `--input`: one size, or `image=3x64x64` for each of some named inputs."""
+    if not given:
+        return None
+    if len(given) == 1 and "=" not in given[0]:
+        return _sizes(given[0])
+    named = [one.partition("=") for one in given]
+    found = {name: _sizes(text) for name, sign, text in named if sign}
+    if len(found) != len(given):
+        message = "several sizes need the names of different inputs: --input image=3x64x64 --input time=64"
+        raise typer.BadParameter(message, param_hint="--input")
+    return found
+
+
+def _sizes(text: str) -> tuple[int, ...]:
     """`3x64x64` as integers."""
     if not re.fullmatch(r"[0-9]{1,18}(x[0-9]{1,18})*", text):
         raise typer.BadParameter(f"{text!r} is not a size such as 3x224x224", param_hint="--input")

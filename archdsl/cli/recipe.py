@@ -48,7 +48,7 @@ def training(
     model: str | None,
     settings: Sequence[str] | None,
     parameters: Sequence[str] | None,
-    input: str | None,
+    input: Sequence[str] | None,
     run: str | None,
     options: Mapping[str, object],
 ) -> Training:

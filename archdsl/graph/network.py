@@ -12,7 +12,7 @@ from archdsl.diagnostics import Frame
 from archdsl.graph import Aux, Group, LayerNode, Tap, layer_nodes, walk
 from archdsl.graph.integers import integer_limits
 from archdsl.graph.lower import Program, lower
-from archdsl.shapes import BYTES, InputSizes, Shape, Tensor, in_module_order
+from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.source import Span
 
@@ -95,9 +95,11 @@ class Network:
         return integer_limits(self.program, self.inputs)
 
     @property
-    def input_sizes(self) -> InputSizes:
+    def input_sizes(self) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
         """The sizes with which the same network is loaded again."""
-        return {name: tuple(shape) for name, shape in self.inputs.items()} if self.named_inputs else self.input_shape
+        if not self.named_inputs:
+            return tuple(self.input_shape)
+        return {name: tuple(shape) for name, shape in self.inputs.items()}
 
     @property
     def output_shape(self) -> Shape:

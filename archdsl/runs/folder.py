@@ -58,7 +58,7 @@ class EpochMetrics:
 class RunInfo:
     """The content of run.json: enough to evaluate or export the folder alone.
 
-    input, output   shapes without the batch axis
+    input, output   shapes without the batch axis; those of named inputs by their names
     mean, std       of the images, in 0..1, by which inputs are normalized
     sample          the shape of the data set's images; empty in runs of earlier versions
     version         the form of settings: 1 had strings for layers, blocks and other values without JSON
@@ -69,7 +69,7 @@ class RunInfo:
     spec: str
     dataset: str
     classes: tuple[str, ...]
-    input: tuple[int, ...]
+    input: tuple[int, ...] | dict[str, tuple[int, ...]]
     output: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -157,7 +157,8 @@ class RunFolder:
             return found
         except ValidationError as error:
             details = error.errors()[0]
-            where = ".".join(map(str, details["loc"]))
+            # A union names its members, which are types and tell a reader nothing.
+            where = ".".join(str(part) for part in details["loc"] if "[" not in str(part))
             raise damaged(path, f"{where}: {details['msg']}" if where else details["msg"]) from error
 
 

@@ -40,7 +40,7 @@ class Writer:
             spec=network.path,
             dataset=data.name,
             classes=data.classes,
-            input=tuple(network.input_shape),
+            input=network.input_sizes,
             output=tuple(network.output_shape),
             mean=setup.mean,
             std=setup.std,

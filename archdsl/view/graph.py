@@ -17,12 +17,17 @@ def graph_text(network: Network) -> str:
     root = network.root
     lines = [line for node in root.nodes for line in _lines(node, 1)]
     wide = max((len(text) for text, _ in lines), default=0)
-    head = f"{_model(network)}  {root.input} -> {root.output}  {_place(root)}"
+    head = f"{_model(network)}  {_inputs(network)} -> {root.output}  {_place(root)}"
     return "\n".join([head, *(f"{text:<{wide}}  {rest}".rstrip() for text, rest in lines)])
 
 
 def _model(network: Network) -> str:
     return f"model {network.title}" + "".join(f" -> {tap.name}" for tap in network.root.taps)
+
+
+def _inputs(network: Network) -> str:
+    named = [f"{name}: {shape}" for name, shape in network.inputs.items()]
+    return ", ".join(named) if network.named_inputs else str(network.input_shape)
 
 
 def _lines(node: AnyNode, level: int) -> Iterator[tuple[str, str]]:

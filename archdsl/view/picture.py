@@ -57,7 +57,7 @@ class _Drawing:
 
 def draw_network(network: Network, depth: int = 2) -> str:
     """An SVG document of the network; scopes deeper than `depth` are one box each."""
-    parts = [_label_box("input", str(network.input_shape), "scope")]
+    parts = [_beside_each_other([_label_box(name, str(shape), "scope") for name, shape in network.inputs.items()])]
     parts += [_draw(node, depth) for node in network.root.nodes]
     outputs = ", ".join(str(shape) for shape in network.output_shapes.values())
     parts.append(_label_box("output", outputs, "scope"))
@@ -175,6 +175,16 @@ def _stack(parts: Sequence[_Drawing]) -> _Drawing:
         elements.append(part.at(axis - part.axis, y))
         y += part.height
     return _Drawing(width, y, axis, elements)
+
+
+def _beside_each_other(parts: Sequence[_Drawing]) -> _Drawing:
+    """Side by side; the line goes on from the first one."""
+    first = parts[0]
+    elements, x = [], 0.0
+    for part in parts:
+        elements.append(part.at(x, 0))
+        x += part.width + GAP
+    return _Drawing(x - GAP, max(part.height for part in parts), first.axis, elements)
 
 
 def _beside(body: _Drawing, shortcut: _Drawing | None, sign: str) -> _Drawing:

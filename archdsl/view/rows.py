@@ -12,6 +12,7 @@ from archdsl.view.tables import Column
 
 if TYPE_CHECKING:
     from archdsl.graph.network import Network
+    from archdsl.shapes import Shape
 
 
 class Row(NamedTuple):
@@ -152,9 +153,17 @@ def total_lines(network: Network) -> list[tuple[str, str]]:
         ("MACs", f"{humanised(network.macs)} ({network.macs:,})"),
         ("FLOPs", f"{humanised(network.flops)} (two for each multiply-add)"),
         ("Activation memory", f"{memory(network.activation_bytes)} for one input"),
-        ("Input", f"{network.input_shape} ({network.input_shape.numel:,} values)"),
+        *[(_input_title(network, name), f"{shape} ({_values(shape)})") for name, shape in network.inputs.items()],
         ("Output", ", ".join(outputs) if len(outputs) > 1 else str(network.output_shape)),
     ]
+
+
+def _input_title(network: Network, name: str) -> str:
+    return f"Input {name}" if network.named_inputs else "Input"
+
+
+def _values(shape: Shape) -> str:
+    return "1 value" if shape.numel == 1 else f"{shape.numel:,} values"
 
 
 def footnotes(shown: Sequence[Row]) -> list[str]:

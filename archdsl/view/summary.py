@@ -28,6 +28,7 @@ def to_json(network: Network) -> str:
     summary = {
         "model": network.name,
         "input": list(network.input_shape),
+        **({"inputs": inputs_of(network)} if network.named_inputs else {}),
         "output": list(network.output_shape),
         **({"outputs": outputs} if len(outputs) > 1 else {}),
         **{name: getattr(network, name) for name in TOTALS},
@@ -36,6 +37,11 @@ def to_json(network: Network) -> str:
     layers = ",\n".join(f"    {json.dumps(_layer(layer), ensure_ascii=False)}" for layer in network.layers)
     listed = f"[\n{layers}\n  ]" if layers else "[]"
     return "{\n" + ",\n".join([*head, f'  "layers": {listed}']) + "\n}"
+
+
+def inputs_of(network: Network) -> dict[str, Any]:
+    """The named inputs as JSON's types: sizes and the type of the elements."""
+    return {name: {"shape": list(shape), "dtype": shape.dtype} for name, shape in network.inputs.items()}
 
 
 def _layer(layer: LayerInfo) -> dict[str, Any]:
@@ -110,7 +116,7 @@ def draw_summary(
 
 def _usual(network: Network, shown: Sequence[Row], width: int) -> list[str]:
     """The usual columns, FLOPs too where they fit; a network without spatial axes has no receptive field."""
-    names = [name for name in USUAL if name != "field" or network.input_shape.rank]
+    names = [name for name in USUAL if name != "field" or any(shape.rank for shape in network.inputs.values())]
     at = names.index("macs") + 1
     wide = [*names[:at], WHERE_WIDE, *names[at:]]
     return wide if fits([COLUMNS[name].column for name in wide], [cells(row, wide) for row in shown], width) else names

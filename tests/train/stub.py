@@ -32,6 +32,10 @@ class Stub:
     aux: Sequence[Any] = ()
 
     @property
+    def input_sizes(self) -> tuple[int, ...]:
+        return tuple(self.input_shape)
+
+    @property
     def labels(self) -> set[str]:
         module = self.build()
         return {name for name, _ in (*module.named_modules(), *module.named_parameters())}

@@ -80,7 +80,9 @@ def show(
     print(f"wrote {output}")
 
 
-def _stage_text(spec: str, stage: str, model: str | None, settings: Sequence[str] | None, input: str | None) -> str:
+def _stage_text(
+    spec: str, stage: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None
+) -> str:
     """The output of a stage of the compiler."""
     if stage == "tree":
         from archdsl.elaborate import read

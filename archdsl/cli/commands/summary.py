@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from archdsl.cli.network import chosen, without_recipe
-from archdsl.cli.options import Input, Model, Settings, Spec, reject_unused, sizes
+from archdsl.cli.options import Input, Model, Settings, Spec, input_sizes, reject_unused
 from archdsl.cli.printing import print_json_text
 from archdsl.diagnostics import SpecError
 
@@ -63,7 +63,12 @@ def summary(
 
 
 def _draw_known(
-    spec: str, model: str | None, settings: Sequence[str], input: str | None, depth: int | None, columns: list[str]
+    spec: str,
+    model: str | None,
+    settings: Sequence[str],
+    input: Sequence[str] | None,
+    depth: int | None,
+    columns: list[str],
 ) -> None:
     """Draw the layers that are known of a network with errors."""
     from archdsl.api import locate
@@ -80,7 +85,7 @@ def _draw_known(
         chosen_model = choose(module, model or named, values)
     except SpecError:
         return
-    network = Run(module, chosen_model, None if input is None else sizes(input), values).network
+    network = Run(module, chosen_model, input_sizes(input), values).network
     if network.layers:
         draw_summary(network, file=sys.stdout, width=terminal_width(), depth=depth, columns=columns, partial=True)
         print(flush=True)

@@ -82,6 +82,12 @@ def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None
     return spec, resume
 
 
+def _inputs(network: Network) -> str:
+    """The sizes of the inputs as `--input` takes them."""
+    named = [f"{name}={shape.sizes}" for name, shape in network.inputs.items()]
+    return " ".join(named) if network.named_inputs else str(network.input_shape)
+
+
 def _require_same_network(network: Network, run: Path) -> None:
     """Reject (E634) another network than the run was started with."""
     from archdsl.graph import same_graph
@@ -89,7 +95,7 @@ def _require_same_network(network: Network, run: Path) -> None:
     from archdsl.runs.folder import RunFolder
 
     started = network_of_run(RunFolder(run))
-    pairs: dict[str, tuple[object, object]] = {"input": (network.input_shape, started.input_shape)}
+    pairs: dict[str, tuple[object, object]] = {"input": (_inputs(network), _inputs(started))}
     pairs |= {name: (value, started.settings.get(name)) for name, value in network.settings.items()}
     changed = [(name, now, before) for name, (now, before) in pairs.items() if now != before]
     if not changed and not same_graph(network.root, started.root):
