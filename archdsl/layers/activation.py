@@ -7,6 +7,7 @@ from archdsl.diagnostics.codes.shapes import NotDivisible
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, Twin, changed
+from archdsl.layers.memory import Memory, numbers
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -16,6 +17,8 @@ class _Elementwise(SameShape, Twin):
 
     op  the ONNX operator that computes it without attributes
     """
+
+    is_pointwise = True
 
     op: ClassVar[str]
 
@@ -27,6 +30,7 @@ class ReLU(_Elementwise):
     """Rectified linear unit, `torch.nn.ReLU`: max(0, x) (Nair, Hinton 2010)."""
 
     kind = "relu"
+    saves = ("output",)
     op = "Relu"
     saves_output = True
     can_run_inplace = True
@@ -56,6 +60,8 @@ class PReLU(Layer):
     """
 
     kind = "prelu"
+    autocast = "half"
+    is_pointwise = True
     parameters = ("weight",)
 
     num_parameters: Positive = 1
@@ -184,6 +190,7 @@ class Sigmoid(_Elementwise):
     """Logistic function, `torch.nn.Sigmoid`: 1/(1 + exp(-x))."""
 
     kind = "sigmoid"
+    saves = ("output",)
     op = "Sigmoid"
     saves_output = True
 
@@ -236,6 +243,7 @@ class Tanh(_Elementwise):
     """Hyperbolic tangent, `torch.nn.Tanh`."""
 
     kind = "tanh"
+    saves = ("output",)
     op = "Tanh"
     saves_output = True
 
@@ -244,6 +252,7 @@ class Softplus(_Elementwise):
     """Smooth ReLU, `torch.nn.Softplus`: log(1 + exp(beta*x))/beta, and x itself where beta*x > threshold."""
 
     kind = "softplus"
+    autocast = "float32"
 
     beta: float = 1.0
     threshold: float = 20.0
@@ -265,11 +274,17 @@ class Softsign(_Elementwise):
     kind = "softsign"
     op = "Softsign"
 
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory(kept=(numbers(x.numel),), inside=(numbers(x.numel),))  # 1 + |x|
+
 
 class LogSigmoid(_Elementwise):
     """Logarithm of the sigmoid, `torch.nn.LogSigmoid`: -log(1 + exp(-x))."""
 
     kind = "logsigmoid"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory(kept=(numbers(x.numel),), inside=(numbers(x.numel),))  # exp(-|x|)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.node("Neg", g.node("Softplus", g.node("Neg", g.input)))
@@ -278,7 +293,9 @@ class LogSigmoid(_Elementwise):
 class _AlongOneAxis(Layer):
     """A function along one axis, whose outputs see all of it; PyTorch and ONNX name it like its class."""
 
+    saves = ("output",)
     saves_output = True
+    autocast = "float32"
 
     dim: int = 1
 

@@ -6,6 +6,7 @@ that it attends to.
 """
 
 from math import inf, isqrt, log, prod
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -24,6 +25,7 @@ from archdsl.layers.base import (
     require_divisible,
     weight_and_bias,
 )
+from archdsl.layers.memory import Memory, numbers
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -103,6 +105,7 @@ class MultiheadAttention(Layer):
         "out_proj.bias",
     )
     tap_arguments = ("key", "value")
+    autocast = "half"
 
     num_heads: Positive
     dropout: Probability = 0.0
@@ -136,6 +139,13 @@ class MultiheadAttention(Layer):
     def _is_packed(self, x: Shape) -> bool:
         """Whether one matrix makes queries, keys and values, as in PyTorch where all are D wide."""
         return all(source[-1] == x[-1] for source in self._sources(x))
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        sources = self._sources(x)
+        # Queries, keys and values, and the attended values; for the backward pass the logarithm of each row's sum.
+        inside = 2 * x.numel + sum(source.numel // source[-1] * x[-1] for source in sources)
+        sums = prod(x[:-1]) * self.num_heads
+        return Memory(("input", "operands"), kept=(numbers(inside + sums),), inside=(numbers(inside),))
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         features = x[-1]
@@ -211,6 +221,8 @@ class _WindowAttention(Layer):
     covers is not shifted.
     """
 
+    autocast = "half"
+
     num_heads: Positive
     window_size: Positive | tuple[Positive, Positive]
     shift_size: NonNegative | tuple[NonNegative, NonNegative] = 0
@@ -218,6 +230,8 @@ class _WindowAttention(Layer):
     proj_bias: bool = True
     attention_dropout: Probability = 0.0
     dropout: Probability = 0.0
+    #: Tensors that normalising queries and keys adds.
+    _unit: ClassVar[int] = 0
 
     @property
     def window(self) -> tuple[int, int]:
@@ -249,6 +263,15 @@ class _WindowAttention(Layer):
 
     def buffers(self, x: Shape) -> dict[str, Tensor]:
         return {"relative_position_index": Tensor(Shape((prod(self.window) ** 2,)), "int64")}
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        inner = self.padded(x)
+        pairs = inner.numel // inner[2] * prod(self.window) * self.num_heads
+        moved = inner != x or any(self.shifts(x))
+        # Queries, keys and values, the scaled queries and keys, the attended values, and the attention itself.
+        kept = numbers((6 + self._unit + moved) * inner.numel + pairs)
+        inside = numbers((7 + self._unit + moved) * inner.numel)
+        return Memory(() if moved else ("input",), kept=(kept,), inside=(inside,))
 
     def _projections(self, x: Shape) -> dict[str, Tensor]:
         channels = x[-1]
@@ -378,6 +401,7 @@ class ShiftedWindowAttentionV2(_WindowAttention):
     """
 
     kind = "shifted_window_attention_v2"
+    _unit = 1
     parameters = (
         "logit_scale",
         "qkv.weight",
@@ -442,6 +466,13 @@ class RelativeMultiheadAttention(Layer):
     """
 
     kind = "relative_multihead_attention"
+    autocast = "half"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        pairs = x.numel // self.head_dim * x[-2]
+        # Scaled queries and keys, values, the attended values, and the attention itself.
+        return Memory(kept=(numbers(4 * x.numel + pairs),), inside=(numbers(4 * x.numel),))
+
     parameters = (
         "relative_position_bias_table",
         "to_qkv.weight",

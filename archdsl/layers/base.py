@@ -19,6 +19,7 @@ from archdsl.diagnostics.codes.shapes import (
     WrongRank,
 )
 from archdsl.diagnostics.problem import Rejected
+from archdsl.layers.memory import Memory
 from archdsl.shapes import Shape, Tensor, Window, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -123,6 +124,14 @@ class Layer(BaseModel):
     bias_axis: ClassVar[int | None] = None
     #: True where the mean of each channel is subtracted, so that a bias directly before has no effect.
     cancels_bias: ClassVar[bool] = False
+    #: What PyTorch's backward pass reads of "input", "output" and "operands" where the layer does not run in place.
+    saves: ClassVar[tuple[str, ...]] = ("input",)
+    #: True where the output is the input's own memory, or a part of it; for a dropout in eval mode.
+    is_view: ClassVar[bool] = False
+    #: True where, in eval mode, each number can be computed in place: from itself and a few figures of its channel.
+    is_pointwise: ClassVar[bool] = False
+    #: The type in which PyTorch's autocast runs it: that of its input, "half" or "float32".
+    autocast: ClassVar[str] = "input"
     #: True where the only weight is a parameter of the scope itself, named by the layer's label.
     is_parameter: ClassVar[bool] = False
 
@@ -160,6 +169,10 @@ class Layer(BaseModel):
     def macs(self, x: Shape, y: Shape) -> int:
         """Multiply-adds for one sample. A multiply-add is one; a bias, a norm, an activation or a pool adds none."""
         return 0
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        """What PyTorch's module holds in memory besides its input and output."""
+        return Memory(self.saves)
 
     def windows(self, x: Shape) -> tuple[Window, ...] | None:
         """The window on each spatial axis, or None for a layer that works on each position by itself."""

@@ -19,6 +19,7 @@ from archdsl.layers.base import (
     require_divisible,
     weight_and_bias,
 )
+from archdsl.layers.memory import Memory
 from archdsl.layers.windows import onnx_window, slide, windows_of
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -34,6 +35,7 @@ class Conv(Layer):
     """
 
     kind = "conv"
+    autocast = "half"
     parameters = ("weight", "bias")
     bias_axis = 0
 
@@ -79,6 +81,27 @@ class Conv(Layer):
                 reason = f"{self.padding_mode} padding of {pad} needs a {axis} of at least {pad + room}, not {size}"
                 raise self.unfit("padding", reason)
 
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        padded = self._padded_copy(x)
+        if padded is None:
+            return Memory()
+        saves = ("input",) if self.padding_mode in {"reflect", "replicate"} else ()
+        return Memory(saves, kept=(Tensor(padded),), inside=(Tensor(padded),))
+
+    def _padded_copy(self, x: Shape) -> Shape | None:
+        """The input that PyTorch pads by itself: where its kernels have no such padding, or not the same on both sides.
+
+        Zeros on both sides are left to the kernel.
+        """
+        windows = self.windows(x)
+        if self.padding_mode != "zeros":
+            ends = [(w.before, w.after) for w in windows]
+        else:
+            ends = [(0, w.after - w.before) for w in windows]
+        if not any(after or before for before, after in ends):
+            return None
+        return Shape((x.channels, *(size + sum(pair) for size, pair in zip(x.spatial, ends, strict=True))))
+
     def weights(self, x: Shape) -> dict[str, Tensor]:
         kernel = self.per_axis("kernel_size", self.kernel_size, x)
         weight = (self.out_channels, x.channels // self.groups, *kernel)
@@ -112,6 +135,7 @@ class ConvTranspose(Layer):
     """
 
     kind = "conv_transpose"
+    autocast = "half"
     parameters = ("weight", "bias")
     bias_axis = 0
 

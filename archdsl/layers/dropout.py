@@ -6,13 +6,16 @@ In eval mode they return their input itself, hence `saves_output`: the next laye
 from typing import Literal
 
 from archdsl.layers.base import OnnxBuilder, Probability, SameShape, TorchForm, Twin
-from archdsl.shapes import Shape
+from archdsl.layers.memory import Memory, numbers
+from archdsl.shapes import Shape, Tensor
 
 
 class _Drop(SameShape):
     """A layer that drops values in training."""
 
+    saves = ()
     saves_output = True
+    is_view = True
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.input
@@ -34,6 +37,9 @@ class Dropout(_ValueDropout):
     kind = "dropout"
     can_run_inplace = True
 
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory((), kept=(numbers(x.numel, "bool"),) if self.p else ())  # on the CPU the mask is float32
+
 
 class ChannelDropout(_ValueDropout):
     """Dropout of whole channels, `torch.nn.Dropout1d`, `Dropout2d` or `Dropout3d` by the input.
@@ -54,6 +60,9 @@ class AlphaDropout(_ValueDropout):
     """Dropout that keeps mean and variance after a SELU, `torch.nn.AlphaDropout` (Klambauer and others 2017)."""
 
     kind = "alpha_dropout"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory((), kept=(Tensor(x),) if self.p else ())
 
 
 class StochasticDepth(_Drop):

@@ -32,6 +32,7 @@ class Concat(_Join):
     """
 
     kind = "concat"
+    saves = ()
 
     dim: int = 1
 
@@ -55,6 +56,7 @@ class _Elementwise(_Join, Twin):
     """Addition and multiplication, with PyTorch's broadcasting of tensors with equally many axes."""
 
     twin = "modules.{name}"
+    is_pointwise = True
     op: ClassVar[str]
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
@@ -77,6 +79,7 @@ class Add(_Elementwise):
     """The sum of the current tensor and the taps, `torch.add`; an axis of size 1 is repeated where needed."""
 
     kind = "add"
+    saves = ()
     op = "Add"
 
 
@@ -84,4 +87,5 @@ class Mul(_Elementwise):
     """The product of the current tensor and the taps, `torch.mul`; an axis of size 1 is repeated where needed."""
 
     kind = "mul"
+    saves = ("input", "operands")
     op = "Mul"

@@ -12,6 +12,7 @@ class Linear(Layer):
     """
 
     kind = "linear"
+    autocast = "half"
     parameters = ("weight", "bias")
     bias_axis = -1
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from archdsl.layers.axes import onnx_reduce, onnx_reshape
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, SameShape, TorchForm, Twin, changed, require_divisible
+from archdsl.layers.memory import Memory, numbers
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -64,6 +65,11 @@ def _see_all(field: ReceptiveField, axes: range) -> ReceptiveField:
     return field
 
 
+def _moments(groups: int) -> Memory:
+    """The memory of a norm that keeps the mean and deviation of so many groups of each sample."""
+    return Memory(kept=(numbers(2 * groups),), inside=(numbers(2 * groups),))
+
+
 class _Norm(SameShape):
     """A norm with a weight and a bias."""
 
@@ -105,6 +111,7 @@ class BatchNorm(_RunningNorm):
     """
 
     kind = "batchnorm"
+    is_pointwise = True
 
     eps: Annotated[float, Field(gt=0)] = 1e-5
 
@@ -151,6 +158,7 @@ class LayerNorm(_Norm):
     """
 
     kind = "layernorm"
+    autocast = "float32"
 
     normalized_shape: Positive | tuple[Positive, ...] | None = None
     eps: Epsilon = 1e-5
@@ -171,6 +179,9 @@ class LayerNorm(_Norm):
             help = "leave normalized_shape out to normalise the whole sample"
             raise self.unfit("normalized_shape", reason, help)
         return x
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return _moments(x.numel // self.sizes(x).numel)
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         return _affine(self.sizes(x), affine=self.elementwise_affine, bias=self.bias)
@@ -201,10 +212,14 @@ class ChannelLayerNorm(_Norm):
     """
 
     kind = "channel_layernorm"
+    autocast = "float32"
 
     eps: Epsilon = 1e-5
     elementwise_affine: bool = True
     bias: bool = True
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return _moments(x.numel // x.channels)
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         return _affine(Shape((x.channels,)), affine=self.elementwise_affine, bias=self.bias)
@@ -227,6 +242,8 @@ class Normalize(SameShape, Twin):
 
     kind = "normalize"
     twin = "modules.{name}"
+    saves = ()
+    is_pointwise = True
 
     mean: float | tuple[float, ...] = 0.0
     std: _Deviation | tuple[_Deviation, ...] = 1.0
@@ -237,6 +254,9 @@ class Normalize(SameShape, Twin):
             if isinstance(values, tuple) and len(values) != x.channels:
                 raise self.unfit(name, f"{name} has {len(values)} numbers, but the input {x} has {x.channels} channels")
         return x
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory(self.saves, inside=(numbers(x.numel),))  # x - mean
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         centred = g.node("Sub", g.input, self._operand(self.mean, x, g))
@@ -253,6 +273,7 @@ class GroupNorm(_Norm):
     """
 
     kind = "groupnorm"
+    autocast = "float32"
 
     num_groups: Positive
     eps: Epsilon = 1e-5
@@ -261,6 +282,9 @@ class GroupNorm(_Norm):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         require_divisible(x.channels, "input channels", self.num_groups, "num_groups")
         return x
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return _moments(self.num_groups)
 
     def weights(self, x: Shape) -> dict[str, Tensor]:
         return _affine(Shape((x.channels,)), affine=self.affine)
@@ -290,6 +314,7 @@ class LocalResponseNorm(Layer):
     """
 
     kind = "local_response_norm"
+    autocast = "float32"
 
     size: Positive
     alpha: float = 1e-4
@@ -300,6 +325,11 @@ class LocalResponseNorm(Layer):
         if x.rank == 0:
             self.require_spatial(x)
         return x
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        padded = x.with_channels(x.channels + self.size - 1)
+        # The padded squares, their means with the factors, and the power of these.
+        return Memory(kept=(Tensor(padded), Tensor(x), Tensor(x)), inside=(numbers(max(2 * x.numel, padded.numel)),))
 
     def torch(self, x: Shape) -> TorchForm:
         # PyTorch's module calls view() on a volume, which fails after a permutation.

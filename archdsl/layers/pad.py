@@ -7,6 +7,7 @@ from archdsl.diagnostics.codes.shapes import NoOutput
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, NonNegative, OnnxBuilder, Positive, Sizes, TorchForm
+from archdsl.layers.memory import Memory
 from archdsl.shapes import Shape, Window
 
 PadMode = Literal["zeros", "reflect", "replicate", "circular", "constant"]
@@ -37,6 +38,9 @@ class Pad(Layer):
     """
 
     kind = "pad"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory(("input",) if self.mode in {"reflect", "replicate"} else ())
 
     padding: int | tuple[int, ...]
     mode: PadMode = "zeros"
@@ -106,6 +110,8 @@ class Crop(Layer):
     """The middle `size` positions of each spatial axis, from floor((n - size) / 2) on."""
 
     kind = "crop"
+    saves = ()
+    is_view = True
 
     size: Sizes
 
@@ -137,6 +143,7 @@ class PadChannels(Layer):
     """
 
     kind = "pad_channels"
+    saves = ()
 
     out_channels: Positive
     before: NonNegative | None = None

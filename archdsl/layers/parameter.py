@@ -15,6 +15,7 @@ class Parameter(Layer):
     kind = "parameter"
     parameters = ("value",)
     is_parameter = True
+    saves = ()
     saves_output = True
 
     size: Positive | tuple[Positive, ...]

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, OnnxBuilder, Paddings, Positive, Sizes, TorchForm, Twin, changed
+from archdsl.layers.memory import Memory, numbers
 from archdsl.layers.windows import onnx_window, slide, windows_of
-from archdsl.shapes import Shape, Window
+from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
 Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -60,6 +61,11 @@ def onnx_pool(
     return g.node(op, value, **attributes)
 
 
+def _with_positions(y: Shape) -> Memory:
+    """The memory of a pool whose kernel also returns the position of each maximum."""
+    return Memory(kept=(Tensor(y, "int64"),), inside=(Tensor(y, "int64"),))
+
+
 class MaxPool(Twin):
     """The maximum of each window, `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d` by the input.
 
@@ -70,6 +76,9 @@ class MaxPool(Twin):
 
     kind = "maxpool"
     twin = "nn.{name}{rank}d"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return _with_positions(y)
 
     kernel_size: Sizes
     stride: Sizes | None = None
@@ -147,6 +156,10 @@ class LPPool(Layer):
     """
 
     kind = "lppool"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        # The powers; their means, and the steps to the root.
+        return Memory(kept=(Tensor(x), numbers(4 * y.numel)), inside=(Tensor(x),))
 
     norm_type: Exponent
     kernel_size: Sizes
@@ -226,6 +239,9 @@ class AdaptiveAvgPool(_AdaptivePool):
 
     kind = "adaptive_avgpool"
 
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return Memory(() if y.spatial.numel == 1 else ("input",))
+
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if all(size == 1 for size in y.spatial):
             return g.node("GlobalAveragePool", g.input)
@@ -265,6 +281,9 @@ class AdaptiveMaxPool(_AdaptivePool):
     """
 
     kind = "adaptive_maxpool"
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        return _with_positions(y)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if all(size == 1 for size in y.spatial):

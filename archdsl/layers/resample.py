@@ -40,6 +40,7 @@ class Upsample(Twin):
     """
 
     kind = "upsample"
+    saves = ()
 
     size: Sizes | None = None
     scale_factor: Factors | None = None
@@ -191,6 +192,7 @@ class PixelShuffle(Twin):
     """
 
     kind = "pixel_shuffle"
+    saves = ()
 
     upscale_factor: Positive
 
@@ -213,6 +215,7 @@ class PixelUnshuffle(Twin):
     """Space to channels: Cx(H*r)x(W*r) becomes (C*r^2)xHxW with r = `downscale_factor`, `torch.nn.PixelUnshuffle`."""
 
     kind = "pixel_unshuffle"
+    saves = ()
 
     downscale_factor: Positive
 
@@ -241,6 +244,7 @@ class ChannelShuffle(SameShape, Twin):
     """
 
     kind = "channel_shuffle"
+    saves = ()
 
     groups: Positive
 

@@ -18,7 +18,9 @@ from archdsl.shapes.receptive_field import ReceptiveField
 class _View(Layer):
     """A layer whose output is a view of its input."""
 
+    saves = ()
     saves_output = True
+    is_view = True
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         return g.input if y == x else onnx_reshape(g, g.input, y)

@@ -79,7 +79,7 @@ class IntegerShape(Shape):
 
 #: The sizes of a network's input, or of its inputs by their names.
 InputSizes = Sequence[int] | Mapping[str, Sequence[int]]
-BYTES = {"float32": 4, "int64": 8}
+BYTES = {"float32": 4, "int64": 8, "bool": 1}
 
 
 class Tensor(NamedTuple):

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archdsl.backends.torch.dataflow import Interface, Interfaces, in_place
+from archdsl.backends.torch.dataflow import Interface, Interfaces
 from archdsl.backends.torch.scope import Leaf, Run, Scope, class_name, identifier, mark
 from archdsl.graph import AnyNode, Aux, Group, LayerNode, Tap, walk
+from archdsl.graph.in_place import in_place, torch_forms
 from archdsl.graph.lower import JOINS, Program, Slot, Step, Value, is_scope
 from archdsl.graph.network import Network
 from archdsl.layers.base import TorchForm
@@ -21,8 +22,8 @@ from archdsl.text.stack import deep
 def scopes(network: Network, *, inplace: bool = True) -> Scope:
     """The module tree of a network with the code of each scope."""
     program = network.program
-    forms = {step: step.node.layer.torch(step.node.input) for step in program.steps if isinstance(step.node, LayerNode)}
-    overwriting = in_place(network, forms) if inplace else ()
+    forms = torch_forms(program)
+    overwriting = in_place(network.root, program, forms) if inplace else ()
     names = frozenset(node.name for node in walk(network.root))
     plan = _Plan(Interfaces(program), forms, overwriting, names)
     writer = _Writer(plan, iter(program.steps), network.root.name)
