@@ -9,6 +9,7 @@ from archdsl.diagnostics.codes.shapes import WrongRank
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import onnx_reshape
 from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed, weight_and_bias
+from archdsl.layers.memory import Memory, numbers
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -22,6 +23,7 @@ class LevitAttention(Layer):
     """
 
     kind = "levit_attention"
+    autocast = "half"
     parameters = ("attention_biases", "qkv.weight", "qkv.bias", "proj.weight", "proj.bias")
 
     key_dim: Positive
@@ -56,6 +58,11 @@ class LevitAttention(Layer):
 
     def buffers(self, x: Shape) -> dict[str, Tensor]:
         return {"attention_bias_idxs": Tensor(Shape((x[0], x[0])), "int64")}
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        # Queries, keys and values, the attended values, and the attention itself; inside also its logits.
+        parts, pairs = 2 * x[0] * self.num_heads * (self.key_dim + self.value_dim), x[0] ** 2 * self.num_heads
+        return Memory(kept=(numbers(parts + pairs),), inside=(numbers(parts + 2 * pairs),))
 
     def macs(self, x: Shape, y: Shape) -> int:
         tokens, channels = x
