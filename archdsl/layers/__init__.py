@@ -29,6 +29,7 @@ MODULES = (
     "pad",
     "parameter",
     "attention",
+    "embedding",
     "levit_attention",
 )
 

@@ -47,7 +47,8 @@ def onnx_model(layer: Layer, x: Shape, weights: dict[str, Array], *operands: Sha
 
 
 def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
+    kind = onnx.TensorProto.INT64 if shape.dtype == "int64" else onnx.TensorProto.FLOAT
+    return onnx.helper.make_tensor_value_info(name, kind, ["batch", *shape])
 
 
 def models_by_opset(layer: Layer, x: Shape, weights: dict[str, Array], *operands: Shape) -> Iterator[onnx.ModelProto]:

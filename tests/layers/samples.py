@@ -1,16 +1,20 @@
 """Sample arguments and inputs of every layer type, for the contract tests."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archdsl.arguments.values import spec_text
 from archdsl.layers import all_kinds
 from archdsl.layers.base import Layer, Operand
-from archdsl.shapes import Shape
+from archdsl.shapes import IntegerShape, Shape
 
 
 def shape(text: str) -> Shape:
-    """The Shape written `3x8x8`."""
+    """The Shape written `3x8x8`, or that of integers written `int64` or `int64(5)`."""
+    if text.startswith("int64"):
+        return IntegerShape(map(int, re.findall(r"\d+", text.removeprefix("int64"))))
     return Shape(map(int, text.split("x")))
 
 
@@ -30,6 +34,19 @@ class Sample:
     @property
     def y(self) -> Shape:
         return self.layer.shape(self.x, *self.operands)
+
+    def call(self, *more: str) -> str:
+        """The layer as a spec writes it on the taps `t0`, `t1`, ..., with more arguments."""
+        taps = self.layer.written_operands([f"t{i}" for i in range(len(self.operands))])
+        plain = {name: value for name, value in self.arguments.items() if not isinstance(value, Operand)}
+        arguments = [*taps, *(f"{name}={spec_text(value)}" for name, value in plain.items()), *more]
+        return f"{self.kind}({', '.join(arguments)})"
+
+    @property
+    def taps(self) -> str:
+        """The statements that define the taps."""
+        sizes = [f"({', '.join(map(str, one))},)" for one in self.operands]
+        return "".join(f"parameter({size}) -> t{i}; " for i, size in enumerate(sizes))
 
     def __str__(self) -> str:
         arguments = ",".join(f"{name}={value}" for name, value in self.arguments.items())
@@ -66,6 +83,11 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on("4x8x7", out_channels=2, kernel_size=2, stride=(2, 1), dilation=2, output_padding=(0, 1), padding=(0, 1)),
         *on(*ALL, out_channels=4, kernel_size=2, dilation=3, output_padding=2, groups=2),
         *on("4x8x7", out_channels=2, kernel_size=2, dilation=3, output_padding=2, padding=1, bias=False),
+    ],
+    "embedding": [
+        *on("int64", "int64(5)", "int64(2,3)", num_embeddings=7, embedding_dim=4),
+        *on("int64(5)", num_embeddings=7, embedding_dim=1, padding_idx=0, scale_grad_by_freq=True),
+        *on("int64(5)", num_embeddings=7, embedding_dim=4, padding_idx=-2),
     ],
     "linear": [*on("5", "4x7", "4x5x6", out_features=3), *on("5", "4x7", out_features=3, bias=False)],
     "batchnorm": [

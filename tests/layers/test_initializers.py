@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from torch.nn import init
 
 import archdsl
-from archdsl.arguments.values import spec_text
 from archdsl.diagnostics import Rejected
 from archdsl.elaborate import check_source
 from archdsl.layers.initializers import INITIALIZERS, Constant, Dirac, Initializer, Nonlinearity, TruncNormal, Uniform
@@ -114,14 +113,13 @@ def test_every_initializer_for_every_weight(kind: str, name: str, axes: int) -> 
     """A spec may say what torch can do, and nothing else."""
     sample = WEIGHTS[kind, name, axes]
     sizes = sample.layer.weights(sample.x)[name].shape
-    arguments = [f"{key}={spec_text(value)}" for key, value in sample.arguments.items()]
     given = {one: f"{one}(0.5)" if one in REQUIRED else one for one in FUNCTIONS}
-    calls = {one: f'{kind}({", ".join([*arguments, f"""init={{"{name}": {text}}}"""])})' for one, text in given.items()}
+    calls = {one: sample.call(f'init={{"{name}": {text}}}') for one, text in given.items()}
     fitting = rules_of_torch(sizes)
 
     def model(names: list[str]) -> str:
-        size = ", ".join(map(str, sample.x))
-        return "\n".join([f"model m {{ input({size}); sum {{", *(f"l_{name}: {calls[name]}" for name in names), "} }"])
+        start = f"model m {{ input({sample.x}) -> x; {sample.taps}use(x); sum {{"
+        return "\n".join([start, *(f"l_{name}: {calls[name]}" for name in names), "} }"])
 
     archdsl.load(model([one for one in FUNCTIONS if one in fitting]))
     wrong = [one for one in FUNCTIONS if one not in fitting]

@@ -32,22 +32,23 @@ def main(folder: str, mode: str) -> None:
     torch.save(facts, Path(folder) / "facts.pt")
 
 
-def facts_of(make: Any, sizes: list[int], mode: str) -> dict[str, Any]:
+def facts_of(make: Any, sizes: list[Any], mode: str) -> dict[str, Any]:
     """What there is to compare: the state and the outputs' shapes, which cost little.
 
     Where it is to `run`: the state, fresh weights, and outputs on the same weights, in both modes of a module.
+    `sizes` are the type of the elements and the sizes of a sample.
     """
     if mode == "state":
         with torch.device("meta"), torch.no_grad():
             module = make()
-            output = module.eval()(torch.zeros(2, *sizes))
+            output = module.eval()(batch(sizes).to("meta"))
         outputs = output if isinstance(output, dict) else {"out": output}
         return {"state": state(module), "shapes": {key: tuple(tensor.shape) for key, tensor in outputs.items()}}
     with same_draws():
         module = make()
     facts = {"state": state(module), "fresh": fresh(module)}
     refill(module)
-    x = torch.randn(2, *sizes, generator=torch.Generator().manual_seed(1))
+    x = batch(sizes)
     with torch.no_grad():
         for name in ("train", "eval"):  # norms take the statistics of the first run, so that no signal fades
             torch.manual_seed(2)
@@ -56,6 +57,15 @@ def facts_of(make: Any, sizes: list[int], mode: str) -> dict[str, Any]:
                 if isinstance(layer, _BatchNorm) and layer.running_var is not None:
                     layer.running_var.clamp_(min=0.1)  # a channel that is dead so far must not explode
     return facts
+
+
+def batch(sizes: list[Any]) -> torch.Tensor:
+    """Two random samples; integers are less than 7."""
+    dtype, *shape = sizes
+    generator = torch.Generator().manual_seed(1)
+    if dtype == "int64":
+        return torch.randint(7, (2, *shape), generator=generator)
+    return torch.randn(2, *shape, generator=generator)
 
 
 def state(module: nn.Module) -> list[tuple[str, tuple[int, ...], str, bool]]:

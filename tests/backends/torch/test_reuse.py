@@ -14,7 +14,6 @@ from torch.nn import functional
 
 import archdsl
 from archdsl import Network
-from archdsl.arguments.values import spec_text
 from archdsl.backends.torch.source import source
 from archdsl.diagnostics import SpecError
 from tests.layers.samples import SAMPLES, Sample
@@ -148,27 +147,24 @@ def pairs() -> list[tuple[Sample, Sample]]:
         (one, other)
         for one in SAMPLES
         for other in SAMPLES
-        if one.kind == other.kind and one.arguments == other.arguments and one.x != other.x
+        if one.kind == other.kind
+        and one.arguments == other.arguments
+        and one.x != other.x
+        and "int64" not in (one.x.dtype, other.x.dtype)  # which no statement makes
     ]
-
-
-def call(sample: Sample, taps: list[str]) -> str:
-    arguments = [*taps, *(f"{name}={spec_text(value)}" for name, value in sample.arguments.items())]
-    return f"{sample.kind}({', '.join(arguments)})"
 
 
 def given(sample: Sample) -> str:
     """Statements after which the current tensor and the taps have the sample's sizes."""
-    taps = [f"parameter(({', '.join(map(str, one))},)) -> t{i}" for i, one in enumerate(sample.operands)]
-    return "; ".join([*taps, f"parameter(({', '.join(map(str, sample.x))},), init=normal)"])
+    return f"{sample.taps}parameter(({', '.join(map(str, sample.x))},), init=normal)"
 
 
-@pytest.mark.parametrize("kind", sorted({one.kind for one in SAMPLES}))
+@pytest.mark.parametrize("kind", sorted({one.kind for one in SAMPLES if one.x.dtype != "int64"}))
 def test_every_layer_on_another_input(kind: str) -> None:
     """It computes what the layer alone computes there, or is rejected because its module would have other weights."""
     found = [pair for pair in pairs() if pair[0].kind == kind and len(pair[0].operands) == len(pair[1].operands)]
     for one, other in found[:6]:
-        line = call(one, [f"t{i}" for i in range(len(one.operands))])
+        line = one.call()
         text = f"{given(one)}; a: {line}; {given(other)}; reuse(a)"
         forms = {(str(one.layer.torch(x)), str(one.layer.state(x))) for x in (one.x, other.x)}
         if one.layer.state(one.x) and len(forms) > 1:
