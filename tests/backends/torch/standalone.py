@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,16 @@ def main(folder: str, mode: str) -> None:
         made: dict[str, Any] = {"__name__": "printed"}
         exec(compile(path.read_text(), str(path), "exec"), made)
         classes = [value for value in made.values() if isinstance(value, type) and value.__module__ == "printed"]
-        sizes = json.loads(path.with_suffix(".json").read_text())
-        facts[path.stem] = facts_of(classes[-1], sizes, mode)
+        inputs = json.loads(path.with_suffix(".json").read_text())
+        facts[path.stem] = facts_of(classes[-1], inputs, mode)
     torch.save(facts, Path(folder) / "facts.pt")
 
 
-def facts_of(make: Any, sizes: list[Any], mode: str) -> dict[str, Any]:
+#: The sizes and the type of the elements of each input.
+Inputs = Sequence[tuple[Sequence[int], str]]
+
+
+def facts_of(make: Any, inputs: Inputs, mode: str) -> dict[str, Any]:
     """What there is to compare: the state and the outputs' shapes, which cost little.
 
     Where it is to `run`: the state, fresh weights, and outputs on the same weights, in both modes of a module.
@@ -41,31 +45,33 @@ def facts_of(make: Any, sizes: list[Any], mode: str) -> dict[str, Any]:
     if mode == "state":
         with torch.device("meta"), torch.no_grad():
             module = make()
-            output = module.eval()(batch(sizes).to("meta"))
+            output = module.eval()(*(torch.zeros(2, *sizes, dtype=getattr(torch, dtype)) for sizes, dtype in inputs))
         outputs = output if isinstance(output, dict) else {"out": output}
         return {"state": state(module), "shapes": {key: tuple(tensor.shape) for key, tensor in outputs.items()}}
     with same_draws():
         module = make()
     facts = {"state": state(module), "fresh": fresh(module)}
     refill(module)
-    x = batch(sizes)
+    given = samples(inputs)
     with torch.no_grad():
         for name in ("train", "eval"):  # norms take the statistics of the first run, so that no signal fades
             torch.manual_seed(2)
-            facts[name] = module.train(name == "train")(x.clone())
+            facts[name] = module.train(name == "train")(*(x.clone() for x in given))
             for layer in module.modules():
                 if isinstance(layer, _BatchNorm) and layer.running_var is not None:
                     layer.running_var.clamp_(min=0.1)  # a channel that is dead so far must not explode
     return facts
 
 
-def batch(sizes: list[Any]) -> torch.Tensor:
-    """Two random samples; integers are less than 7."""
-    dtype, *shape = sizes
+def samples(inputs: Inputs) -> list[torch.Tensor]:
+    """Two samples of each input; integers are 0 or 1, which every table has."""
     generator = torch.Generator().manual_seed(1)
-    if dtype == "int64":
-        return torch.randint(7, (2, *shape), generator=generator)
-    return torch.randn(2, *shape, generator=generator)
+    return [
+        torch.randint(2, (2, *sizes), generator=generator)
+        if dtype == "int64"
+        else torch.randn(2, *sizes, generator=generator)
+        for sizes, dtype in inputs
+    ]
 
 
 def state(module: nn.Module) -> list[tuple[str, tuple[int, ...], str, bool]]:
