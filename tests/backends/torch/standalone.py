@@ -64,10 +64,10 @@ def facts_of(make: Any, inputs: Inputs, mode: str) -> dict[str, Any]:
 
 
 def samples(inputs: Inputs) -> list[torch.Tensor]:
-    """Two samples of each input; integers are 0 or 1, which every table has."""
+    """Two samples of each input; integers are less than 7."""
     generator = torch.Generator().manual_seed(1)
     return [
-        torch.randint(2, (2, *sizes), generator=generator)
+        torch.randint(7, (2, *sizes), generator=generator)
         if dtype == "int64"
         else torch.randn(2, *sizes, generator=generator)
         for sizes, dtype in inputs
