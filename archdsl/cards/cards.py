@@ -18,7 +18,7 @@ from archdsl.cards.folders import cards_folder
 
 #: In percent.
 Percent = Annotated[FiniteFloat, Field(ge=0, le=100)]
-Task = Literal["classification", "segmentation", "video", "generation", "audio"]
+Task = Literal["classification", "segmentation", "detection", "video", "generation", "audio"]
 
 
 class _Table(BaseModel):
@@ -31,6 +31,7 @@ class Result(_Table):
     """A published accuracy in percent. `weights` is torchvision's name of the weights that have it.
 
     miou, pixel_accuracy  for segmentation: mean intersection over union, and fraction of correct pixels
+    box_map               for detection: mean average precision of the boxes
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class Result(_Table):
     top5: Percent | None = None
     miou: Percent | None = None
     pixel_accuracy: Percent | None = None
+    box_map: Percent | None = None
     weights: str = ""
     source: str
 

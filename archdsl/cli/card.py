@@ -130,7 +130,7 @@ def _figures(entry: Entry) -> list[str]:
 
 def _results(results: Sequence[Result]) -> Iterator[str]:
     """The published results, in percent, with the weights that reach them."""
-    figures = {"top1": "top-1", "top5": "top-5", "miou": "mean IoU", "pixel_accuracy": "pixels"}
+    figures = {"top1": "top-1", "top5": "top-5", "miou": "mean IoU", "pixel_accuracy": "pixels", "box_map": "box mAP"}
     for result in results:
         values = [(title, getattr(result, name)) for name, title in figures.items()]
         shown = ", ".join(f"{title} {value:g} %" for title, value in values if value is not None)

@@ -24,6 +24,7 @@ CLASSIFIERS = [name for name in TWINS if MODELS[name].task == "classification"]
 METRICS = {
     "classification": ("ImageNet-1K", {"acc@1": "top1", "acc@5": "top5"}),
     "segmentation": ("COCO-val2017-VOC-labels", {"miou": "miou", "pixel_acc": "pixel_accuracy"}),
+    "detection": ("COCO-val2017", {"box_map": "box_map"}),
     "video": ("Kinetics-400", {"acc@1": "top1", "acc@5": "top5"}),
 }
 
