@@ -29,6 +29,7 @@ MODULES = (
     "pad",
     "parameter",
     "attention",
+    "window_attention",
     "embedding",
     "levit_attention",
 )

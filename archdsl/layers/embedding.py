@@ -17,11 +17,16 @@ class Embedding(Layer):
     kind = "embedding"
     parameters = ("weight",)
     dtypes: ClassVar[tuple[str, ...]] = ("int64",)
+    autocast = "float32"
 
     num_embeddings: Positive
     embedding_dim: Positive
     padding_idx: int | None = None
     scale_grad_by_freq: bool = False
+
+    @property
+    def index_limit(self) -> int:
+        return self.num_embeddings
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         if self.padding_idx is not None and not -self.num_embeddings <= self.padding_idx < self.num_embeddings:

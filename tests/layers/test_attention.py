@@ -15,14 +15,14 @@ from torchvision.models import maxvit, swin_transformer
 import archdsl
 from archdsl.backends.torch import source
 from archdsl.diagnostics import Rejected
-from archdsl.layers.attention import (
-    MultiheadAttention,
+from archdsl.layers.attention import MultiheadAttention
+from archdsl.layers.base import Layer
+from archdsl.layers.levit_attention import LevitAttention
+from archdsl.layers.window_attention import (
     RelativeMultiheadAttention,
     ShiftedWindowAttention,
     ShiftedWindowAttentionV2,
 )
-from archdsl.layers.base import Layer
-from archdsl.layers.levit_attention import LevitAttention
 from archdsl.shapes import Shape
 from archdsl.shapes.receptive_field import ReceptiveField
 from tests.layers.agreement import module_of, require_agreement
