@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archdsl.backends.torch import modules
 from archdsl.diagnostics import Rejected
@@ -21,6 +21,13 @@ def module_of(form: TorchForm) -> nn.Module:
     where, _, name = form.cls.rpartition(".")
     module: nn.Module = getattr(NAMES[where], name)(*form.arguments, **form.keywords)
     return module
+
+
+def batch_of(shape: Shape, batch: int, generator: torch.Generator | None = None) -> Tensor:
+    """Random samples of this shape; integers are less than 7."""
+    if shape.dtype == "int64":
+        return torch.randint(7, (batch, *shape), generator=generator)
+    return torch.randn(batch, *shape, generator=generator)
 
 
 def torch_shape(form: TorchForm, x: Sequence[int], *operands: Sequence[int]) -> Shape | str:

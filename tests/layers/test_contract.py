@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from archdsl.layers import all_kinds, arguments
 from archdsl.layers.base import KINDS, Layer
 from archdsl.shapes.receptive_field import ReceptiveField
-from tests.layers.agreement import NAMES, module_of
+from tests.layers.agreement import NAMES, batch_of, module_of
 from tests.layers.onnx_case import feeds, models_by_opset, session_of
 from tests.layers.samples import SAMPLES, Sample
 
@@ -51,12 +51,8 @@ def has_small_field(sample: Sample) -> bool:
 def tensors(sample: Sample, batch: int, seed: int = 0) -> list[torch.Tensor]:
     """A batch for the input and for each tap, with numbers on both sides of all the activations' bends."""
     generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randint(7, (batch, *shape), generator=generator)
-        if shape.dtype == "int64"
-        else torch.randn(batch, *shape, generator=generator) * 3
-        for shape in (sample.x, *sample.operands)
-    ]
+    found = (batch_of(shape, batch, generator) for shape in (sample.x, *sample.operands))
+    return [x * 3 if x.is_floating_point() else x for x in found]
 
 
 def settled(sample: Sample, *, training: bool = False) -> nn.Module:

@@ -1,7 +1,9 @@
-"""Embeddings in whole networks: integers all the way from the spec to the printed source."""
+"""Embeddings in whole networks: integers all the way from the spec to ONNX Runtime."""
 
+from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
@@ -24,7 +26,7 @@ WORDS = "model m { input(words: int64(12)); embed: embedding(50, 8, padding_idx=
 
 
 @pytest.mark.parametrize("spec", [CONDITIONAL, WORDS])
-def test_a_network_with_integers_is_the_same_in_torch_and_from_source(spec: str) -> None:
+def test_a_network_with_integers_is_the_same_in_torch_from_source_and_in_onnx(spec: str, tmp_path: Path) -> None:
     network = archdsl.load(spec)
     module = network.build(seed=0)
     inputs = {
@@ -36,6 +38,8 @@ def test_a_network_with_integers_is_the_same_in_torch_and_from_source(spec: str)
     again = printed["M"]()
     again.load_state_dict(module.state_dict())
     assert torch.equal(again(**inputs), module(**inputs))
+    archdsl.export_onnx(module, tmp_path / "m.onnx")  # compares with ONNX Runtime
+    assert "Gather" in {node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node}
 
 
 def test_the_padding_row_is_not_trained() -> None:

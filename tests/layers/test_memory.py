@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from archdsl.shapes import BYTES
-from tests.layers.agreement import module_of
+from tests.layers.agreement import batch_of, module_of
 from tests.layers.samples import SAMPLES, Sample
 from tests.memory.allocations import Allocations
 
@@ -28,7 +28,8 @@ def saved_by(sample: Sample) -> tuple[set[str], float]:
     torch.manual_seed(0)
     module = module_of(sample.layer.torch(sample.x)).train()
     shapes = (sample.x, *sample.operands)
-    inputs = [torch.randn(BATCH, *shape, requires_grad=True) * 1 for shape in shapes]
+    batches = [batch_of(shape, BATCH) for shape in shapes]
+    inputs = [x.requires_grad_() * 1 if x.is_floating_point() else x for x in batches]
     names = {x.untyped_storage().data_ptr(): "operands" if i else "input" for i, x in enumerate(inputs)}
     names |= {own.untyped_storage().data_ptr(): "" for own in [*module.parameters(), *module.buffers()]}
     kept: dict[int, Tensor] = {}
@@ -52,7 +53,7 @@ def test_the_backward_pass_keeps_what_the_layer_says(kind: str) -> None:
             names, others = saved_by(sample)
             assert names == set(memory.saves) - ({"operands"} if not sample.operands else set()), sample
             expected = sum(one.numel * BYTES_ON_CPU[one.dtype] for one in memory.kept)
-            statistics = sum(tensor.numel for tensor in sample.layer.weights(sample.x).values()) + 6 * sample.x.channels
+            statistics = sum(tensor.numel for tensor in sample.layer.weights(sample.x).values()) + 6 * sum(sample.x[:1])
             assert others == pytest.approx(expected, rel=0.02, abs=4 * statistics), sample
 
 
@@ -65,7 +66,7 @@ def test_views_and_their_inner_tensors(kind: str) -> None:
 
 def compare_inner_tensors(sample: Sample) -> None:
     module = module_of(sample.layer.torch(sample.x)).eval()
-    inputs = [torch.randn(BATCH, *shape) for shape in (sample.x, *sample.operands)]
+    inputs = [batch_of(shape, BATCH) for shape in (sample.x, *sample.operands)]
     with torch.no_grad(), Allocations(*inputs, *module.parameters(), *module.buffers()) as allocations:
         output = module(*inputs)
     shares = output.untyped_storage().data_ptr() == inputs[0].untyped_storage().data_ptr()
@@ -76,6 +77,6 @@ def compare_inner_tensors(sample: Sample) -> None:
     own = 0 if shares else 4 * sample.y.numel
     inside = sum(one.nbytes for one in sample.layer.memory(sample.x, sample.y).inside)
     # Sums and products of several taps have a term more, windows the bias and mask that the batch shares.
-    shared = 4 * (sample.x.numel + 12 * sample.x.channels)
-    assert inside <= allocations.peak / BATCH - own + 8 * sample.x.channels
+    shared = 4 * (sample.x.numel + 12 * sum(sample.x[:1]))
+    assert inside <= allocations.peak / BATCH - own + 8 * sum(sample.x[:1])
     assert allocations.peak / BATCH - own <= 1.4 * inside + shared or "v2" in sample.kind
