@@ -6,36 +6,54 @@ from collections.abc import Sequence
 from typing import Any
 
 from archdsl.arguments.bind import Given, assign, make
-from archdsl.arguments.values import Construct
+from archdsl.arguments.values import Construct, Typed
 from archdsl.diagnostics import Frame, Help, Located, Note, Rejected
 from archdsl.diagnostics.codes.names import BadArgument, DuplicateName
-from archdsl.elaborate.environment import BlockValue, Environment
+from archdsl.elaborate.environment import BlockValue, Environment, PartialValue
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed
 from archdsl.elaborate.forms import callee, no_tensor, recursive, reject_channels_as_eps
 from archdsl.elaborate.initialisation import for_layer, frozen_weights
 from archdsl.elaborate.names import Scope
-from archdsl.elaborate.outside import Outside, fitting
+from archdsl.elaborate.outside import Outside, fitting, is_layer
 from archdsl.elaborate.statements import sequence
 from archdsl.elaborate.taps import taken
 from archdsl.elaborate.walk import Outcome, Place, Walk, check_size, known
 from archdsl.graph import AnyNode, Group, LayerNode, Tap
 from archdsl.layers.base import Layer
 from archdsl.shapes import Shape
-from archdsl.syntax import tree
+from archdsl.syntax import parse_expression, tree
 from archdsl.text.limits import MAX_LENGTH
 from archdsl.text.record import replace
-from archdsl.text.source import Span
+from archdsl.text.source import Source, Span
 
 
 def call(walk: Walk, form: tree.LayerCall, label: str | None, span: Span, place: Place, x: Shape | None) -> Outcome:
-    """A layer or a block, by its name or by that of a parameter that holds one. `span` is that of the whole item."""
+    """A layer or a block, by its name or by that of a value that holds one. `span` is that of the whole item.
+
+    Arguments that the value has come before those of the call.
+    """
     found = callee(form, place.env)
     if not walk.evaluator.has_tensor:
         raise no_tensor(form.span)
-    if isinstance(found, BlockValue):
-        return _block(walk, found, form, label, span, place, x)
-    return _layer(walk, found, form, label, span, place, x)
+    try:
+        if isinstance(found.target, BlockValue):
+            return _block(walk, found.target, found.given, form, label, span, place, x)
+        return _layer(walk, found.target, found.given, form, label, span, place, x)
+    except Located as error:
+        if found.value is not None and not isinstance(error, Stop):
+            add_places(error, found.value, form)
+        raise
+
+
+def add_places(error: Located, value: PartialValue, form: tree.LayerCall) -> None:
+    """Add to an error in the call of a layer or block with arguments where it got these, or where it is called."""
+    if error.span.is_inside(form.span):
+        note = Note("some of its arguments are given here", value.span)
+    else:
+        note = Note("called here", form.span)
+    if all(note.span != one.span for one in error.notes):
+        error.notes = (*error.notes, note)
 
 
 def arguments(walk: Walk, arguments: Sequence[tree.Argument], env: Environment, x: Shape | None = None) -> list[Given]:
@@ -52,11 +70,18 @@ def arguments(walk: Walk, arguments: Sequence[tree.Argument], env: Environment, 
 
 
 def _layer(
-    walk: Walk, cls: type[Layer], form: tree.LayerCall, label: str | None, span: Span, place: Place, x: Shape | None
+    walk: Walk,
+    cls: type[Layer],
+    before: list[Given],
+    form: tree.LayerCall,
+    label: str | None,
+    span: Span,
+    place: Place,
+    x: Shape | None,
 ) -> Outcome:
     name = place.scope.full(place.scope.take(label, span))
     walk.count(1, 0, form.span)
-    given = arguments(walk, form.arguments, place.env, x) if form.arguments else []
+    given = before + arguments(walk, form.arguments, place.env, x) if form.arguments else before
     key = key_of_layer(cls, given, x, place.settings)
     node = walk.layer_nodes.get(key)
     if node is None:
@@ -138,14 +163,21 @@ def _helps_for_habits(kind: str, given: Sequence[Given], x: Shape | None, start:
 
 
 def _block(
-    walk: Walk, block: BlockValue, form: tree.LayerCall, label: str | None, span: Span, place: Place, x: Shape | None
+    walk: Walk,
+    block: BlockValue,
+    before: list[Given],
+    form: tree.LayerCall,
+    label: str | None,
+    span: Span,
+    place: Place,
+    x: Shape | None,
 ) -> Outcome:
     definition = block.definition
     if definition in place.blocks:
         raise Stop(recursive(definition, place.blocks), form.span)
     inline = definition.inline and label is None
     name = place.scope.path if inline else place.scope.full(place.scope.take(label, span))
-    given = arguments(walk, form.arguments, place.env, x)
+    given = before + arguments(walk, form.arguments, place.env, x)
     env = bind(walk, f"`{block.name}`", definition.params, given, block.home, form.span, x)
     inner = replace(
         place,
@@ -245,13 +277,16 @@ def _meant(walk: Walk, what: str, param: tree.Param, given: Given, env: Environm
     home = env.parent or env
     if not isinstance(value, Outside):
         return fitting(value, default, [home])
+    if isinstance(value.value, str) and "(" in value.value and is_layer(default):
+        expression = parse_expression(Source(f"<{param.name}>", value.value))
+        value = Outside(Typed(walk.evaluator.evaluate(expression, value.scope, constructs=True)), value.scope)
     walk.evaluator.weigh(value.value, given.span)
     if param.name == "init":
         return value.value
     try:
-        return value.meant(default, home)
+        return value.meant(default, home, given.span)
     except TypeError as error:
         wrong = error.args[0]
         found = f"`{wrong}`" if isinstance(wrong, Construct) else f"{wrong!r} ({type(wrong).__name__})"
-        expected = "must be a number, string, list or dictionary, or the name of a layer or block"
+        expected = "must be a number, string, list or dictionary, or a layer or block"
         raise Located(BadArgument(what, str(given.name), expected, found), given.span) from None

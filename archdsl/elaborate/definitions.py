@@ -24,7 +24,6 @@ from archdsl.elaborate.forms import (
     no_such_part,
     no_tensor,
     recursive,
-    reject_channels_as_eps,
     require_combinator,
     require_place,
     reused_label,
@@ -367,32 +366,24 @@ class _Checker(Written):
         found = callee(form, place.env)
         if not self.has_tensor:
             raise no_tensor(form.span)
-        if isinstance(found, BlockValue):
-            self.calls[self.block].append((found.definition, form.span))
-            params = found.definition.params
-            for one in given:
-                if one.name is not None:
-                    self.names.use_param(params, one.name, one.span)
+        target, every = found.target, [*found.given, *given]
+        if isinstance(target, BlockValue):
+            self.calls[self.block].append((target.definition, form.span))
+            params = target.definition.params
+            self.use_params(params, given)
             required = [param.name for param in params if param.default is None]
-            assign(f"`{found.name}`", [param.name for param in params], required, given, form.span)
+            assign(f"`{target.name}`", [param.name for param in params], required, every, form.span)
             return
         for argument in form.arguments:
             if argument.name == "init":
                 self.initializers(argument.value, place.env)
-        self.layer(found, given, form.span)
+        self.layer(target, every, form.span)
 
     def layer(self, cls: type[Layer], given: Sequence[Given], span: Span) -> None:
         """Check the arguments of a layer."""
-        what = f"`{cls.kind}`"
-        rest = [one for one in given if one.name not in {"init", "trainable"}]
-        if cls.takes_taps:
-            rest = [one for one in rest if one.name is not None]
-        reject_channels_as_eps(cls, rest)
-        for name, one in assign_fields(what, cls, rest, span, complete=False).items():
-            with self.reporting:
-                self.literal(cls, Given(name, one.value, one.span))
+        rest = self.arguments_of_layer(cls, given, span)
         try:
-            assign_fields(what, cls, rest, span)
+            assign_fields(f"`{cls.kind}`", cls, rest, span)
         except Located as error:  # arguments are missing: all others have just been checked
             self.missing.append((cls.kind, error))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from archdsl.arguments.bind import Given
+from archdsl.diagnostics import Located, Note
+from archdsl.diagnostics.codes.names import RepeatedArgument
 from archdsl.graph import Tap
 from archdsl.syntax import tree
+from archdsl.text.source import Span
 
 #: The value of a name whose definition was wrong; reading it is silent.
 UNKNOWN = object()
@@ -102,6 +106,55 @@ class KindValue:
 
     def __str__(self) -> str:
         return f"layer {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class PartialValue:
+    """A layer type or block with some of its arguments (`act = leaky_relu(0.1)`); a call gives the others.
+
+    `arguments` are names (None for one by position) with values, in the order in which they were given; `places` are
+    theirs, `span` is that of the whole. Places do not count when two values are compared.
+    """
+
+    callee: BlockValue | KindValue
+    arguments: tuple[tuple[str | None, Any], ...]
+    places: tuple[Span, ...] = field(compare=False)
+    span: Span = field(compare=False)
+
+    @property
+    def given(self) -> list[Given]:
+        return [Given(name, value, span) for (name, value), span in zip(self.arguments, self.places, strict=True)]
+
+    @property
+    def values(self) -> list[Any]:
+        """The arguments without their names."""
+        return [value for _, value in self.arguments]
+
+    def __str__(self) -> str:
+        return f"{self.callee}(...)"
+
+
+def with_arguments(value: BlockValue | KindValue | PartialValue, given: Sequence[Given], span: Span) -> PartialValue:
+    """A layer type or block with arguments, after those that it has already.
+
+    Raises:
+        Located: an argument is named twice.
+    """
+    callee, before = (value.callee, value.given) if isinstance(value, PartialValue) else (value, [])
+    every, places = [*before, *given], dict[str, Span]()
+    for one in every:
+        if one.name in places:
+            note = Note("first given here", places[one.name])
+            raise Located(RepeatedArgument(f"`{name_of(callee)}`", one.name), one.span, notes=(note,))
+        if one.name is not None:
+            places[one.name] = one.span
+    arguments = tuple([(one.name, one.value) for one in every])
+    return PartialValue(callee, arguments, tuple([one.span for one in every]), span)
+
+
+def name_of(callee: BlockValue | KindValue) -> str:
+    """The name of a block or layer type."""
+    return callee.name if isinstance(callee, BlockValue) else callee.kind
 
 
 @dataclass(frozen=True, slots=True)

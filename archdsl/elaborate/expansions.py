@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from archdsl.arguments.bind import Given
 from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Frame
-from archdsl.elaborate.environment import BlockValue, Environment, KindValue
+from archdsl.elaborate.environment import BlockValue, Environment, KindValue, PartialValue
 from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, LayerNode, N, rebuilt
 from archdsl.layers.base import Layer
@@ -74,6 +74,9 @@ def frozen(value: object) -> Hashable:
             return (dict, tuple([(key, frozen(item)) for key, item in value.items()]))
         case BlockValue():
             return (BlockValue, id(value))
+        case PartialValue():
+            arguments = tuple([(name, frozen(argument)) for name, argument in value.arguments])
+            return (PartialValue, frozen(value.callee), arguments)
         case Construct():
             return (Construct, value.name, frozen(value.args), frozen(value.kwargs))
         case _:

@@ -12,12 +12,14 @@ from archdsl.diagnostics import Help, Located, Note, did_you_mean
 from archdsl.diagnostics.codes.limits import TooDeep, TooManySteps
 from archdsl.diagnostics.codes.names import DuplicateName, RepeatedArgument, UnknownName
 from archdsl.diagnostics.codes.values import NoSuchAxis, NotAFunction, WrongType, WrongUnpacking
-from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, PartialValue, with_arguments
 from archdsl.elaborate.errors import Stop, Unknown
+from archdsl.elaborate.forms import require_known
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.operators import binary, bounded, index, integer, sliced, unary, wrong_type
+from archdsl.elaborate.outside import is_layer, named
 from archdsl.elaborate.sizes import elements, iterated
-from archdsl.layers import kind_named
+from archdsl.layers import all_kinds, kind_named
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_EXPRESSION_DEPTH, MAX_STEPS, MAX_STEPS_AFTER_ERROR
@@ -75,8 +77,13 @@ def require_distinct(expression: tree.DictDisplay) -> None:
         places[pair.key] = pair.key_span
 
 
-def unknown_function(expression: tree.Call, env: Environment) -> Located:
-    """The error of a call in an expression that names no function."""
+def layer_or_block(expression: tree.Call, env: Environment) -> BlockValue | KindValue | PartialValue:
+    """The layer type or block that a call in an expression gives arguments to.
+
+    Raises:
+        Located: the name stands for something else, or for nothing.
+        Unknown: it is not known what the name stands for.
+    """
     name, span = expression.name, expression.name_span
     try:
         found = env.find(name)
@@ -84,13 +91,14 @@ def unknown_function(expression: tree.Call, env: Environment) -> Located:
         found = None if kind_named(name) is None else KindValue(name)
     if found is UNKNOWN:
         raise Unknown
-    if isinstance(found, KindValue | BlockValue):
-        what = "a block" if isinstance(found, BlockValue) else "a layer"
-        help = Help(f"write a block that calls `{name}(...)`, and pass the block by name")
-        return Located(NotAFunction(name, what), span, helps=(help,))
+    if isinstance(found, str):
+        found = named(found, [env]) or found
+    if isinstance(found, KindValue | BlockValue | PartialValue):
+        return found
     if found is not None:
-        return Located(NotAFunction(name, describe(found)), span)
-    return Located(UnknownName(name), span, helps=did_you_mean(name, FUNCTIONS, span))
+        raise Located(NotAFunction(name, describe(found)), span)
+    known = [*FUNCTIONS, *sorted(one for one in env.names() if is_layer(env.find(one))), *all_kinds()]
+    raise Located(UnknownName(name), span, helps=did_you_mean(name, known, span))
 
 
 class Evaluator:
@@ -125,7 +133,7 @@ class Evaluator:
         Raises:
             Located: there are too many.
         """
-        if isinstance(value, list | tuple | dict | str | Construct):
+        if isinstance(value, list | tuple | dict | str | Construct | PartialValue):
             self.count(elements(value, span), span)
         return value
 
@@ -286,11 +294,22 @@ class Evaluator:
         if function is None:
             if constructs:
                 return self._construct(expression, env)
-            raise unknown_function(expression, env)
+            return self._with_arguments(expression, env)
         given = [Given(one.name, self.evaluate(one.value, env), one.span) for one in expression.arguments]
         if function.name != "len":
             self.count(iterated([one.value for one in given], expression.span), expression.span)
         return self.weigh(function(given, expression.span), expression.span)
+
+    def _with_arguments(self, expression: tree.Call, env: Environment) -> PartialValue:
+        """A layer type or block with arguments, as a value."""
+        callee = layer_or_block(expression, env)
+        given = []
+        for one in expression.arguments:
+            given.append(Given(one.name, self.evaluate(one.value, env, constructs=one.name == "init"), one.span))
+        found = with_arguments(callee, given, expression.span)
+        require_known(found)
+        self.weigh(found, expression.span)
+        return found
 
     def _construct(self, expression: tree.Call, env: Environment) -> Construct:
         args: list[Any] = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from archdsl.arguments.bind import Given
+from archdsl.arguments.bind import Given, assign, assign_fields
 from archdsl.arguments.describe import describe
 from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.limits import Recursive
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName, WrongInput
-from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, PartialValue
 from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.outside import named
 from archdsl.layers import all_kinds, kind_named
@@ -23,8 +24,19 @@ STATEMENTS = ("input", "use", "output", "reuse")
 ANY_LABEL = ""
 
 
-def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
-    """The block or layer type that a call means, by its name or by that of a parameter that holds one.
+class Callee(NamedTuple):
+    """The block or layer type that a call means, and the arguments that its value has already."""
+
+    target: BlockValue | type[Layer]
+    value: PartialValue | None = None
+
+    @property
+    def given(self) -> list[Given]:
+        return [] if self.value is None else self.value.given
+
+
+def callee(form: tree.LayerCall, env: Environment) -> Callee:
+    """What a call means, by its name or by that of a parameter that holds a layer or block.
 
     Raises:
         Located: there is none of that name, or the name stands for something else.
@@ -39,14 +51,36 @@ def callee(form: tree.LayerCall, env: Environment) -> BlockValue | type[Layer]:
         raise Unknown
     if isinstance(value, str):
         value = named(value, [env]) or value
+    whole = value if isinstance(value, PartialValue) else None
+    if whole is not None:
+        value = whole.callee
     if isinstance(value, BlockValue):
-        return value
+        return Callee(value, whole)
     if not isinstance(value, KindValue):
         raise _not_a_layer(form, value)
     cls = kind_named(value.kind)
     if cls is None:
         raise _unknown_layer(form, env)
-    return cls
+    return Callee(cls, whole)
+
+
+def own_arguments(cls: type[Layer], given: Sequence[Given]) -> list[Given]:
+    """The arguments that are a layer type's own: no taps, and not those that every layer takes."""
+    rest = [one for one in given if one.name not in {"init", "trainable"}]
+    return [one for one in rest if one.name is not None] if cls.takes_taps else rest
+
+
+def require_known(value: PartialValue) -> None:
+    """Reject arguments that a layer type or block does not have; what is missing may be given where it is called.
+
+    Raises:
+        Located: an argument is unknown, surplus or given twice.
+    """
+    if isinstance(value.callee, BlockValue):
+        params = [param.name for param in value.callee.definition.params]
+        assign(f"`{value.callee.name}`", params, (), value.given, value.span)
+    elif (cls := kind_named(value.callee.kind)) is not None:
+        assign_fields(f"`{cls.kind}`", cls, own_arguments(cls, value.given), value.span, complete=False)
 
 
 def _not_a_layer(form: tree.LayerCall, value: object) -> Located:

@@ -12,7 +12,7 @@ from archdsl.arguments.describe import describe, is_number, is_whole
 from archdsl.diagnostics import Help, Located
 from archdsl.diagnostics.codes.limits import TooLarge, TooLong
 from archdsl.diagnostics.codes.names import UnknownName
-from archdsl.diagnostics.codes.values import ArithmeticFault, OutOfRange, WrongType
+from archdsl.diagnostics.codes.values import ArithmeticFault, LengthsDiffer, OutOfRange, WrongType
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_INTEGER, MAX_LENGTH
 from archdsl.text.source import Span
@@ -93,11 +93,27 @@ def _arithmetic(expression: tree.Binary, left: Any, right: Any) -> Any:
     if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
         _require_length(len(left) + len(right), left, span)
         return left + right
-    if op == "*" and isinstance(left, list | tuple) and is_whole(right):
+    if op == "*" and isinstance(left, list) and is_whole(right):
         _require_length(len(left) * max(right, 0), left, span)
         return left * right
+    if _is_size(left) and _is_size(right) and (isinstance(left, tuple) or isinstance(right, tuple)):
+        return _elementwise(expression, left, right)
     wrong, value = (expression.right, right) if is_number(left) else (expression.left, left)
     raise wrong_type(wrong.span, f"`{op}`", "takes numbers", value)
+
+
+def _is_size(value: Any) -> bool:
+    """Whether arithmetic takes the value: a number, or a size or other tuple of numbers."""
+    return is_number(value) or (isinstance(value, tuple) and all(map(is_number, value)))
+
+
+def _elementwise(expression: tree.Binary, left: Any, right: Any) -> tuple[Any, ...]:
+    """Arithmetic on each element of a tuple, with a number or with the elements of another tuple."""
+    length = len(left if isinstance(left, tuple) else right)
+    rows = [value if isinstance(value, tuple) else (value,) * length for value in (left, right)]
+    if len(rows[0]) != len(rows[1]):
+        raise Located(LengthsDiffer(expression.op, *map(describe, rows)), expression.span)
+    return tuple([bounded(_calculate(expression, a, b), expression.span) for a, b in zip(*rows, strict=True)])
 
 
 def _calculate(expression: tree.Binary, left: float, right: float) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from archdsl.arguments.values import Construct
 from archdsl.diagnostics import Located
 from archdsl.diagnostics.codes.limits import TooDeep, TooManyElements
+from archdsl.elaborate.environment import PartialValue
 from archdsl.text.limits import MAX_BRACKETS, MAX_ELEMENTS
 from archdsl.text.source import Span
 
@@ -42,6 +43,8 @@ def _parts(value: object) -> list[object] | tuple[object, ...]:
             return value
         case dict():
             return list(value.values())
+        case PartialValue():
+            return value.values
         case Construct():
             return [*value.args, *value.kwargs.values()]
         case _:

@@ -52,6 +52,19 @@ def _index(walk: Walk, target: tree.TapTarget, index: tree.Expr, place: Place, x
     return UNKNOWN
 
 
+def taps_of(given: Given, *, aux: bool) -> list[Tap]:
+    """The taps of an argument: one, those of a list, or all of a family in the order in which they were first made.
+
+    Raises:
+        Located, Unknown: as `tap_of`.
+    """
+    value = given.value
+    if not isinstance(value, list | tuple | dict):
+        return [tap_of(given, aux=aux)]
+    inner = value.values() if isinstance(value, dict) else value
+    return [tap for one in inner for tap in taps_of(Given(None, one, given.span), aux=aux)]
+
+
 def tap_of(given: Given, *, aux: bool) -> Tap:
     """The tap that an argument names; `aux` where it may be one that runs in training only.
 
@@ -77,10 +90,11 @@ def taken(cls: type[Layer], given: Sequence[Given], *, aux: bool) -> tuple[tuple
     Raises:
         Located, Unknown: as `tap_of`.
     """
-    taps, rest = [], []
+    taps: list[Tap] = []
+    rest = []
     for one in given:
         if cls.takes_taps and one.name is None:
-            taps.append(tap_of(one, aux=aux))
+            taps += taps_of(one, aux=aux)
         elif one.name in cls.tap_arguments and (one.value is UNKNOWN or isinstance(one.value, TapValue)):
             taps.append(tap_of(one, aux=aux))
             rest.append(Given(one.name, Operand(len(taps) - 1, taps[-1].shape), one.span))
@@ -97,12 +111,12 @@ def use(form: tree.LayerCall, given: Sequence[Given], place: Place, x: Shape | N
 
 
 def output(walk: Walk, given: Sequence[Given], place: Place) -> None:
-    """`output(a, name=b)`: the model returns these taps too."""
+    """`output(a, [b, c], name=d)`: the model returns these taps too."""
     for one in given:
-        tap = tap_of(one, aux=place.aux)
-        name = one.name or tap.name
-        claim_output(walk, name, one.span, place)
-        walk.outputs.append(dataclasses.replace(tap, name=name))
+        for tap in [tap_of(one, aux=place.aux)] if one.name else taps_of(one, aux=place.aux):
+            name = one.name or tap.name
+            claim_output(walk, name, one.span, place)
+            walk.outputs.append(dataclasses.replace(tap, name=name))
 
 
 def claim_output(walk: Walk, name: str, span: Span, place: Place) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from archdsl.arguments.bind import Given, assign_fields, check_argument
 from archdsl.diagnostics import Located
 from archdsl.diagnostics.codes.limits import TooDeep
-from archdsl.elaborate.environment import UNKNOWN, Environment
+from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, with_arguments
 from archdsl.elaborate.errors import Reporting, Stop
-from archdsl.elaborate.expressions import FIGURES, require_distinct, unknown_function, unknown_name
+from archdsl.elaborate.expressions import FIGURES, layer_or_block, require_distinct, unknown_name
+from archdsl.elaborate.forms import own_arguments, reject_channels_as_eps, require_known
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
 from archdsl.elaborate.references import Kind, Names
@@ -75,13 +76,44 @@ class Written:
                 with self.reporting:
                     FUNCTIONS[expression.name].assign(unknown_values(expression.arguments), expression.span)
             case tree.Call() if not constructs:
-                self.report(unknown_function(expression, env))
+                with self.reporting:
+                    self.partial(expression, env)
             case tree.Comprehension():
                 self._names_in(expression.values, env, False, depth + 1)
                 env = env.child()
                 self.bind_variables(expression.targets, env)
         for part, may_construct in _parts(expression):
             self._names_in(part, env, constructs and may_construct, depth + 1)
+        for one in _initializers(expression):
+            self._names_in(one, env, True, depth + 1)
+            self.initializers(one, env)
+
+    def partial(self, expression: tree.Call, env: Environment) -> None:
+        """Check a layer type or block with arguments; those that are missing may be given where it is called."""
+        self.names.use(env, expression.name, expression.name_span)
+        found = layer_or_block(expression, env)
+        given = unknown_values(expression.arguments)
+        value = with_arguments(found, given, expression.span)
+        require_known(value)
+        if isinstance(value.callee, BlockValue):
+            self.use_params(value.callee.definition.params, given)
+        elif (cls := kind_named(value.callee.kind)) is not None:
+            self.arguments_of_layer(cls, literal_values(expression.arguments), expression.span)
+
+    def use_params(self, params: Sequence[tree.Param], given: Sequence[Given]) -> None:
+        """Record arguments by name as uses of a block's parameters."""
+        for one in given:
+            if one.name is not None:
+                self.names.use_param(params, one.name, one.span)
+
+    def arguments_of_layer(self, cls: type[Layer], given: Sequence[Given], span: Span) -> list[Given]:
+        """Check the arguments of a layer that are given; returns those that are its own and no taps."""
+        rest = own_arguments(cls, given)
+        reject_channels_as_eps(cls, rest)
+        for name, one in assign_fields(f"`{cls.kind}`", cls, rest, span, complete=False).items():
+            with self.reporting:
+                self.literal(cls, Given(name, one.value, one.span))
+        return rest
 
     def bind_variables(self, targets: Sequence[tree.Target], env: Environment) -> None:
         """Bind the variables of a loop."""
@@ -100,8 +132,7 @@ class Written:
         """The arguments of a call; those that are written out have their value."""
         for one in arguments:
             self.expression(one.value, env, constructs=one.name == "init")
-        given = unknown_values(arguments)
-        return [Given(one.name, _literal(each.value), one.span) for one, each in zip(given, arguments, strict=True)]
+        return literal_values(arguments)
 
     def literal(self, cls: type[Layer], given: Given) -> None:
         """Reject a value that the argument does not take whatever the others are, if it is written out."""
@@ -155,6 +186,11 @@ def unknown_values(arguments: Sequence[tree.Argument]) -> list[Given]:
     return [Given(one.name, UNKNOWN, one.span) for one in arguments]
 
 
+def literal_values(arguments: Sequence[tree.Argument]) -> list[Given]:
+    """The arguments of a call; those that are written out have their value."""
+    return [Given(one.name, _literal(one.value), one.span) for one in arguments]
+
+
 def _parts(expression: tree.Expr) -> Iterator[tuple[tree.Expr, bool]]:
     """The expressions directly inside one, and whether their names may be constructs where its own may.
 
@@ -183,7 +219,13 @@ def _parts(expression: tree.Expr) -> Iterator[tuple[tree.Expr, bool]]:
             parts = (expression.value, expression.start, expression.stop, expression.step)
             yield from ((part, False) for part in parts if part is not None)
         case tree.Call():
-            yield from ((one.value, True) for one in expression.arguments)
+            yield from ((one.value, True) for one in expression.arguments if one.name != "init")
+
+
+def _initializers(expression: tree.Expr) -> Sequence[tree.Expr]:
+    """The values of `init` of a layer with arguments; they have names and calls that only they know."""
+    arguments = expression.arguments if isinstance(expression, tree.Call) else ()
+    return [one.value for one in arguments if one.name == "init"]
 
 
 def _literal(expression: tree.Expr) -> Any:

@@ -165,7 +165,15 @@ def test_divisible_follows_mobilenet(channels: float, expected: int) -> None:
         ("sum([true])", "E301"),
         ("sqrt(true)", "E301"),
         ("1e300 // 1e-300", "E505"),
-        ("maxpool(2)", "E306"),
+        ("maxpol(2)", "E202"),
+        ("(1, 2) - (1, 2, 3)", "E340"),
+        ("(1, true) // 2", "E301"),
+        ('(1, "a") * 2', "E301"),
+        ("((1, 2), 3) % 2", "E301"),
+        ("[1, 2] // 2", "E301"),
+        ("(1, 2) // 0", "E302"),
+        ("(1, 10 ** 18) * 1000", "E505"),
+        ("(1e300, 1) * 1e300", "E505"),
         ("abs(1, 2)", "E206"),
         ("[a for a in 3]", "E301"),
         ('[a for a in "abc"]', "E301"),
@@ -216,3 +224,22 @@ def test_a_name_of_the_spec_goes_before_a_figure() -> None:
 def test_no_number_is_infinite() -> None:
     assert code("1e308 * 10") == "E505"
     assert math.isfinite(value("1e308"))
+
+
+@pytest.mark.parametrize("op", ["+", "-", "*", "/", "//", "%", "**"])
+@pytest.mark.parametrize("other", ["2", "3.5", "(2, 5)"])
+def test_tuples_compute_element_by_element(op: str, other: str) -> None:
+    if op == "+" and other == "(2, 5)":
+        return  # joins the two
+    each = other.strip("()").split(", ") * 2
+    expected = (value(f"7 {op} {each[0]}"), value(f"3 {op} {each[1]}"))
+    assert value(f"7x3 {op} {other}") == expected
+    assert value(f"{other} {op} (7, 3)") == (value(f"{each[0]} {op} 7"), value(f"{each[1]} {op} 3"))
+
+
+def test_tuples_as_pytorch_users_write_them() -> None:
+    assert value("kernel // 2", kernel=(1, 3)) == (0, 1)
+    assert value("dilation * (kernel - 1) // 2", kernel=(1, 3), dilation=2) == (0, 2)
+    assert value("(kernel - 1) * dilation // 2", kernel=(1, 3), dilation=(2, 3)) == (0, 3)
+    assert value("1x3 + 2x2") == (1, 3, 2, 2)
+    assert value("[1, 3] * 2") == [1, 3, 1, 3]

@@ -165,7 +165,7 @@ def test_a_comparison_with_a_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1: 2}, float("nan"), [b"x"], Construct("nosuch"), Construct("relu", (1,))]
+    "value", [object(), {1: 2}, float("nan"), [b"x"], Construct("nosuch"), Construct("nosuch", (1,))]
 )
 def test_other_values_are_errors(value: Any) -> None:
     with pytest.raises(SpecError, match="`a` of model `m` must be a number, string, list or dictionary") as raised:

@@ -85,15 +85,30 @@ class NoSuchAxis(Problem):
 
 
 class NotAFunction(Problem):
-    """A call of something that is not a function.
+    """A call of something that is neither a function nor a layer.
 
-    Expressions can only call functions (`min`, `round`, `divisible`, ...). Layers and blocks run as statements and are
-    passed as values by name, without arguments. To pass a layer with arguments, write a block.
+    An expression can call functions (`min`, `round`, `divisible`, ...). Arguments after the name of a layer type, of a
+    block, or of a value that holds one make a value: `act = leaky_relu(0.1)`.
     """
 
     code = "E306"
     text = "`{name}` is {found}, not a function"
-    wrong = "block twice(f) { f; f }; model m { input(3x8x8); twice(maxpool(2)) }"
-    right = "block twice(f) { f; f }; block pool { maxpool(2) }; model m { input(3x8x8); twice(pool) }"
+    wrong = "block twice(f) { f; f }; model m(pool = 2) { input(3x8x8); twice(pool(2)) }"
+    right = "block twice(f) { f; f }; model m(pool = maxpool) { input(3x8x8); twice(pool(2)) }"
     name: str
     found: str
+
+
+class LengthsDiffer(Problem):
+    """Arithmetic on tuples of different lengths.
+
+    Sizes and other tuples compute element by element, with a number (`kernel // 2`) or with a tuple of the same length.
+    """
+
+    code = "E340"
+    text = "`{op}` takes tuples of the same length, found {first} and {second}"
+    wrong = "model m(kernel = 1x3) { input(3x8x8); conv(8, kernel, padding=(kernel - (1, 1, 1)) // 2) }"
+    right = "model m(kernel = 1x3) { input(3x8x8); conv(8, kernel, padding=(kernel - (1, 1)) // 2) }"
+    op: str
+    first: str
+    second: str
