@@ -7,8 +7,9 @@ from pydantic import Field
 
 from archdsl.diagnostics.codes.shapes import WrongRank
 from archdsl.diagnostics.problem import Rejected
+from archdsl.layers.attention import linear_weights, onnx_linear
 from archdsl.layers.axes import onnx_reshape
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed, weight_and_bias
+from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
 from archdsl.layers.memory import Memory, numbers
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -49,12 +50,8 @@ class LevitAttention(Layer):
         tokens, channels = x
         values = self.num_heads * self.value_dim
         projected = 2 * self.num_heads * self.key_dim + values
-        linears = {"qkv": (projected, channels), "proj": (channels, values)}
-        return {"attention_biases": Tensor(Shape((self.num_heads, tokens)))} | {
-            f"{name}.{key}": tensor
-            for name, sizes in linears.items()
-            for key, tensor in weight_and_bias(sizes, sizes[0], bias=True).items()
-        }
+        biases = {"attention_biases": Tensor(Shape((self.num_heads, tokens)))}
+        return biases | linear_weights("qkv", channels, projected) | linear_weights("proj", values, channels)
 
     def buffers(self, x: Shape) -> dict[str, Tensor]:
         return {"attention_bias_idxs": Tensor(Shape((x[0], x[0])), "int64")}
@@ -78,7 +75,9 @@ class LevitAttention(Layer):
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         key, value, heads = self.key_dim, self.value_dim, self.num_heads
-        joined = onnx_reshape(g, _onnx_linear(g, g.input, "qkv"), Shape((x[0], heads, 2 * key + value)))
+        joined = onnx_reshape(
+            g, onnx_linear(g, g.input, "qkv.weight", g.weight("qkv.bias")), Shape((x[0], heads, 2 * key + value))
+        )
         parts = [
             g.node("Slice", joined, g.ints([start]), g.ints([end]), g.ints([3]))
             for start, end in ((0, key), (key, 2 * key), (2 * key, 2 * key + value))
@@ -92,9 +91,4 @@ class LevitAttention(Layer):
         products = g.node("MatMul", g.node("Mul", queries, g.scalar(key**-0.5)), keys)
         attended = g.node("MatMul", g.node("Softmax", g.node("Add", products, bias), axis=-1), values)
         joined = onnx_reshape(g, g.node("Transpose", attended, perm=[0, 2, 1, 3]), Shape((x[0], heads * value)))
-        return _onnx_linear(g, joined, "proj")
-
-
-def _onnx_linear(g: OnnxBuilder, value: str, name: str) -> str:
-    product = g.node("MatMul", value, g.node("Transpose", g.weight(f"{name}.weight"), perm=[1, 0]))
-    return g.node("Add", product, g.weight(f"{name}.bias"))
+        return onnx_linear(g, joined, "proj.weight", g.weight("proj.bias"))
