@@ -102,7 +102,7 @@ def key_of_setting(statement: tree.Setting, value: object, settings: Settings) -
 
 def key_of_layer(cls: type[Layer], given: Sequence[Given], x: Shape | None, settings: Settings) -> Hashable | None:
     """The key of a layer, wherever it is written: its arguments and the input. None for one that takes taps."""
-    if cls.takes_taps or x is None:
+    if x is None:
         return None
     try:
         values = tuple([(one.name, frozen(one.value)) for one in given])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from archdsl.arguments.bind import Given, assign, assign_fields
-from archdsl.arguments.describe import describe
+from archdsl.arguments.describe import describe, is_number
 from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.limits import Recursive
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName, WrongInput
@@ -66,8 +66,7 @@ def callee(form: tree.LayerCall, env: Environment) -> Callee:
 
 def own_arguments(cls: type[Layer], given: Sequence[Given]) -> list[Given]:
     """The arguments that are a layer type's own: no taps, and not those that every layer takes."""
-    rest = [one for one in given if one.name not in {"init", "trainable"}]
-    return [one for one in rest if one.name is not None] if cls.takes_taps else rest
+    return [one for one in given if one.name not in {"init", "trainable"} and not is_tap(cls, one)]
 
 
 def require_known(value: PartialValue) -> None:
@@ -137,6 +136,11 @@ def reject_channels_as_eps(cls: type[Layer], given: Sequence[Given]) -> None:
         if name == "eps" and isinstance(one.value, int) and one.value > 1:
             expected = "is the first argument (the number of channels is inferred)"
             raise Located(BadArgument(f"`{cls.kind}`", "eps", expected, describe(one.value)), one.span)
+
+
+def is_tap(cls: type[Layer], given: Given) -> bool:
+    """Whether an argument stands where the layer type takes a tap; some take a number there too."""
+    return cls.takes_taps and given.name is None and not (cls.takes_number and is_number(given.value))
 
 
 def require_combinator(form: tree.CombinatorForm, *, aux: bool = False) -> None:

@@ -13,6 +13,7 @@ from archdsl.arguments.describe import describe
 from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.names import Misplaced, UnknownArgument, UnknownName, UnknownSetting
 from archdsl.diagnostics.codes.values import WrongType
+from archdsl.elaborate.forms import is_tap
 from archdsl.elaborate.initialisation import Initialisation, is_dictionary, rules, trainable_by_name
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
@@ -51,8 +52,7 @@ class Settings(Record):
         defaults = self.defaults.get(cls.kind)
         if defaults is None:
             return list(given)
-        # The positions of a layer that takes taps are taps.
-        positions = 0 if cls.takes_taps else sum(one.name is None for one in given)
+        positions = sum(one.name is None and not is_tap(cls, one) for one in given)
         taken = {*list(cls.model_fields)[:positions], *(one.name for one in given)}
         return [*given, *(one for name, one in defaults.items() if name not in taken)]
 

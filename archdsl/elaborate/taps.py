@@ -12,6 +12,7 @@ from archdsl.diagnostics.codes.names import DuplicateName, Misplaced, WrongReuse
 from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.environment import UNKNOWN, TapValue
 from archdsl.elaborate.errors import Unknown
+from archdsl.elaborate.forms import is_tap
 from archdsl.elaborate.walk import Outcome, Place, Walk, known
 from archdsl.graph import Tap, Use
 from archdsl.layers.base import Layer, Operand
@@ -52,7 +53,7 @@ def _index(walk: Walk, target: tree.TapTarget, index: tree.Expr, place: Place, x
     return UNKNOWN
 
 
-def taps_of(given: Given, *, aux: bool) -> list[Tap]:
+def taps_of(given: Given, *, aux: bool, expected: str = "a tap") -> list[Tap]:
     """The taps of an argument: one, those of a list, or all of a family in the order in which they were first made.
 
     Raises:
@@ -60,12 +61,12 @@ def taps_of(given: Given, *, aux: bool) -> list[Tap]:
     """
     value = given.value
     if not isinstance(value, list | tuple | dict):
-        return [tap_of(given, aux=aux)]
+        return [tap_of(given, aux=aux, expected=expected)]
     inner = value.values() if isinstance(value, dict) else value
-    return [tap for one in inner for tap in taps_of(Given(None, one, given.span), aux=aux)]
+    return [tap for one in inner for tap in taps_of(Given(None, one, given.span), aux=aux, expected=expected)]
 
 
-def tap_of(given: Given, *, aux: bool) -> Tap:
+def tap_of(given: Given, *, aux: bool, expected: str = "a tap") -> Tap:
     """The tap that an argument names; `aux` where it may be one that runs in training only.
 
     Raises:
@@ -77,7 +78,7 @@ def tap_of(given: Given, *, aux: bool) -> Tap:
         raise Unknown
     if not isinstance(value, TapValue):
         helps = (Help("write `-> name` after an item to define a tap"),)
-        raise Located(WrongType("the argument", "must be a tap", describe(value)), given.span, helps=helps)
+        raise Located(WrongType("the argument", f"must be {expected}", describe(value)), given.span, helps=helps)
     if value.aux and not aux:
         problem = Misplaced(f"`{value.tap.name}` is defined in an `aux` body, which runs only in training")
         raise Located(problem, given.span)
@@ -93,8 +94,8 @@ def taken(cls: type[Layer], given: Sequence[Given], *, aux: bool) -> tuple[tuple
     taps: list[Tap] = []
     rest = []
     for one in given:
-        if cls.takes_taps and one.name is None:
-            taps += taps_of(one, aux=aux)
+        if is_tap(cls, one):
+            taps += taps_of(one, aux=aux, expected="a tap or a number" if cls.takes_number else "a tap")
         elif one.name in cls.tap_arguments and (one.value is UNKNOWN or isinstance(one.value, TapValue)):
             taps.append(tap_of(one, aux=aux))
             rest.append(Given(one.name, Operand(len(taps) - 1, taps[-1].shape), one.span))

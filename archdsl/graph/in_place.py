@@ -15,7 +15,8 @@ from archdsl.shapes import Shape
 _FRESH = frozenset(
     {
         *(f"nn.{kind}{rank}d" for kind in ("Conv", "ConvTranspose", "BatchNorm") for rank in (1, 2, 3)),
-        *("nn.Linear", "nn.GroupNorm", "nn.LayerNorm", "modules.Concat", "modules.Add", "modules.Mul"),
+        *("nn.Linear", "nn.GroupNorm", "nn.LayerNorm", "modules.Concat"),
+        *(f"modules.{kind}" for kind in ("Add", "Sub", "Mul", "Div", "MatMul")),
     }
 )
 #: In place, these may draw other random numbers, so they run in place only where the spec asks for it.

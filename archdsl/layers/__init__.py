@@ -25,6 +25,8 @@ MODULES = (
     "norm",
     "dropout",
     "join",
+    "arithmetic",
+    "reduce",
     "resample",
     "pad",
     "parameter",

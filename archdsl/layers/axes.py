@@ -21,11 +21,11 @@ def position(layer: Layer, argument: str, dim: int, x: Shape, *, new: int = 0) -
     return found - 1
 
 
-def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int]) -> str:
-    """A reduction that keeps its axes, which are an input since opset 18."""
-    if g.opset >= 18:
-        return g.node(op, value, g.ints(axes), keepdims=1)
-    return g.node(op, value, axes=list(axes), keepdims=1)
+def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int], *, keepdims: bool = True) -> str:
+    """A reduction of some axes, which are an input since opset 18; of ReduceSum since 13."""
+    if g.opset >= 18 or op == "ReduceSum":
+        return g.node(op, value, g.ints(axes), keepdims=keepdims)
+    return g.node(op, value, axes=list(axes), keepdims=keepdims)
 
 
 def onnx_reshape(g: OnnxBuilder, value: str, y: Shape) -> str:

@@ -116,6 +116,8 @@ class Layer(BaseModel):
     tap_arguments: ClassVar[tuple[str, ...]] = ()
     #: The types of elements that it accepts, the current tensor's and the taps'.
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    #: True for those of them that take a number by position too (`mul(0.5)`): it is their first field.
+    takes_number: ClassVar[bool] = False
     #: True where PyTorch's backward pass needs this layer's output, so that the next layer must not overwrite it.
     saves_output: ClassVar[bool] = False
     #: True where PyTorch's twin has `inplace` and the builder may set it if its input may be overwritten safely.

@@ -6,7 +6,7 @@ OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 #: What a value begins with, and a statement.
 VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE"})
-STATEMENTS = frozenset({"NAME", "LABEL", "RESIDUAL", "COMBINATOR", "LET", "FOR", "IF"})
+STATEMENTS = frozenset({"NAME", "LABEL", "RESIDUAL", "COMBINATOR", "SUM", "LET", "FOR", "IF"})
 
 
 class Token:

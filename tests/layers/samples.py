@@ -65,6 +65,16 @@ def _anywhere(**arguments: Any) -> list[tuple[str, dict[str, Any]]]:
 ALL = ("4x9", "4x8x7", "4x6x5x7")
 SOFT = [*on("5", "4x7", "4x5x6"), *on("4x5x6", dim=2), *on("4x5x6", "4x5", dim=-1)]
 
+JOINED = on("4x5x6 4x5x6", "4 4 4", "4x5x6 4x1x1", "4x1x1 4x5x6", "1x5x1 4x1x6")
+REDUCED = [
+    *on("5", "4x7", dim=1, keepdim=True),
+    *on("4x7", "4x5x6", dim=1),
+    *on("4x5x6", dim=(2, -1)),
+    *on("4x5x6", dim=(3, 1), keepdim=True),
+    *on("4x5x6", dim=(1, 2, 3), keepdim=True),
+    *on("4x5x1", dim=-1),
+]
+
 TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "conv": [
         *on(*ALL, out_channels=6, kernel_size=3),
@@ -188,8 +198,29 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on("4x5x6 4x2x6", dim=2),
         *on("4x5x6 4x5x1", dim=-1),
     ],
-    "add": on("4x5x6 4x5x6", "4 4 4", "4x5x6 4x1x1", "4x1x1 4x5x6", "1x5x1 4x1x6"),
-    "mul": on("4x5x6 4x5x6", "4 4 4", "4x5x6 4x1x1", "4x1x1 4x5x6", "1x5x1 4x1x6"),
+    "add": [*JOINED, *_anywhere(other=0.7), *on("4x5", other=-2)],
+    "sub": [*JOINED, *_anywhere(other=0.7), *on("4x5", other=-2)],
+    "mul": [*JOINED, *_anywhere(other=0.7), *on("4x5", other=-2)],
+    "div": [*JOINED, *_anywhere(other=0.7), *on("4x5", other=-2)],
+    "pow": [*JOINED, *_anywhere(exponent=2), *_anywhere(exponent=0.5), *on("4x5", exponent=-1)],
+    "matmul": on("4x5 5x3", "2x4x5 2x5x3", "1x4x5 3x5x2", "3x2x1x4 1x2x4x4"),
+    "neg": _anywhere(),
+    "abs": _anywhere(),
+    "exp": _anywhere(),
+    "log": _anywhere(),
+    "sqrt": _anywhere(),
+    "sin": _anywhere(),
+    "cos": _anywhere(),
+    "clamp": [*_anywhere(min=-0.5), *_anywhere(max=2), *_anywhere(min=-0.5, max=2.0), *on("4x5", min=3.0, max=-3.0)],
+    "mean": REDUCED,
+    "sum": REDUCED,
+    "max": REDUCED,
+    "norm": [
+        *REDUCED,
+        *on("4x5x6", dim=(2, 3), p=1.0),
+        *on("4x5x6", dim=1, p=3.5, keepdim=True),
+        *on("4x5", dim=-1, p=1),
+    ],
     "maxpool": [
         *on(*ALL, kernel_size=3),
         *on(*ALL, kernel_size=3, stride=2, padding=1, ceil_mode=True),

@@ -14,6 +14,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # They are found here by the names that layers give them.
+from archdsl.backends.torch.arithmetic import (  # noqa: F401
+    Abs,
+    Add,
+    Clamp,
+    Cos,
+    Described,
+    Div,
+    Exp,
+    Log,
+    MatMul,
+    Max,
+    Mean,
+    Mul,
+    Neg,
+    Norm,
+    Pow,
+    Sin,
+    Sqrt,
+    Sub,
+    Sum,
+)
 from archdsl.backends.torch.attention import (  # noqa: F401
     LevitAttention,
     MultiheadAttention,
@@ -33,14 +54,6 @@ class Keyed(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(self._keys.get(name, name), value)
-
-
-class Described(nn.Module):
-    """A module that prints its attributes."""
-
-    def extra_repr(self) -> str:
-        given = {name: value for name, value in vars(self).items() if name != "training" and name[0] != "_"}
-        return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 class Permute(Described):
@@ -136,24 +149,6 @@ class Concat(Described):
 
     def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
         return torch.cat((x, *operands), self.dim)
-
-
-class Add(nn.Module):
-    """The input plus each operand, with broadcasting."""
-
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x + operand
-        return x
-
-
-class Mul(nn.Module):
-    """The input times each operand, with broadcasting."""
-
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x * operand
-        return x
 
 
 class Select(Described):

@@ -111,26 +111,31 @@ def can_share(one: Leaf, other: Leaf) -> bool:
     return known and one.form == other.form and not (has_state(one) or has_state(other))
 
 
+#: The operators that layers are written as.
+OPERATORS = {"modules.Add": " + ", "modules.Sub": " - ", "modules.Mul": " * ", "modules.Div": " / "}
+#: The methods of tensors that layers are written as.
+_SAME = ("neg", "abs", "exp", "log", "sqrt", "sin", "cos", "clamp", "mean", "sum")
+METHODS = {f"modules.{name.capitalize()}": name for name in _SAME}
+METHODS |= {"modules.Max": "amax", "modules.MatMul": "matmul"}
+METHODS |= {"modules.Permute": "permute", "modules.Select": "select", "modules.Narrow": "narrow"}
+
+
 def expression(child: Child, arguments: str) -> str | None:
     """The expression for a layer that is written as a function or an operator; None for all others."""
     if not isinstance(child, Leaf):
         return None
-    x, form = arguments.partition(", ")[0], child.form
-    match form.cls:
-        case "modules.Add":
-            return arguments.replace(", ", " + ")
-        case "modules.Mul":
-            return arguments.replace(", ", " * ")
-        case "modules.Concat":
-            return f"torch.cat([{arguments}], {form.arguments[0]})"
-        case "modules.Permute":
-            return f"{x}.permute({', '.join(map(str, form.arguments[0]))})"
-        case "modules.Select":
-            return f"{x}.select({', '.join(map(str, form.arguments))})"
-        case "modules.Narrow":
-            return f"{x}.narrow({', '.join(map(str, form.arguments))})"
-        case _:
-            return None
+    form, (x, *operands) = child.form, arguments.split(", ")
+    if form.cls == "modules.Concat":
+        return f"torch.cat([{arguments}], {form.arguments[0]})"
+    if form.cls in OPERATORS:
+        return OPERATORS[form.cls].join([x, *operands, *map(literal, form.keywords.values())])
+    if form.cls == "modules.Pow":
+        return "".join([x, *(f".pow({one})" for one in [*operands, *map(literal, form.keywords.values())])])
+    if form.cls in METHODS:
+        given = form.arguments[0] if form.cls == "modules.Permute" else form.arguments
+        keywords = [f"{name}={literal(value)}" for name, value in form.keywords.items()]
+        return f"{x}.{METHODS[form.cls]}({', '.join([*operands, *map(literal, given), *keywords])})"
+    return None
 
 
 def literal(value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from archdsl.backends.torch import attention, modules
+from archdsl.backends.torch import arithmetic, attention, modules
 
 
 @dataclass(slots=True)
@@ -47,6 +47,9 @@ class Imports:
         return "\n".join(lines)
 
 
+#: The modules with the definitions; the last imports from the others.
+_MODULES = (arithmetic, attention, modules)
+_OWN = frozenset(module.__name__ for module in _MODULES)
 #: The modules of the standard library that the definitions and the printed networks use.
 _STANDARD = frozenset({"collections", "math", "typing"})
 
@@ -78,7 +81,7 @@ def _known() -> tuple[dict[str, _Definition], dict[str, tuple[str, str]]]:
     """The definitions in the modules, and the origins of the names that they import."""
     known: dict[str, _Definition] = {}
     imported: dict[str, tuple[str, str]] = {}
-    for module in (attention, modules):
+    for module in _MODULES:
         text = inspect.getsource(module)
         for statement in ast.parse(text).body:
             imported |= _imported(statement)
@@ -90,7 +93,7 @@ def _known() -> tuple[dict[str, _Definition], dict[str, tuple[str, str]]]:
 def _imported(statement: ast.stmt) -> dict[str, tuple[str, str]]:
     if isinstance(statement, ast.Import):
         return {alias.name: (alias.name, "") for alias in statement.names}
-    if isinstance(statement, ast.ImportFrom) and statement.module not in ("__future__", attention.__name__):
+    if isinstance(statement, ast.ImportFrom) and statement.module not in ("__future__", *_OWN):
         return {alias.name: (statement.module or "", alias.name) for alias in statement.names}
     return {}
 

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from archdsl.backends.torch import modules
+from archdsl.backends.torch import arithmetic, modules
 
 X = torch.arange(2 * 3 * 4 * 6, dtype=torch.float32).reshape(2, 3, 4, 6)
 
@@ -38,8 +38,8 @@ def test_pad_channels_keeps_the_rank() -> None:
 def test_joins() -> None:
     a, b = X + 1, X * 3
     assert torch.equal(modules.Concat(2)(X, a, b), torch.cat([X, a, b], 2))
-    assert torch.equal(modules.Add()(X, a, b), X + a + b)
-    assert torch.equal(modules.Mul()(X, a[:, :, :1, :1]), X * a[:, :, :1, :1])
+    assert torch.equal(arithmetic.Add()(X, a, b), X + a + b)
+    assert torch.equal(arithmetic.Mul()(X, a[:, :, :1, :1]), X * a[:, :, :1, :1])
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
@@ -64,4 +64,4 @@ def test_reprs() -> None:
     assert repr(modules.PadChannels(1, 2, 2)) == "PadChannels(before=1, after=2, stride=2)"
     assert repr(modules.StochasticDepth(0.2)) == "StochasticDepth(p=0.2, mode='row')"
     assert repr(modules.Crop((0,), (3,))) == "Crop(starts=(0,), sizes=(3,))"
-    assert repr(modules.Add()) == "Add()"
+    assert repr(arithmetic.Add()) == "Add()"
