@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,9 +10,9 @@ from torch import Tensor
 
 from archdsl.datasets.prepare import Fit, plan_fit
 from archdsl.datasets.source import Wanted, read_source
-from archdsl.datasets.splits import ImageTargets, Split, hold_back, next_of_class
+from archdsl.datasets.splits import ImageTargets, Several, Split, hold_back, next_of_class
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.data import TooFewSamples
+from archdsl.diagnostics.codes.data import InputsDoNotFit, TooFewSamples
 from archdsl.recipe import Recipe
 from archdsl.recipe.augmentations import RandomResizedCrop
 from archdsl.shapes import Shape
@@ -26,6 +27,7 @@ class Data:
 
     sample      channels, height and width of its images as they are held
     fit         how they become the network's input
+    fits        for several inputs: how the images of each become it, None for arrays that are taken as they are
     validation  what each epoch is judged by; the test split itself where nothing is held back
     target      the shape of a target where those are tensors (`Split.labels` N x ..., given out as float); None
                 where they are class numbers
@@ -39,6 +41,7 @@ class Data:
     validation: Split
     test: Split
     target: Shape | None = None
+    fits: tuple[Fit | None, ...] = ()
 
     def to(self, device: torch.device) -> Data:
         """The same data on a device."""
@@ -47,15 +50,24 @@ class Data:
         return replace(self, train=self.train.to(device), validation=validation, test=test)
 
 
-def load_data(recipe: Recipe, input: Shape) -> Data:
-    """The recipe's data set for a network that takes `input`.
+def load_data(
+    recipe: Recipe, input: Shape, inputs: Mapping[str, Shape] | None = None, limits: Mapping[str, int] | None = None
+) -> Data:
+    """The recipe's data set for a network that takes `input`, or several `inputs` by name.
+
+    `limits` are those of inputs of integers (`Wanted`).
 
     Raises Rejected for data that are missing, damaged or do not fit.
     """
     crops = any(isinstance(part, RandomResizedCrop) for part in recipe.augment)
-    found = read_source(recipe.dataset, Wanted(input, recipe.folder, recipe.classes, recipe.workers, crops))
+    several = dict(inputs or {}) if len(inputs or {}) > 1 else {}
+    wanted = Wanted(input, recipe.folder, recipe.classes, recipe.workers, crops, several, limits or {})
+    found = read_source(recipe.dataset, wanted)
     name, train, validation, test = found.name, found.train, found.validation, found.test
-    fit = found.fit or plan_fit(name, train.shape, input)
+    if isinstance(train, Several) != bool(several):
+        listed = ", ".join(f"{each} {shape}" for each, shape in (inputs or {"input": input}).items())
+        raise Rejected(InputsDoNotFit(name, "one image for each sample", listed), argument="dataset")
+    fit = next(filter(None, (found.fit, *found.fits)), None) or _fit(name, train, input)
     if recipe.validation is not None or (validation is None and test is None):
         whole, share = len(train.labels), recipe.validation or DEFAULT_SHARE
         train, validation = hold_back(train, share, recipe.seed)
@@ -66,8 +78,22 @@ def load_data(recipe: Recipe, input: Shape) -> Data:
             )
     judged = validation or test
     assert judged is not None
-    data = Data(name, found.classes, train.shape, fit, train, judged, test or judged)
+    data = Data(name, found.classes, train.shape, fit, train, judged, test or judged, found.target, found.fits)
+    if several and recipe.target != "class":
+        listed = ", ".join(several)
+        raise Rejected(
+            InputsDoNotFit(f"target = {recipe.target}", "one image for each sample", listed), argument="target"
+        )
     return data if recipe.target == "class" else _with_image_targets(data, next_class=recipe.target == "next_class")
+
+
+def _fit(name: str, train: Split, input: Shape) -> Fit:
+    """How a data set's images become the network's input; nothing is done to several arrays without images."""
+    return (
+        Fit((1, 1), "nothing", repeat=False, flatten=False)
+        if isinstance(train, Several)
+        else plan_fit(name, train.shape, input)
+    )
 
 
 def _with_image_targets(data: Data, *, next_class: bool) -> Data:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archdsl.datasets.augment import augment, mix
+from archdsl.datasets.splits import Batch, each_input
 from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp
 from archdsl.recipe.fit import check_normalisation, check_sizes, require_image
 from archdsl.shapes import Shape
@@ -125,3 +126,21 @@ class Preparation:
         if self.fit.repeat:
             images = images.expand(-1, self.channels, -1, -1)
         return images.to(torch.float32, copy=True).sub_(self.shift).mul_(self.factor)
+
+
+class Preparations:
+    """The preparation of batches for several inputs: of images each by its own, of other arrays none."""
+
+    def __init__(self, parts: Sequence[Preparation | None]) -> None:
+        self.parts = tuple(parts)
+
+    def train(self, arrays: Batch, labels: Tensor, generator: torch.Generator, outputs: int) -> tuple[Batch, Tensor]:
+        """A batch of each input, images augmented independently of each other, with the targets."""
+        pairs = zip(self.parts, each_input(arrays), strict=True)
+        inputs = (array if part is None else part.train(array, labels, generator, outputs)[0] for part, array in pairs)
+        return tuple(inputs), labels
+
+    def evaluate(self, arrays: Batch) -> Batch:
+        """A batch of each input."""
+        pairs = zip(self.parts, each_input(arrays), strict=True)
+        return tuple(array if part is None else part.evaluate(array) for part, array in pairs)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from archdsl.datasets.prepare import Fit
-from archdsl.datasets.splits import InMemory, Split
+from archdsl.datasets.splits import InMemory, Several, Split
 from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.data import DamagedData, DataNotFound, InputDoesNotFit, UnknownClass
 from archdsl.recipe.datasets import AnyDataSet
@@ -32,6 +32,8 @@ class Wanted:
     classes  the only classes to load, None for all
     workers  processes that read images, where they do not fit into memory
     crops    whether random resized crops follow, which need larger images than the input
+    inputs   all inputs by name, of a network with several; `input` is the first
+    limits   for each input of integers a number that all of them have to be below
     """
 
     input: Shape
@@ -39,6 +41,8 @@ class Wanted:
     classes: tuple[str, ...] | None = None
     workers: int = 0
     crops: bool = False
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -48,9 +52,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set as its source gives it: splits of images (uint8) with class numbers.
+    """A data set as its source gives it: splits of images (uint8) with class numbers or values as targets.
 
     fit     how images become the network's input, where that does not follow from their shape
+    fits    for several inputs: how the images of each become it, None for arrays that are taken as they are
+    target  the shape of a target where those are values
     """
 
     name: str
@@ -59,6 +65,8 @@ class Source:
     test: Split | None
     validation: Split | None = None
     fit: Fit | None = None
+    fits: tuple[Fit | None, ...] = ()
+    target: Shape | None = None
 
 
 def read_source(dataset: AnyDataSet, wanted: Wanted) -> Source:
@@ -78,10 +86,13 @@ def _with_classes(source: Source, classes: tuple[str, ...]) -> Source:
     for number, name in enumerate(classes):
         numbers[class_number(source.name, name, source.classes)] = number
 
-    def chosen(split: Split) -> InMemory:
-        assert isinstance(split, InMemory)
+    def chosen(split: Split) -> Split:
         rows = (numbers[split.labels] >= 0).nonzero()[:, 0]
-        return InMemory(split.images[rows], numbers[split.labels[rows]])
+        left = split.subset(rows)
+        if isinstance(left, Several):
+            return replace(left, targets=numbers[left.targets])
+        assert isinstance(left, InMemory)
+        return InMemory(left.images, numbers[left.labels])
 
     return replace(source, classes=classes, train=chosen(source.train), test=source.test and chosen(source.test))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from archdsl.recipe.parts import Part
+from pydantic import Field
+
+from archdsl.recipe.parts import Count, Part, Share
 
 
 class DataSet(Part):
@@ -73,7 +75,8 @@ class ImageFolder(FileSet):
 class Arrays(FileSet):
     """Images and labels in an `.npz` file, or a folder of `.npy` files.
 
-    The arrays are x_train, y_train, x_test, y_test, or images and labels, or similar (docs/training.md).
+    The arrays are x_train, y_train, x_test, y_test, or images and labels, or similar (docs/training.md); for several
+    inputs there is one for each: x_train.image, x_train.time.
     """
 
     kind: Literal["arrays"] = "arrays"
@@ -96,4 +99,29 @@ class External(DataSet):
     root: str | None = None
 
 
-AnyDataSet = Digits | FashionMnist | Mnist | Cifar10 | Cifar100 | ImageFolder | Arrays | Torchvision | External
+#: The data sets of images with one class each.
+ImageSet = Digits | FashionMnist | Mnist | Cifar10 | Cifar100 | ImageFolder | Arrays | Torchvision | External
+
+
+class Pairs(DataSet):
+    """Pairs of images of another data set, labelled "different" (0) or "same" (1), for a network with two inputs.
+
+    Each image is the first of one pair. A share `same` of the pairs are of one class; `seed` draws the partners.
+    """
+
+    kind: Literal["pairs"] = "pairs"
+    parts = {"of": "dataset"}
+    number = 2
+
+    of: Annotated[ImageSet, Field(discriminator="kind")]
+    same: Share = 0.5
+    seed: Count = 0
+
+    @property
+    def root(self) -> str | None:
+        """The root of the data set that the pairs are made of."""
+        root: str | None = getattr(self.of, "root", None)
+        return root
+
+
+AnyDataSet = ImageSet | Pairs

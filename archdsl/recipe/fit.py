@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isqrt
 from typing import Protocol
 
 from archdsl.diagnostics import Diagnostic, Help, Rejected, did_you_mean
-from archdsl.diagnostics.codes.data import AugmentDoesNotFit, InputDoesNotFit, NoClassScores, TooManyClasses
+from archdsl.diagnostics.codes.data import (
+    AugmentDoesNotFit,
+    InputDoesNotFit,
+    InputsDoNotFit,
+    NoClassScores,
+    TooManyClasses,
+)
 from archdsl.diagnostics.codes.training import LossDoesNotFit, NoSuchFigure, NothingToTrain, UnknownLabel
 from archdsl.recipe.augmentations import AnyAugmentation, CutMix, MixUp, RandomCrop, RandomResizedCrop
-from archdsl.recipe.datasets import ImageFolder
+from archdsl.recipe.datasets import Arrays, External, ImageFolder, Pairs
 from archdsl.recipe.losses import AnyLoss, Bce, CrossEntropy, Nll, PairwiseDistance
 from archdsl.recipe.recipe import Recipe
 from archdsl.shapes import Shape
@@ -27,6 +33,10 @@ class Network(Protocol):
 
     @property
     def input_shape(self) -> Shape: ...
+    @property
+    def inputs(self) -> Mapping[str, Shape]: ...
+    @property
+    def integer_limits(self) -> Mapping[str, int]: ...
     @property
     def output_shape(self) -> Shape: ...
     @property
@@ -61,9 +71,10 @@ def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic
     data = _expected(recipe, network.input_shape)
     checks: list[Callable[[], object]] = [
         partial(check_output, recipe, network.output_shape, data),
-        partial(check_mixing, recipe),
+        partial(check_mixing, recipe, network.inputs),
         partial(_check_figures_of, recipe, data),
-        partial(_check_images, recipe, network.input_shape, data),
+        partial(_check_inputs, recipe, network.inputs),
+        *(partial(_check_images, recipe, shape, data) for shape in image_inputs(recipe, network.inputs)),
     ]
     found = untrained(recipe, network, path)
     for check in checks:
@@ -83,7 +94,8 @@ def diagnostic(rejected: Rejected, recipe: Recipe, path: str = "") -> Diagnostic
 def _expected(recipe: Recipe, input: Shape) -> Expected:
     # A data set that the spec does not name may be named by an option; files may hold anything.
     is_known = recipe.place("dataset") is not None and recipe.folder is None
-    sample, number = recipe.dataset.sample, recipe.dataset.number
+    images = recipe.dataset.of if isinstance(recipe.dataset, Pairs) else recipe.dataset
+    sample, number = images.sample, recipe.dataset.number
     count = len(recipe.classes) if recipe.classes is not None else number
     return Expected(
         name=recipe.dataset.kind,
@@ -174,12 +186,15 @@ def _check_loss_weights(recipe: Recipe, output: Shape) -> None:
             )
 
 
-def check_mixing(recipe: Recipe) -> None:
-    """Reject mixed labels where the targets are not classes, or where the loss cannot take shares of classes."""
+def check_mixing(recipe: Recipe, inputs: Mapping[str, Shape]) -> None:
+    """Reject mixed labels where the targets are not classes, the loss cannot take shares, or there are more inputs."""
     mixing = [part for part in recipe.augment if isinstance(part, MixUp | CutMix)]
     if not mixing:
         return
     kind = mixing[0].kind
+    if len(inputs) > 1:
+        reason = f"it mixes the images of one input, but the network has {len(inputs)}"
+        raise Rejected(AugmentDoesNotFit(kind, reason), argument="augment")
     if not is_classification(recipe):
         raise Rejected(AugmentDoesNotFit(kind, "it mixes labels, but the targets are not classes"), argument="augment")
     if getattr(recipe.loss, "ignore_index", -1) >= 0:
@@ -203,6 +218,24 @@ def check_figures(recipe: Recipe, classes: Sequence[object] | None) -> None:
                 raise Rejected(NoSuchFigure(entry, name, "the targets are not classes"), argument=entry)
             if name == "top5" and classes is not None and len(classes) <= 5:
                 raise Rejected(NoSuchFigure(entry, name, f"there are {len(classes)} classes"), argument=entry)
+
+
+# Inputs
+
+
+def _check_inputs(recipe: Recipe, inputs: Mapping[str, Shape]) -> None:
+    """Reject a data set whose samples have fewer or more arrays than the network has inputs."""
+    arrays, what = (2, "pairs of images") if isinstance(recipe.dataset, Pairs) else (1, "one image for each sample")
+    if isinstance(recipe.dataset, Arrays | External) or recipe.place("dataset") is None or arrays == len(inputs):
+        return
+    listed = ", ".join(f"{name} {shape}" for name, shape in inputs.items())
+    raise Rejected(InputsDoNotFit(recipe.dataset.kind, what, listed), argument="dataset")
+
+
+def image_inputs(recipe: Recipe, inputs: Mapping[str, Shape]) -> list[Shape]:
+    """The inputs that take the data set's images as far as the recipe tells: the only one, or both of a pair."""
+    shapes = list(inputs.values())
+    return shapes if len(shapes) == 1 or isinstance(recipe.dataset, Pairs) else []
 
 
 # Images

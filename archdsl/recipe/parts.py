@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -62,6 +63,9 @@ class Part(BaseModel):
 
     model_config = CONFIG
 
+    #: The arguments that are constructs themselves, and the families they are from.
+    parts: ClassVar[Mapping[str, str]] = {}
+
     kind: str
 
     @classmethod
@@ -78,7 +82,7 @@ def as_construct(part: Part) -> Construct:
     given = {name: getattr(part, name) for name in part.arguments()}
     fields = type(part).model_fields
     kwargs = {name: value for name, value in given.items() if value != fields[name].default}
-    return Construct(part.kind, kwargs={name: list(v) if isinstance(v, tuple) else v for name, v in kwargs.items()})
+    return Construct(part.kind, kwargs={name: plain(value) for name, value in kwargs.items()})
 
 
 def plain(value: object) -> object:

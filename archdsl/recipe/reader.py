@@ -12,7 +12,7 @@ from archdsl.arguments.values import Construct, Entry, RecipeEntries, spec_text
 from archdsl.diagnostics import Diagnostic, Help, Located, SpecError, did_you_mean
 from archdsl.diagnostics.codes.names import BadArgument, MissingArgument
 from archdsl.diagnostics.codes.recipe import UnknownChoice, UnknownEntry
-from archdsl.recipe.datasets import Arrays, ImageFolder
+from archdsl.recipe.datasets import Arrays, ImageFolder, Pairs
 from archdsl.recipe.parts import Part, plain
 from archdsl.recipe.recipe import FAMILIES, FAMILY_NAMES, LISTS, Recipe
 from archdsl.text.source import Source, Span
@@ -54,8 +54,9 @@ class _Reader:
             recipe = Recipe.model_validate(values)
         except ValidationError as error:
             self.errors += wrong_values(BLOCK, Recipe, error, given, NOWHERE)
-        if isinstance(recipe.dataset, ImageFolder | Arrays) and recipe.folder is None:
-            problem = MissingArgument(f"`{recipe.dataset.kind}`", "`root`")
+        dataset = recipe.dataset.of if isinstance(recipe.dataset, Pairs) else recipe.dataset
+        if isinstance(dataset, ImageFolder | Arrays) and recipe.folder is None:
+            problem = MissingArgument(f"`{dataset.kind}`", "`root`")
             self.errors.append(Located(problem, given["dataset"].span))
         recipe.set_places({name: one.span for name, one in entries.items() if one.span is not None})
         return recipe
@@ -95,6 +96,12 @@ class _Reader:
         what, names = f"`{construct.name}`", cls.arguments()
         required = [name for name in names if cls.model_fields[name].is_required()]
         arguments, errors = bind(what, names, required, given_of(construct, place), place)
+        for name, family in cls.parts.items():
+            if name in arguments:
+                inner = self.part(family, arguments[name])
+                if inner is ...:
+                    return ...
+                arguments[name] = Given(name, inner, arguments[name].span)
         part: object = ...
         try:
             part = cls.model_validate({name: one.value for name, one in arguments.items()})

@@ -23,6 +23,7 @@ from archdsl.report.measure import (
     part,
     principal_components,
     run,
+    shown,
 )
 from archdsl.train.setup import Setup
 
@@ -149,7 +150,7 @@ def features(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Fig
     names = list(layers) or _first_and_last(module, "features")
     image, _ = first_images(setup, 1)
     _, outputs = run(module, setup, image, names)
-    grids = [[[displayed(image[0])]]]
+    grids = [[[displayed(shown(image)[0])]]]
     for name in names:
         if name not in outputs or outputs[name].dim() != 4:
             raise _nothing("features", f"the output of {name} does not have two spatial axes")
@@ -201,9 +202,9 @@ def outputs(module: nn.Module, setup: Setup, layers: Sequence[str] = ()) -> Figu
     if setup.data.target is None:
         raise _nothing("outputs", "the network's output is not an image")
     images, targets = first_images(setup, TILES)
-    shape = (len(images), -1, *setup.data.fit.size)
+    shape = (len(targets), -1, *setup.data.fit.size)
     found = run(module, setup, images)[0].reshape(shape)
-    rows = [images, 255 * found.clamp(0, 1), 255 * targets.reshape(shape)]
+    rows = [shown(images), 255 * found.clamp(0, 1), 255 * targets.reshape(shape)]
     grids = [[[displayed(image) for image in row]] for row in rows]
     return _rows_of_tiles(grids, ["input", "output", "target"], "outputs for test images")
 

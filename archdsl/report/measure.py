@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.datasets.seeds import in_batches
+from archdsl.datasets.splits import Batch, each_input
 from archdsl.diagnostics import Diagnostic, SpecError, did_you_mean
-from archdsl.diagnostics.codes.pictures import NoSuchPart
+from archdsl.diagnostics.codes.pictures import NoSuchPart, NothingToDraw
 from archdsl.train.losses import class_scores, main_output
 from archdsl.train.setup import Setup
 
@@ -54,14 +55,26 @@ def convolutions(module: nn.Module) -> list[str]:
     return [name for name, each in module.named_modules() if isinstance(each, kinds)]
 
 
-def first_images(setup: Setup, number: int) -> tuple[Tensor, Tensor]:
+def shown(batch: Batch) -> Tensor:
+    """The images of a batch (uint8, N x C x H x W); those of several inputs side by side if their sizes agree.
+
+    Raises SpecError (E742) where no input is images.
+    """
+    images = [each for each in each_input(batch) if each.dtype == torch.uint8 and each.ndim == 4]
+    if not images:
+        raise SpecError([Diagnostic(NothingToDraw("images", "no input of the network is images"))])
+    alike = [each for each in images if each.shape == images[0].shape]
+    return torch.cat(alike, 3)
+
+
+def first_images(setup: Setup, number: int) -> tuple[Batch, Tensor]:
     """The first images of the test split as they are stored, and their targets."""
     split = setup.data.test
     rows = torch.arange(min(number, len(split.labels)))
     return next(iter(split.batches([rows])))
 
 
-def run(module: nn.Module, setup: Setup, images: Tensor, names: Iterable[str] = ()) -> tuple[Tensor, dict[str, Tensor]]:
+def run(module: nn.Module, setup: Setup, images: Batch, names: Iterable[str] = ()) -> tuple[Tensor, dict[str, Tensor]]:
     """Apply the module in eval mode to stored images.
 
     Returns its main output, and the last output of each named part that is a tensor, in the order they ran.
@@ -80,11 +93,15 @@ def run(module: nn.Module, setup: Setup, images: Tensor, names: Iterable[str] = 
     module.eval()
     try:
         with torch.inference_mode():
-            return main_output(module(setup.preparation.evaluate(images))), outputs
+            return main_output(module(*_prepared(setup, images))), outputs
     finally:
         module.train(training)
         for handle in handles:
             handle.remove()
+
+
+def _prepared(setup: Setup, batch: Any) -> tuple[Tensor, ...]:
+    return each_input(setup.preparation.evaluate(batch))
 
 
 def activations(module: nn.Module, setup: Setup) -> list[Activation]:
@@ -106,7 +123,7 @@ def mistakes(module: nn.Module, setup: Setup, number: int = 24) -> list[Mistake]
         wrong = (predicted != labels).nonzero()[:, 0]
         for i in wrong[sure[wrong].argsort(descending=True)[:number]].tolist():
             names = classes[int(labels[i])], classes[int(predicted[i])]
-            found.append(Mistake(images[i].cpu(), *names, float(sure[i])))
+            found.append(Mistake(shown(images)[i].cpu(), *names, float(sure[i])))
     return sorted(found, key=lambda mistake: -mistake.probability)[:number]
 
 

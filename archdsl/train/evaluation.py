@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.datasets.seeds import in_batches
-from archdsl.datasets.splits import Split
+from archdsl.datasets.splits import Batch, Split, each_input
 from archdsl.train.losses import Loss, class_numbers, class_scores, main_output, predictions
 from archdsl.train.processes.processes import ALONE, Processes
 
@@ -89,7 +89,7 @@ def _share(part: int, whole: int) -> float:
 def evaluate(
     module: nn.Module,
     split: Split,
-    prepare: Callable[[Tensor], Tensor],
+    prepare: Callable[[Any], Batch],
     loss: Loss,
     *,
     classes: Sequence[str],
@@ -116,7 +116,7 @@ def evaluate(
                 if stops():
                     raise Stopped
                 with autocast():
-                    output = module(prepare(images))
+                    output = module(*each_input(prepare(images)))
                 if processes.counts(len(rows)):
                     tally.add(output, targets)
             return tally.result(tuple(classes), len(split.labels), processes)

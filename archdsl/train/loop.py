@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.datasets.seeds import epoch_order, seed_for, seed_global
+from archdsl.datasets.splits import Batch
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.commands import CannotWrite
 from archdsl.diagnostics.codes.training import NotFinite
@@ -191,7 +192,7 @@ class Loop:
         self._look()
         position.seconds = before + time.perf_counter() - started
 
-    def _step(self, images: Tensor, targets: Tensor, samples: int) -> tuple[Tensor, Tensor | None]:
+    def _step(self, images: Batch, targets: Tensor, samples: int) -> tuple[Tensor, Tensor | None]:
         """One optimizer step; returns the batch's mean loss and number of hits, both still on the device."""
         seed, step, keys = self.recipe.seed, self.steps_done, self.processes.keys
         self.processes.start_step()

@@ -11,13 +11,12 @@ import torch
 from torch import nn
 
 from archdsl.datasets.data import Data, load_data
-from archdsl.datasets.prepare import Preparation
-from archdsl.datasets.splits import statistics
+from archdsl.datasets.prepare import Preparation, Preparations
+from archdsl.datasets.splits import Several, statistics
 from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
 from archdsl.diagnostics.codes.training import OutOfMemory
 from archdsl.recipe import Recipe, fit
 from archdsl.runs.folder import RunInfo
-from archdsl.shapes import Shape
 from archdsl.train.evaluation import Evaluation, evaluate
 from archdsl.train.losses import loss_function
 from archdsl.train.processes.processes import ALONE, Processes
@@ -49,16 +48,17 @@ class Trainable(fit.Network, Protocol):
 class Setup:
     """Data that suit a network, prepared on a device.
 
+    numel    the elements of a sample's inputs
     classes  the names of the classes that the outputs score; empty where the loss compares values
     """
 
     recipe: Recipe
     device: torch.device
     data: Data
-    preparation: Preparation
+    preparation: Preparation | Preparations
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    input: Shape
+    numel: int
     notes: tuple[str, ...]
     classes: tuple[str, ...] = ()
 
@@ -92,7 +92,7 @@ class Setup:
             self.preparation.evaluate,
             loss_function(self.recipe.loss, self.device),
             classes=self.classes,
-            batch=max(self.recipe.batch, min(EVALUATION_BATCH, EVALUATION_NUMEL // self.input.numel)),
+            batch=max(self.recipe.batch, min(EVALUATION_BATCH, EVALUATION_NUMEL // self.numel)),
             top5="top5" in self.figures,
             autocast=lambda: autocast(self.recipe, self.device),
             processes=processes,
@@ -107,16 +107,40 @@ def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None, proc
     """
     with placed(recipe, network.path):
         device = processes.choose_device(recipe)
-        data = load_data(recipe, network.input_shape)
-        notes = [data.fit.note] * bool(data.fit.note) + fit.check_output(recipe, network.output_shape, data)
+        data = load_data(recipe, network.input_shape, network.inputs, network.integer_limits)
+        told = [each.note for each in (data.fit, *data.fits) if each is not None and each.note]
+        notes = list(dict.fromkeys(told)) + fit.check_output(recipe, network.output_shape, data)
         mean, std = _normalization(recipe, data, info)
-        preparation = Preparation(data.fit, data.sample, mean, std, recipe.augment, device)
+        preparation = _preparation(recipe, data, mean, std, device)
         classes = data.classes if fit.is_classification(recipe) else ()
-        fit.check_mixing(recipe)
+        fit.check_mixing(recipe, network.inputs)
         fit.check_figures(recipe, classes)
+        numel = sum(shape.numel for shape in network.inputs.values())
         return Setup(
-            recipe, device, data.to(device), preparation, mean, std, network.input_shape, tuple(notes), classes
+            recipe,
+            device,
+            data.to(device),
+            preparation,
+            mean,
+            std,
+            numel,
+            tuple(notes),
+            classes,
         )
+
+
+def _preparation(
+    recipe: Recipe, data: Data, mean: Sequence[float], std: Sequence[float], device: torch.device
+) -> Preparation | Preparations:
+    """The preparation of the recipe's batches; images of several inputs are normalized and augmented alike."""
+    if not isinstance(data.train, Several):
+        return Preparation(data.fit, data.sample, mean, std, recipe.augment, device)
+    return Preparations(
+        [
+            None if each is None else Preparation(each, part.shape, mean, std, recipe.augment, device)
+            for each, part in zip(data.fits, data.train.parts, strict=True)
+        ]
+    )
 
 
 @contextmanager

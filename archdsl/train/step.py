@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from archdsl.datasets.splits import Batch, each_input
 from archdsl.recipe import Recipe
 from archdsl.train.losses import Loss, class_numbers, class_scores, loss_function, main_output, predictions
 from archdsl.train.optimizers import freeze, make_optimizer
@@ -39,6 +40,11 @@ def lay_channels_last(module: nn.Module) -> None:
     for weight in module.parameters():
         if weight.ndim == 4:
             weight.data = weight.data.to(memory_format=torch.channels_last)
+
+
+def _laid_out(images: Tensor) -> Tensor:
+    """Images in the channels-last layout; other tensors as they are."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
 class Stepper:
@@ -98,14 +104,14 @@ class Stepper:
             own = group["base_lr"]
             group["lr"] = left * (rate if own == base else rate * (own / base))
 
-    def step(self, inputs: Tensor, targets: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor | None]:
+    def step(self, inputs: Batch, targets: Tensor, samples: int | None = None) -> tuple[Tensor, Tensor | None]:
         """Take a step; returns the batch's mean loss and number of hits (None without classes), still on the device.
 
         In several processes, each passes its share of a batch of `samples`, and the results are summed over them.
         """
         self.optimizer.zero_grad()
         processes = self.processes
-        parts = list(self._parts(inputs, targets, processes.smallest_share(samples or len(inputs))))
+        parts = list(self._parts(inputs, targets, processes.smallest_share(samples or len(targets))))
         is_part = len(parts) > 1 or processes.world > 1
         whole = processes.total_weight(self.loss.weight(targets)) if is_part else 1
         losses, hits = [], []
@@ -126,17 +132,19 @@ class Stepper:
     def _backward(self, loss: Tensor) -> None:
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
 
-    def _parts(self, inputs: Tensor, targets: Tensor, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.channels_last and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+    def _parts(self, batch: Batch, targets: Tensor, samples: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+        inputs = each_input(batch)
+        if self.channels_last:
+            inputs = tuple(map(_laid_out, inputs))
         if self.recipe.accumulate == 1:
             return iter([(inputs, targets)])
         count = max(1, min(self.recipe.accumulate, samples // 2))  # a single sample could not be normalized
-        return zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)
+        parts = zip(*(each.tensor_split(count) for each in inputs), strict=True)
+        return zip(parts, targets.tensor_split(count), strict=True)
 
-    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, inputs: tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor | None]:
         with autocast(self.recipe, self.device):
-            output = self.wrapped(inputs)
+            output = self.wrapped(*inputs)
         outputs = self._outputs(output)
         loss = self.loss(outputs, targets)
         for name in self.aux:

@@ -127,7 +127,8 @@ def test_a_share_is_held_back_class_by_class() -> None:
     whole = InMemory(torch.arange(100).view(-1, 1, 1, 1), labels)  # images that are their rows
 
     def rows(split: Split) -> torch.Tensor:
-        return next(split.batches([torch.arange(len(split.labels))]))[0].flatten()
+        found: torch.Tensor = next(split.batches([torch.arange(len(split.labels))]))[0].flatten()
+        return found
 
     stay, held = map(rows, hold_back(whole, 0.2, seed=3))
     assert torch.equal(torch.cat((stay, held)).sort().values, torch.arange(100))

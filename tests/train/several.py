@@ -57,7 +57,7 @@ def in_step(number: int, action: Any) -> Any:
 def no_number(number: int) -> Any:
     real, steps = Stepper._forward, [0]
 
-    def forward(self: Stepper, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self: Stepper, inputs: tuple[Tensor, ...], targets: Tensor) -> tuple[Tensor, Tensor | None]:
         steps[0] += 1
         loss, hits = real(self, inputs, targets)
         return loss * torch.nan if steps[0] == number else loss, hits

@@ -32,6 +32,14 @@ class Stub:
     aux: Sequence[Any] = ()
 
     @property
+    def inputs(self) -> dict[str, Shape]:
+        return {"input": self.input_shape}
+
+    @property
+    def integer_limits(self) -> dict[str, int]:
+        return {}
+
+    @property
     def input_sizes(self) -> tuple[int, ...]:
         return tuple(self.input_shape)
 

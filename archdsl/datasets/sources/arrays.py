@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archdsl.datasets.prepare import Fit, plan_fit
 from archdsl.datasets.source import Source, Wanted, damaged, not_found
-from archdsl.datasets.splits import InMemory
+from archdsl.datasets.splits import InMemory, Several, Split
 from archdsl.recipe.datasets import Arrays
+from archdsl.shapes import Shape
 
 Array = np.ndarray[Any, np.dtype[Any]]
 #: The names of images and labels in files, for training and then for testing.
@@ -36,14 +38,14 @@ def read(dataset: Arrays, wanted: Wanted) -> Source:
     path = wanted.folder
     if path.is_dir():
         found = {file.stem: file for file in sorted(path.glob("*.npy"))}
-        return _source(path, found.keys(), lambda name: _load(found[name]))
+        return _source(path, found.keys(), lambda name: _load(found[name]), wanted)
     if not path.is_file():
         raise not_found(dataset.kind, f"there is no file or folder {path}")
     archive = _load(path)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise not_found(dataset.kind, f"{path} is one array; an .npz file or a folder of .npy files is needed")
     with archive:
-        return _source(path, archive.keys(), lambda name: _checked(f"{path}: {name}", lambda: archive[name]))
+        return _source(path, archive.keys(), lambda name: _checked(f"{path}: {name}", lambda: archive[name]), wanted)
 
 
 def _load(path: Path) -> Any:
@@ -64,19 +66,71 @@ def _reason(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def _source(path: Path, names: Collection[str], get: Callable[[str], Array]) -> Source:
+def _source(path: Path, names: Collection[str], get: Callable[[str], Array], wanted: Wanted) -> Source:
     """The set whose arrays `get` returns by their names."""
     for images, labels, test_images, test_labels in NAMES:
-        if {images, labels} <= set(names):
-            train, test = _split(f"{path}: {images}", get(images), get(labels)), None
-            if {test_images, test_labels} <= set(names):
-                test = _split(f"{path}: {test_images}", get(test_images), get(test_labels))
-            return Source(
-                path.name, _classes(path, get("classes") if "classes" in names else None, train, test), train, test
-            )
-    wanted = "; ".join(f"{images} and {labels}" for images, labels, *_ in NAMES)
-    reason = f"{path} has {', '.join(sorted(names)) or 'nothing'}; images and labels are called {wanted}"
+        if {*_keys(images, wanted), labels} <= set(names):
+            train, fits = _arrays(path, images, get, get(labels), wanted)
+            test = None
+            if {*_keys(test_images, wanted), test_labels} <= set(names):
+                test, _ = _arrays(path, test_images, get, get(test_labels), wanted)
+            classes = _classes(path, get("classes") if "classes" in names else None, train, test)
+            return Source(path.name, classes, train, test, fits=fits, target=_target(path, train, test))
+    pairs = "; ".join(f"{' and '.join([*_keys(images, wanted), labels])}" for images, labels, *_ in NAMES)
+    reason = f"{path} has {', '.join(sorted(names)) or 'nothing'}; images and labels are called {pairs}"
     raise not_found("arrays", reason)
+
+
+def _keys(images: str, wanted: Wanted) -> list[str]:
+    """The names of the arrays of samples: one for each of several inputs."""
+    return [f"{images}.{name}" for name in wanted.inputs] or [images]
+
+
+def _arrays(
+    path: Path, images: str, get: Callable[[str], Array], labels: Array, wanted: Wanted
+) -> tuple[Split, tuple[Fit | None, ...]]:
+    """A split, and for several inputs how its images become them."""
+    where = f"{path}: {images}"
+    if not wanted.inputs:
+        return _split(where, get(images), labels), ()
+    targets, parts, fits = _targets(where, np.asarray(labels)), [], []
+    for name, shape in wanted.inputs.items():
+        part, fit = _part(f"{where}.{name}", np.asarray(get(f"{images}.{name}")), shape, wanted.limits.get(name))
+        if len(part) != len(targets):
+            raise damaged(f"{where}.{name}", f"{len(part)} samples and {len(targets)} labels")
+        parts.append(InMemory(part, torch.zeros(len(part), dtype=torch.int64)))
+        fits.append(fit)
+    if not len(targets):
+        raise damaged(where, "there are no samples")
+    return Several(tuple(parts), targets), tuple(fits)
+
+
+def _part(where: str, array: Array, shape: Shape, limit: int | None) -> tuple[Tensor, Fit | None]:
+    """The array of one input: images (uint8) that are fitted to it, or numbers of just its sizes."""
+    if shape.rank == 2 and array.dtype == np.uint8:
+        images = _images(where, array)
+        return images, plan_fit(where, Shape(images.shape[1:]), shape)
+    if tuple(array.shape[1:]) != tuple(shape):
+        raise damaged(where, f"samples of {Shape(array.shape[1:])}, but the input takes {shape.sizes}")
+    if shape.dtype == "float32":
+        if array.dtype.kind not in "fuib" or not np.isfinite(array).all():
+            raise damaged(where, f"expected finite numbers, found {array.dtype}")
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)), None
+    if array.dtype.kind not in "uib":
+        raise damaged(where, f"expected integers, found {array.dtype}")
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if low < 0 or (limit is not None and high >= limit):
+        raise damaged(where, f"integers from {low} to {high}, but the network takes 0 to {(limit or high + 1) - 1}")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)), None
+
+
+def _target(path: Path, train: Split, test: Split | None) -> Shape | None:
+    """The shape of targets that are values; None for class numbers."""
+    splits = [split for split in (train, test) if split is not None]
+    shapes = {tuple(split.labels.shape[1:]) for split in splits if split.labels.is_floating_point()}
+    if shapes and (len(shapes) > 1 or not all(split.labels.is_floating_point() for split in splits)):
+        raise damaged(path, "the targets for training and testing are of different kinds")
+    return Shape(shapes.pop()) if shapes else None
 
 
 def source_of(name: str, found: Mapping[str, Any]) -> Source:
@@ -87,10 +141,13 @@ def source_of(name: str, found: Mapping[str, Any]) -> Source:
     except (KeyError, TypeError, ValueError) as error:
         reason = f'it must return {{"train": (images, labels), "test": ..., "classes": ...}}: {error}'
         raise damaged(name, reason) from error
-    return Source(name, _classes(name, found.get("classes"), train, test), train, test)
+    classes = _classes(name, found.get("classes"), train, test)
+    return Source(name, classes, train, test, target=_target(Path(name), train, test))
 
 
-def _classes(where: object, names: Any, train: InMemory, test: InMemory | None) -> tuple[str, ...]:
+def _classes(where: object, names: Any, train: Split, test: Split | None) -> tuple[str, ...]:
+    if train.labels.is_floating_point():
+        return ()
     count = 1 + max(int(split.labels.max()) for split in (train, test) if split is not None)
     if names is None:
         return tuple(map(str, range(count)))
@@ -102,7 +159,7 @@ def _classes(where: object, names: Any, train: InMemory, test: InMemory | None) 
 
 def _split(where: str, images: Any, labels: Any) -> InMemory:
     """Images and labels as a split. Raises Rejected for shapes, types and labels that are not those of images."""
-    pixels, numbers = _images(where, np.asarray(images)), _labels(where, np.asarray(labels))
+    pixels, numbers = _images(where, np.asarray(images)), _targets(where, np.asarray(labels))
     if len(pixels) != len(numbers):
         raise damaged(where, f"{len(pixels)} images and {len(numbers)} labels")
     if not len(pixels):
@@ -135,6 +192,17 @@ def _bytes(where: str, images: Array) -> Array:
         raise damaged(where, f"pixels from {low:g} to {high:g}, not in 0..1 or 0..255")
     pixels: Array = np.rint(images * 255 if high <= 1 else images)
     return pixels
+
+
+def _targets(where: str, labels: Array) -> Tensor:
+    """Class numbers, or values (float32, N x ...) for floating arrays that are no such numbers."""
+    is_values = labels.dtype.kind == "f" and (labels.ndim > 2 or bool((labels != np.rint(labels)).any()))
+    if not is_values:
+        return _labels(where, labels)
+    if not np.isfinite(labels).all():
+        raise damaged(where, "the targets have values that are not finite")
+    values = labels[:, None] if labels.ndim == 1 else labels
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def _labels(where: str, labels: Array) -> Tensor:

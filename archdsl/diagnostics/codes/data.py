@@ -5,6 +5,7 @@ from __future__ import annotations
 from archdsl.diagnostics.problem import Problem
 
 _MODEL = "model m { input(1x8x8); flatten; linear(10) }\n"
+_TWO = "model m { input(one: 1x8x8, other: 1x8x8); concat(other); flatten; linear(10) }\n"
 
 
 class DataNotFound(Problem):
@@ -156,6 +157,23 @@ class AugmentDoesNotFit(Problem):
     right = _MODEL + "train { augment = [random_crop(8, padding=1)] }"
     augmentation: str
     reason: str
+
+
+class InputsDoNotFit(Problem):
+    """A data set whose samples do not have an array for each input of the network.
+
+    Most data sets have one image for each sample, for a network with one input. `pairs(fashion_mnist)` has two images,
+    for a network with two inputs. `arrays` has any arrays: `x_train.image.npy` and `x_train.time.npy` for the inputs
+    `image` and `time`.
+    """
+
+    code = "E625"
+    text = "{dataset} has {found}, but the network's inputs are {inputs}"
+    wrong = _TWO + "train { dataset = digits }"
+    right = _TWO + "train { dataset = pairs(digits) }"
+    dataset: str
+    found: str
+    inputs: str
 
 
 class TooFewSamples(Problem):
