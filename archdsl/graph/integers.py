@@ -8,12 +8,9 @@ from archdsl.graph.lower import Program, Value
 from archdsl.graph.nodes import LayerNode
 from archdsl.shapes import IntegerShape, Shape
 
-#: The bound of integers that no embedding reads: any would do.
-ANY = 10
-
 
 def integer_limits(program: Program, inputs: Mapping[str, Shape]) -> dict[str, int]:
-    """For each of the `inputs` that has integers, the smallest limit of the layers that read them.
+    """For each of the `inputs` whose integers are limited, the smallest limit of the layers that read them.
 
     Layers between, which only move integers, pass their limit on.
     """
@@ -28,4 +25,4 @@ def integer_limits(program: Program, inputs: Mapping[str, Shape]) -> dict[str, i
             if limit is not None:
                 limits[name] = min(limit, limits.get(name, limit))
             names.update(dict.fromkeys(step.outputs, name))
-    return {name: limits.get(name, ANY) for name, shape in inputs.items() if isinstance(shape, IntegerShape)}
+    return limits

@@ -91,7 +91,7 @@ class Network:
 
     @cached_property
     def integer_limits(self) -> dict[str, int]:
-        """For each input of integers a number that all of them have to be below."""
+        """For each input of integers that an embedding reads, a number that all of them have to be below."""
         return integer_limits(self.program, self.inputs)
 
     @property

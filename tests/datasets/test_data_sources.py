@@ -106,7 +106,6 @@ def test_floating_pictures_become_bytes(scale: float, tmp_path: Path) -> None:
         (np.full((4, 8, 8), 300), np.zeros(4, np.int64), "outside 0..255"),
         (np.full((4, 8, 8), np.nan), np.zeros(4, np.int64), "pixels from nan to nan"),
         (np.zeros((4, 8, 8), np.uint8), np.array([0, 1, -1, 0]), "row 2 has the label -1"),
-        (np.zeros((4, 8, 8), np.uint8), np.array([0, 0.5, 1, 0]), "one integer for each image"),
         (np.zeros((4, 8, 8), np.uint8), np.zeros((4, 2)), "one integer for each image"),
         (np.zeros((0, 8, 8), np.uint8), np.zeros(0, np.int64), "there are no images"),
         (np.array([{}, {}], dtype=object), np.zeros(2, np.int64), "not unpickled"),

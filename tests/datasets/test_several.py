@@ -50,14 +50,13 @@ def test_pairs_are_labelled_by_the_classes_of_their_images(share: float) -> None
     plain = load_data(Recipe(dataset=Digits()), IMAGE)
     data = pairs(same=share)
     assert data.classes == ("different", "same")
-    for split, images in ((data.train, plain.train), (data.test, plain.test)):
+    for split, single in ((data.train, plain.train), (data.test, plain.test)):
         one, other, same = whole(split)
-        assert torch.equal(one, images.images)  # type: ignore[attr-defined]
-        number = {
-            image.numpy().tobytes(): int(label) for image, label in zip(images.images, images.labels, strict=True)
-        }  # type: ignore[attr-defined]
+        [(images, labels)] = single.batches([torch.arange(len(single.labels))])
+        assert torch.equal(one, images)
+        number = {image.tobytes(): label for image, label in zip(images.numpy(), labels.tolist(), strict=True)}
         found = [number[image.numpy().tobytes()] for image in other]
-        assert torch.equal(torch.tensor(found) == images.labels, same.bool())
+        assert torch.equal(torch.tensor(found) == labels, same.bool())
         assert abs(same.float().mean() - share) < 0.05
         assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -112,7 +111,8 @@ def test_arrays_by_the_names_of_the_inputs_with_values_as_targets(tmp_path: Path
     assert isinstance(setup.data.train, Several)
     assert setup.data.target == (3,)
     [((images, times), targets)] = setup.data.validation.batches([torch.arange(3)])
-    prepared = setup.preparation.evaluate((images, times))
+    batch: Any = (images, times)
+    prepared = setup.preparation.evaluate(batch)
     assert prepared[0].dtype == torch.float32
     assert torch.equal(prepared[1], times)
     rows = [int((torch.from_numpy(TIMES) == time).all(1).nonzero()) for time in times]

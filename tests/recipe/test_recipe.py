@@ -180,7 +180,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown data set": (
         {"dataset": call("imagenet")},
         "E604 there is no data set `imagenet`; expected one of digits, fashion_mnist, mnist, cifar10, cifar100, "
-        "imagefolder, arrays, torchvision, external",
+        "imagefolder, arrays, torchvision, external, pairs",
     ),
     "unknown argument": (
         {"loss": call("cross_entropy", smoothing=0.1)},

@@ -124,7 +124,7 @@ def test_targets_may_be_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (300, 1, 8, 8), dtype=torch.uint8, generator=generator)
 
-    def load(recipe: Recipe, input: Shape) -> Data:
+    def load(recipe: Recipe, *_: object) -> Data:
         from dataclasses import replace
 
         split = InMemory(images, images.flip(2).float() / 255)

@@ -35,6 +35,8 @@ from archdsl.shapes import Shape
 
 #: Sizes of random weights to try until the outputs vary: after a sigmoid small ones make all inputs look alike.
 GAINS = (1.0, 3.0, 10.0)
+#: Integers that no embedding reads are drawn below this.
+UNLIMITED = 10
 #: How many times the module's own rounding error a file may differ, and up to what share of an output's range that
 #: still tells a right file from a wrong one.
 ROUNDING, MOST = 4.0, 1e-2
@@ -294,7 +296,7 @@ def random_batch(
     """A batch of each input: standard normal after the normalisation, scaled in turn by 1, 0.01 and 3, or integers."""
     limits = network.integer_limits
     drawn = {
-        name: random.integers(0, limits[name], (batch, *shape))
+        name: random.integers(0, limits.get(name, UNLIMITED), (batch, *shape))
         if shape.dtype == "int64"
         else _random_floats(random, batch, shape)
         for name, shape in network.inputs.items()
