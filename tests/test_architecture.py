@@ -22,7 +22,7 @@ PACKAGE = Path(archdsl.__file__).parent
 #: counts, also those inside functions and those for type checkers.
 FLOORS = [
     *("version", "text", "diagnostics", "files", "shapes", "arguments", "combinators", "layers", "recipe", "cards"),
-    *("syntax", "graph", "elaborate", "backends", "datasets", "runs", "train", "inference"),
+    *("syntax", "graph", "diff", "elaborate", "backends", "datasets", "runs", "train", "inference"),
     *("view", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 
@@ -40,7 +40,7 @@ ONLY = {
     "onnx": {"backends"},
     "onnxruntime": {"backends"},
     "lark": {"syntax"},
-    "pydantic": {"arguments", "layers", "recipe", "cards", "runs"},
+    "pydantic": {"arguments", "layers", "recipe", "cards", "diff", "runs"},
     "pydantic_core": {"arguments"},
     "typer": {"cli"},
     "rich": {"view", "runs"},
@@ -194,6 +194,7 @@ COMMANDS = {
     "layers": ["layers"],
     "layers of a kind": ["layers", "conv"],
     "explain": ["explain", "E402"],
+    "diff": ["diff", "resnet50", "resnet101"],
     "zoo": ["zoo"],
     "zoo of one": ["zoo", "lenet"],
     "help of predict": ["predict", "--help"],

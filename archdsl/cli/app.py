@@ -13,7 +13,21 @@ from archdsl.cli import commands
 
 #: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
 ORDER = (
-    *("summary", "check", "fmt", "train", "eval", "predict", "export", "verify", "zoo", "new", "layers", "show"),
+    *(
+        "summary",
+        "check",
+        "fmt",
+        "train",
+        "eval",
+        "predict",
+        "export",
+        "verify",
+        "zoo",
+        "new",
+        "layers",
+        "show",
+        "diff",
+    ),
     *("report", "compare", "explain"),
 )
 

@@ -59,12 +59,24 @@ def chosen(
             input of that training are the defaults.
     """
     from archdsl.api import find
+
+    module, named = find(spec)
+    return chosen_of(module, model or named, settings, input, run=run)
+
+
+def chosen_of(
+    module: Module,
+    model: str | None,
+    settings: Sequence[str] | None,
+    input: Sequence[str] | None,
+    *,
+    run: str | None = None,
+) -> Chosen:
+    """Check a network of a loaded file; arguments as those of `chosen`."""
     from archdsl.api import network_of as checked
     from archdsl.cli.options import input_sizes
 
     shape = input_sizes(input)
-    module, named = find(spec)
-    model = model or named
     published = run is not None and run.startswith("torchvision:")
     known = None if run is None or published else _run_info(run, model, module)
     if known is not None:

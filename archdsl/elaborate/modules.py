@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,29 @@ def read(path: Path, name: str | None = None) -> Source:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise fail(FileTooLarge(shown, size, MAX_FILE_BYTES))
-        data = path.read_bytes()
+        return source_of(path.read_bytes(), shown)
     except (OSError, ValueError) as error:
         raise fail(NotReadable(shown, getattr(error, "strerror", None) or str(error))) from None
+
+
+def source_of(data: bytes, shown: str) -> Source:
+    """The source with the bytes of a file, called `shown`.
+
+    Raises:
+        SpecError: it is too large or not UTF-8.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise SpecError([Diagnostic(FileTooLarge(shown, len(data), MAX_FILE_BYTES), path=shown)])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise fail(NotUtf8(shown, error.start, line, data[error.start])) from None
+        raise SpecError([Diagnostic(NotUtf8(shown, error.start, line, data[error.start]), path=shown)]) from None
     return Source(shown, text.replace("\r\n", "\n"))
+
+
+#: Reads the file at a path that is called by a name.
+Reader = Callable[[Path, str], Source]
 
 
 @dataclass(eq=False)
@@ -100,13 +115,14 @@ class Module:
 
 
 class Loader:
-    """Loads a file and its imports; the problems of all of them are collected in `diagnostics`.
+    """Loads a file and its imports, with `read`; the problems of all of them are collected in `diagnostics`.
 
     A file with syntax errors reports only these, since other errors may follow from them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read: Reader = read) -> None:
         self.modules: dict[Path, Module] = {}
+        self._read = read
         self.diagnostics: list[Diagnostic] = []
         self._evaluator = Evaluator()
         self._open: list[Path] = []
@@ -193,7 +209,7 @@ class Loader:
                 raise Located(TooManyFiles(MAX_FILES), item.span)
             shown = str(Path(module.source.path).parent / item.path)
             try:
-                source = read(target, shown)
+                source = self._read(target, shown)
             except SpecError as error:
                 raise Located(error.diagnostics[0].problem, item.path_span) from None
             self.load(source, target)
@@ -237,24 +253,24 @@ class Loader:
                 module.definitions.setdefault(name, other.definitions[name])
 
 
-def load(source: Source, path: Path | None = None) -> tuple[Module, list[Diagnostic]]:
+def load(source: Source, path: Path | None = None, read: Reader = read) -> tuple[Module, list[Diagnostic]]:
     """A source with all it imports, as far as it is known, and the errors of syntax, imports and definitions.
 
-    Imports are found relative to `path`.
+    Imports are found relative to `path`, and read with `read`.
     """
-    loader = Loader()
+    loader = Loader(read)
     module = loader.load(source, (path or Path(source.path)).absolute())
     module.is_broken = bool(loader.diagnostics)
     return module, loader.diagnostics
 
 
-def load_module(source: Source, path: Path | None = None) -> Module:
+def load_module(source: Source, path: Path | None = None, read: Reader = read) -> Module:
     """A source with all it imports; arguments as those of `load`.
 
     Raises:
         SpecError: with all errors of syntax, imports and definitions.
     """
-    module, errors = load(source, path)
+    module, errors = load(source, path, read)
     if errors:
         raise SpecError(errors)
     return module

@@ -1,0 +1,75 @@
+"""Networks by path, zoo name, run folder, or revision: `HEAD~1:specs/lenet.arch`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.cli.network import chosen, chosen_of, without_recipe
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics.codes.git import NotInGit
+
+if TYPE_CHECKING:
+    from archdsl.api import Network
+    from archdsl.elaborate.modules import Module
+    from archdsl.text.source import Source
+
+
+def network_at(spec: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None) -> Network:
+    """The network of a command that also takes run folders and revisions; arguments as those of `chosen`.
+
+    Raises SpecError (E717) for a setting of the recipe, (E790) for a revision that git does not have.
+    """
+    if Path(spec).is_dir():
+        from archdsl.runs.folder import run_of
+
+        run = run_of(spec)
+        assert run is not None
+        return without_recipe(chosen(str(run.spec), model, settings, input, run=spec)).network
+    if is_revision(spec):
+        return without_recipe(chosen_of(module_at(spec), model, settings, input)).network
+    return without_recipe(chosen(spec, model, settings, input)).network
+
+
+def is_revision(spec: str) -> bool:
+    """Whether a spec is `REV:PATH`, and not a file of that name or a spec's own text."""
+    revision, colon, path = spec.partition(":")
+    return bool(revision and colon) and path.endswith(".arch") and "{" not in path and not Path(spec).exists()
+
+
+def module_at(spec: str) -> Module:
+    """The file at a revision, with its imports at the same revision."""
+    from archdsl.elaborate import load_module
+
+    revision, _, path = spec.partition(":")
+    top = Path(_git(spec, "rev-parse", "--show-toplevel").decode().rstrip("\n")).resolve()
+    file = (Path.cwd() if path.startswith(("./", "../")) else top) / path
+    read = partial(_read, revision, top)
+    return load_module(read(file.resolve(), spec), file, read)
+
+
+def _read(revision: str, top: Path, path: Path, shown: str) -> Source:
+    """The source of a file at a revision; `path` is where it would be in the work tree."""
+    from archdsl.elaborate.modules import source_of
+
+    if not path.is_relative_to(top):
+        raise _missing(shown, "it is outside the repository")
+    return source_of(_git(shown, "cat-file", "blob", f"{revision}:{path.relative_to(top).as_posix()}"), shown)
+
+
+def _git(shown: str, *arguments: str) -> bytes:
+    """What a git command prints; its complaint is that of a missing file."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        raise _missing(shown, "git is not installed") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines() or ["it failed"]
+        raise _missing(shown, lines[0].removeprefix("fatal: ")) from None
+
+
+def _missing(shown: str, reason: str) -> SpecError:
+    return SpecError([Diagnostic(NotInGit(shown, reason), path=shown)])
