@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import archdsl
 from archdsl import zoo
@@ -41,6 +42,66 @@ def require_onnx(module: nn.Module, inputs: Mapping[str, Tensor], expected: Mapp
     found = session.run(list(expected), {name: value.numpy() for name, value in inputs.items()})
     for one, value in zip(found, expected.values(), strict=True):
         torch.testing.assert_close(torch.from_numpy(one), value, rtol=1e-4, atol=1e-4)
+
+
+# Siamese network: section 3.1 of the paper, with a ResNet as its tower.
+
+
+class PaddedBlock(nn.Module):
+    """A basic block whose shortcut takes every second pixel and adds channels of zeros (ResNet, section 3.3, A)."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.missing = stride, out - channels
+        self.conv1, self.bn1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
+        self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        before = self.missing // 2
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        return torch.relu(y + functional.pad(shortcut, (0, 0, 0, 0, before, self.missing - before)))
+
+
+class Siamese(nn.Module):
+    def __init__(self, n: int, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(1, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        channels = width
+        for stage in range(3):
+            for i in range(n):
+                out = width * 2**stage
+                layers.append(PaddedBlock(channels, out, 2 if i == 0 and stage else 1))
+                channels = out
+        self.tower = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.fc = nn.Linear(channels, 2)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        scores: Tensor = self.fc((self.tower(left) - self.tower(right)).abs())
+        return scores
+
+
+def test_a_siamese_network_is_the_one_by_hand(tmp_path: Path) -> None:
+    theirs = Siamese(2, 4)
+    ours = pair("siamese_resnet", theirs, n=2, width=4)
+    left, right = torch.rand(3, 1, 28, 28), torch.rand(3, 1, 28, 28)
+    expected = theirs(left, right).detach()
+    torch.testing.assert_close(ours(left, right), expected)
+    torch.testing.assert_close(ours(right=right, left=left), expected)
+    require_onnx(ours, {"left": left, "right": right}, {"output": expected}, tmp_path / "model.onnx")
+
+
+def test_both_towers_share_their_weights() -> None:
+    network = zoo.load("siamese_resnet")
+    convolutions = 9 * 16 + 6 * 9 * 16 * 16 + 9 * 16 * 32 + 5 * 9 * 32 * 32 + 9 * 32 * 64 + 5 * 9 * 64 * 64
+    assert network.params == convolutions + 2 * (7 * 16 + 6 * 32 + 6 * 64) + 64 * 2 + 2
+    assert {name: str(shape) for name, shape in network.inputs.items()} == {"left": "1x28x28", "right": "1x28x28"}
+    ours = network.build(seed=0).eval()
+    image, other = torch.rand(2, 1, 1, 28, 28)
+    assert torch.equal(ours(image, other), ours(other, image))
+    assert torch.equal(ours(image, image), ours(other, other))
+    ours.train()(image.expand(2, -1, -1, -1), other.expand(2, -1, -1, -1)).sum().backward()
+    assert all(weight.grad is not None for weight in ours.parameters())
 
 
 # Conditional DCGAN: the class as a learned vector beside the noise.

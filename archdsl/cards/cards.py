@@ -18,7 +18,7 @@ from archdsl.cards.folders import cards_folder
 
 #: In percent.
 Percent = Annotated[FiniteFloat, Field(ge=0, le=100)]
-Task = Literal["classification", "segmentation", "detection", "video", "generation", "audio"]
+Task = Literal["classification", "segmentation", "detection", "video", "generation", "audio", "text", "matching"]
 
 
 class _Table(BaseModel):

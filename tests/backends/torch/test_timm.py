@@ -31,13 +31,16 @@ OTHER_ORDER = {"res2net", "xception"}
 #: One small network of each family.
 QUICK = {
     "convmixer_1024_20_ks9_p14",
+    "convnext_v2_atto",
     "cspdarknet53",
     "darknet17",
     "dla60x_c",
+    "efficientformer_l1",
     "ese_vovnet19b_slim_dw",
     "ghostnet_050",
     "hrnet_w18_small",
     "inception_v4",
+    "mixer_s32",
     "mobilenet_v1",
     "poolformer_s12",
     "repvgg_a0",
