@@ -114,7 +114,7 @@ def require_parameter(kind: str, name: str, span: Span) -> None:
     """
     cls = all_kinds()[kind]
     is_known = bool(cls.parameters) or cls.weights is Layer.weights  # a type of another project may not list them
-    if is_known and name not in cls.parameters:
+    if is_known and not cls.has_parameter(name):
         listed = ", ".join(f"`{one}`" for one in cls.parameters) or "none"
         helps = did_you_mean(name, cls.parameters, otherwise=f"its parameters: {listed}")
         raise Located(UnknownName(name), span, label=f"no parameter of `{kind}`", helps=helps)

@@ -33,6 +33,7 @@ MODULES = (
     "attention",
     "window_attention",
     "embedding",
+    "recurrent",
     "levit_attention",
 )
 

@@ -108,7 +108,7 @@ class Layer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: ClassVar[str]
-    #: The names of all parameters that `weights` may return for any arguments and input.
+    #: The names of all parameters that `weights` may return for any arguments and input; see `has_parameter`.
     parameters: ClassVar[tuple[str, ...]] = ()
     #: True for layers that take taps as further tensors (`concat(skip)`).
     takes_taps: ClassVar[bool] = False
@@ -184,6 +184,11 @@ class Layer(BaseModel):
         """The receptive field after this layer, given the one before it."""
         windows = self.windows(x)
         return field if windows is None else field.slide(windows, y.spatial)
+
+    @classmethod
+    def has_parameter(cls, name: str) -> bool:
+        """Whether `weights` may return a parameter of this name."""
+        return name in cls.parameters
 
     @property
     def index_limit(self) -> int | None:

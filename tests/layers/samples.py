@@ -74,6 +74,22 @@ REDUCED = [
     *on("4x5x6", dim=(1, 2, 3), keepdim=True),
     *on("4x5x1", dim=-1),
 ]
+RECURRENT = [
+    *on("5x4", "1x3", hidden_size=3),
+    *on("5x4", hidden_size=3, bias=False, bidirectional=True),
+    *on("5x4", hidden_size=3, num_layers=3, bidirectional=True, dropout=0.3),
+]
+MORE_RECURRENT = {
+    "lstm": [
+        *on("5x4", hidden_size=3, proj_size=2),
+        *on("5x4", hidden_size=4, proj_size=3, num_layers=2, bidirectional=True),
+    ],
+    "gru": on("5x4", hidden_size=2, num_layers=2),
+    "rnn": [
+        *on("5x4", hidden_size=3, nonlinearity="relu"),
+        *on("5x4", hidden_size=3, nonlinearity="relu", bidirectional=True),
+    ],
+}
 
 TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "conv": [
@@ -99,6 +115,7 @@ TABLE: dict[str, list[tuple[str, dict[str, Any]]]] = {
         *on("int64(5)", num_embeddings=7, embedding_dim=1, padding_idx=0, scale_grad_by_freq=True),
         *on("int64(5)", num_embeddings=7, embedding_dim=4, padding_idx=-2),
     ],
+    **{kind: [*RECURRENT, *more] for kind, more in MORE_RECURRENT.items()},
     "linear": [*on("5", "4x7", "4x5x6", out_features=3), *on("5", "4x7", out_features=3, bias=False)],
     "batchnorm": [
         *on("5", *ALL),

@@ -74,7 +74,9 @@ def test_every_kind_has_a_sample_and_no_other() -> None:
 @each_kind
 def test_parameters_are_all_that_weights_gives(kind: type[Layer]) -> None:
     names = {name for sample in SAMPLES if type(sample.layer) is kind for name in sample.layer.weights(sample.x)}
-    assert names == set(kind.parameters)
+    assert set(kind.parameters) <= names
+    assert all(kind.has_parameter(name) for name in names)
+    assert not kind.has_parameter("no_such_parameter")
 
 
 @samples()
@@ -98,7 +100,8 @@ def test_state_is_the_modules_state_dict(sample: Sample) -> None:
 def test_macs_are_half_of_torchs_flops(sample: Sample) -> None:
     # The second version of Swin works out its position bias once, however many samples there are.
     module, batch = settled(sample), 1 if sample.kind == "shifted_window_attention_v2" else 2
-    with FlopCounterMode(display=False) as counter:
+    # oneDNN's recurrent layers are one operator, which the counter does not know.
+    with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         module(*tensors(sample, batch))
     assert 2 * batch * sample.layer.macs(sample.x, sample.y) == counter.get_total_flops()
 

@@ -55,7 +55,7 @@ def compute_constants(graph: OnnxGraph, arrays: Arrays) -> Arrays:
     """Run the nodes that only rearrange an initializer, so that no runtime has to; returns the arrays left."""
     kept = []
     for node in graph.nodes:
-        if node.op in ("Transpose", "Reshape") and all(value in arrays for value in node.inputs):
+        if _is_computed(node, arrays):
             arrays[node.outputs[0]] = _rearranged(node, [arrays[value] for value in node.inputs])
         else:
             kept.append(node)
@@ -63,10 +63,25 @@ def compute_constants(graph: OnnxGraph, arrays: Arrays) -> Arrays:
     return _used(graph, arrays)
 
 
+def _is_computed(node: OnnxNode, arrays: Arrays) -> bool:
+    """Whether a node moves the numbers of initializers without making more of them."""
+    if node.op not in ("Transpose", "Reshape", "Unsqueeze", "Concat", "Gather"):
+        return False
+    inputs = [arrays[value] for value in node.inputs if value in arrays]
+    is_known = len(inputs) == len(node.inputs)
+    return is_known and (node.op != "Gather" or inputs[1].size <= inputs[0].shape[node.attributes.get("axis", 0)])
+
+
 def _rearranged(node: OnnxNode, inputs: list[Array]) -> Array:
     array = inputs[0]
     if node.op == "Transpose":
         return np.ascontiguousarray(array.transpose(node.attributes.get("perm")))
+    if node.op == "Unsqueeze":
+        return np.expand_dims(array, tuple(inputs[1].tolist()))
+    if node.op == "Concat":
+        return np.concatenate(inputs, axis=node.attributes["axis"])
+    if node.op == "Gather":
+        return array.take(inputs[1], axis=node.attributes.get("axis", 0))
     # A size of 0 stands for the input's own.
     return array.reshape([size or array.shape[axis] for axis, size in enumerate(inputs[1].tolist())])
 

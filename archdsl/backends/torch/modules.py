@@ -42,6 +42,7 @@ from archdsl.backends.torch.attention import (  # noqa: F401
     ShiftedWindowAttention,
     ShiftedWindowAttentionV2,
 )
+from archdsl.backends.torch.recurrent import GRU, LSTM, RNN  # noqa: F401
 
 
 class Keyed(nn.Module):
