@@ -1,13 +1,16 @@
-"""From image files to a network's input, as its weights were trained: published weights, those of a run, or others."""
+"""From files to a network's inputs, as its weights were trained: published weights, those of a run, or others."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from archdsl.backends.torch.weights import PREFIX, origin_of
@@ -17,6 +20,7 @@ from archdsl.datasets.prepare import Fit, Preparation, plan_fit
 from archdsl.diagnostics import Diagnostic, Rejected, SpecError
 from archdsl.diagnostics.codes.commands import WrongNormalisation
 from archdsl.diagnostics.codes.data import DamagedPicture
+from archdsl.diagnostics.codes.prediction import NoPicture
 from archdsl.diagnostics.codes.weights import WeightsWarning
 from archdsl.graph.network import Network
 from archdsl.recipe.fit import image_of
@@ -32,9 +36,9 @@ Statistics = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """How an image file becomes the network's input, and the names of the classes (none: numbers)."""
+    """How a file becomes each of the network's inputs, by name, and the names of the classes (none: numbers)."""
 
-    prepare: Callable[[Path], Tensor]
+    prepare: Mapping[str, Callable[[Path], Tensor]]
     classes: tuple[str, ...] = ()
 
 
@@ -65,7 +69,8 @@ def _published_inputs(origin: str, network: Network, normalize: Statistics | Non
         return prepared
 
     fits = len(found.classes) == network.output_shape.channels
-    return Inputs(prepare, found.classes if fits else ())
+    [name] = network.inputs
+    return Inputs({name: prepare}, found.classes if fits else ())
 
 
 def _intact(image: T | DamagedPicture) -> T:
@@ -85,30 +90,74 @@ def _set_size(transform: Any, size: tuple[int, ...]) -> None:
 
 def _run_inputs(run: RunFolder, network: Network, normalize: Statistics | None) -> Inputs:
     """The preparation and the classes of the run's data set in evaluation."""
-    info, size = run.read_info(), image_of(network.input_shape)
-    sample = Shape(info.sample) if len(info.sample) == 3 else size
-    assert sample is not None
-    fit = plan_fit(info.dataset, sample, network.input_shape)
-    if info.dataset == "imagefolder" and size is not None and sample != size:
-        # Images of a folder are held larger where crops are cut from them; evaluation takes the centre.
-        fit = replace(fit, how="crop")
-    return Inputs(_prepared(network, sample, fit, normalize or (info.mean, info.std)), info.classes)
+    info = run.read_info()
+    statistics = normalize or (info.mean, info.std)
+
+    def prepared(shape: Shape) -> Callable[[Path], Tensor]:
+        size = image_of(shape)
+        sample = Shape(info.sample) if len(info.sample) == 3 else size
+        assert sample is not None
+        fit = plan_fit(info.dataset, sample, shape)
+        if info.dataset.endswith("imagefolder") and size is not None and sample != size:
+            # Images of a folder are held larger where crops are cut from them; evaluation takes the centre.
+            fit = replace(fit, how="crop")
+        return _prepared(network, sample, fit, statistics)
+
+    return Inputs(_for_each(network, prepared), info.classes)
+
+
+def _for_each(network: Network, prepared: Callable[[Shape], Callable[[Path], Tensor]]) -> dict[str, Any]:
+    """How a file becomes each input: images as they are `prepared`, others as NumPy's files hold them."""
+    return {
+        name: prepared(shape) if takes_image(network, name) else partial(_array, name, shape)
+        for name, shape in network.inputs.items()
+    }
+
+
+def takes_image(network: Network, name: str) -> bool:
+    """Whether an input is given as an image: it has two spatial axes, or is the only one and a vector of an image."""
+    shape = network.inputs[name]
+    return image_of(shape) is not None and (shape.rank == 2 or len(network.inputs) == 1)
+
+
+def _array(name: str, shape: Shape, path: Path) -> Tensor:
+    """The array in an `.npy` file, for one sample."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SpecError([Diagnostic(NoPicture(str(path), f"it is no .npy file for the input `{name}`"))]) from error
+    if tuple(array.shape) != tuple(shape) or array.dtype.kind not in "fiub":
+        reason = f"the input `{name}` takes {shape}, but it holds {array.dtype} {Shape(array.shape).sizes}"
+        raise SpecError([Diagnostic(NoPicture(str(path), reason))])
+    return torch.from_numpy(array.astype(shape.dtype))
 
 
 def _plain_inputs(network: Network, normalize: Statistics | None) -> Inputs:
     """Images cropped to the input's size, for weights of unknown training."""
-    sample = image_of(network.input_shape)
-    assert sample is not None
+
+    def prepared(shape: Shape) -> Callable[[Path], Tensor]:
+        sample = image_of(shape)
+        assert sample is not None
+        fit = Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=shape.rank == 0)
+        return _prepared(network, sample, fit, normalize or _usual(sample)[0])
+
     if normalize is None:
-        normalize, what = ((0.0,), (1.0,)), "as they are, in 0..1"
-        if sample.channels == len(IMAGENET[0]):
-            normalize, what = IMAGENET, "normalized by ImageNet's mean and standard deviation"
-        text = (
-            f"how the weights were trained is not known: images are scaled to cover {sample[1]}x{sample[2]}, cropped "
-        )
-        warnings.warn(f"{text}to the centre and taken {what}", WeightsWarning, stacklevel=4)
-    fit = Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=network.input_shape.rank == 0)
-    return Inputs(_prepared(network, sample, fit, normalize), _twins_classes(network))
+        for name, shape in network.inputs.items():
+            if takes_image(network, name) and (sample := image_of(shape)):
+                text = f"images are scaled to cover {sample[1]}x{sample[2]}, cropped to the centre and taken"
+                warnings.warn(
+                    f"how the weights were trained is not known: {text} {_usual(sample)[1]}",
+                    WeightsWarning,
+                    stacklevel=4,
+                )
+    return Inputs(_for_each(network, prepared), _twins_classes(network))
+
+
+def _usual(sample: Shape) -> tuple[Statistics, str]:
+    """The normalisation of images for weights of unknown training, and the same in words."""
+    if sample.channels == len(IMAGENET[0]):
+        return IMAGENET, "normalized by ImageNet's mean and standard deviation"
+    return ((0.0,), (1.0,)), "as they are, in 0..1"
 
 
 def _prepared(network: Network, sample: Shape, fit: Fit, normalize: Statistics) -> Callable[[Path], Tensor]:

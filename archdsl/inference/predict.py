@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,20 @@ from torch import Tensor, nn
 from archdsl.backends.torch import network_of
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
 from archdsl.diagnostics.codes.data import DamagedPicture
-from archdsl.diagnostics.codes.prediction import NoPicture, NotAClassifier, NotForPictures, WrongClassNames
+from archdsl.diagnostics.codes.prediction import (
+    NoPicture,
+    NotAClassifier,
+    NotForPictures,
+    OtherInputs,
+    WrongClassNames,
+)
 from archdsl.graph.network import Network
-from archdsl.inference.inputs import Inputs, Statistics, inputs_of
+from archdsl.inference.inputs import Inputs, Statistics, inputs_of, takes_image
 from archdsl.recipe.fit import image_of
 from archdsl.train.losses import class_scores
 
+#: The path of an image, or of an array.
+File = str | Path
 #: Images in one pass through the network.
 BATCH = 32
 #: Layers that leave the scores of classes unchanged.
@@ -36,7 +44,7 @@ class Prediction:
 
 def predict(
     module: nn.Module,
-    images: str | Path | Sequence[str | Path],
+    images: File | Mapping[str, File] | Sequence[File | Mapping[str, File]],
     *,
     top: int = 5,
     classes: Sequence[str] | None = None,
@@ -53,7 +61,8 @@ def predict(
 
     Args:
         module: made by `build()`; its device is used. It is left in the mode it was in.
-        images: paths of image files.
+        images: paths of image files. For a network with several inputs a dictionary for each sample, with a path for
+            each input by its name: an image, or an `.npy` file for an input that is none.
         top: how many classes.
         classes: other names, one for each output.
         normalize: another mean and standard deviation, for pixels in 0..1.
@@ -63,12 +72,11 @@ def predict(
     """
     network = network_of(module)
     _require_classifier(network)
-    paths = [Path(images)] if isinstance(images, str | Path) else [Path(image) for image in images]
-    check_images(paths)
+    samples = check_samples(network, [images] if isinstance(images, str | Path | Mapping) else images)
     inputs = inputs_of(module, network, normalize)
     names = _names(network, inputs.classes if classes is None else classes, given=classes is not None)
     found = []
-    for probabilities in _probabilities(module, network, inputs, paths):
+    for probabilities in _probabilities(module, network, inputs, samples):
         best = probabilities[:, : len(names)].topk(min(top, len(names)))
         for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             found.append([Prediction(i, names[i], value) for value, i in zip(values, indices, strict=True)])
@@ -76,15 +84,39 @@ def predict(
 
 
 def _require_classifier(network: Network) -> None:
-    """Reject a network whose output is not a vector of scores or whose input is not an image."""
+    """Reject a network whose output is not a vector of scores or whose only input is not an image."""
     output, input = network.output_shape, network.input_shape
     problem: Problem | None = None
     if output.channels < 2 or any(size != 1 for size in output[1:]):
         problem = NotAClassifier(network.name, str(output))
-    elif image_of(input) is None:
+    elif len(network.inputs) == 1 and image_of(input) is None:
         problem = NotForPictures(network.name, str(input))
     if problem is not None:
         raise SpecError([Diagnostic(problem, path=network.path)])
+
+
+def sample_of(network: Network, given: File | Mapping[str, File]) -> dict[str, Path]:
+    """The file of each input for one sample.
+
+    Raises:
+        SpecError: an input has none, or there is no input of that name (E734).
+    """
+    names = list(network.inputs)
+    if not isinstance(given, Mapping) and len(names) == 1:
+        return {names[0]: Path(given)}
+    found = dict(given) if isinstance(given, Mapping) else {}
+    if set(found) != set(names):
+        has = ", ".join(f"`{name}`" if name else "a file without a name" for name in found or ("",))
+        problem = OtherInputs(network.name, ", ".join(f"`{name}`" for name in names), has)
+        raise SpecError([Diagnostic(problem, path=network.path)])
+    return {name: Path(found[name]) for name in names}
+
+
+def check_samples(network: Network, given: Sequence[File | Mapping[str, File]]) -> list[dict[str, Path]]:
+    """The files of each sample; rejects (E732, E734, E617) what cannot be read before anything is computed."""
+    samples = [sample_of(network, one) for one in given]
+    check_images([path for sample in samples for name, path in sample.items() if takes_image(network, name)])
+    return samples
 
 
 def check_images(paths: Sequence[Path]) -> None:
@@ -119,17 +151,23 @@ def _names(network: Network, names: Sequence[str], *, given: bool) -> Sequence[s
     return names
 
 
-def _probabilities(module: nn.Module, network: Network, inputs: Inputs, paths: Sequence[Path]) -> Iterator[Tensor]:
+def _probabilities(
+    module: nn.Module, network: Network, inputs: Inputs, samples: Sequence[Mapping[str, Path]]
+) -> Iterator[Tensor]:
     """The probabilities of the classes (images x outputs), batch by batch."""
     finish = _finish(network)
     device = next((tensor.device for tensor in module.state_dict().values()), torch.device("cpu"))
     training = module.training
     module.eval()
     try:
-        for start in range(0, len(paths), BATCH):
-            batch = torch.stack([inputs.prepare(path) for path in paths[start : start + BATCH]])
+        for start in range(0, len(samples), BATCH):
+            some = samples[start : start + BATCH]
+            batch = [
+                torch.stack([prepare(sample[name]) for sample in some]).to(device)
+                for name, prepare in inputs.prepare.items()
+            ]
             with torch.inference_mode():
-                yield finish(class_scores(module(batch.to(device)))).cpu()
+                yield finish(class_scores(module(*batch))).cpu()
     finally:
         module.train(training)
 

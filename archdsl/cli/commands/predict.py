@@ -15,11 +15,13 @@ from archdsl.cli.options import Input, Json, Model, RequiredWeights, Settings, S
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
+    from archdsl.api import Network
     from archdsl.inference.predict import Prediction
 
 EXAMPLES = (
     "archdsl predict resnet50 cat.jpg --weights torchvision:IMAGENET1K_V2",
     "archdsl predict specs/lenet.arch three.png --weights runs/lenet --top 3",
+    "archdsl predict pair.arch one=a.png other=b.png --weights runs/pair",
 )
 
 Found = Sequence[Sequence["Prediction"]]
@@ -27,7 +29,12 @@ Found = Sequence[Sequence["Prediction"]]
 
 def predict(
     spec: Spec,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...", help="Image files; for a network with several inputs NAME=FILE for each of them."
+        ),
+    ],
     weights: RequiredWeights,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to print for each image.")] = 5,
     classes: Annotated[
@@ -48,15 +55,30 @@ def predict(
     normalize = _normalize(mean, std)
     names = None if classes is None else _class_names(Path(classes))
     network = network_of(spec, model, settings, input, run=weights)
-    from archdsl.inference.predict import check_images
+    from archdsl.inference.predict import check_samples
     from archdsl.inference.predict import predict as classify
 
-    check_images([Path(image) for image in images])  # Before weights are downloaded.
-    found = classify(built(network, weights), images, top=top, classes=names, normalize=normalize)
+    samples = _samples(network, images)
+    check_samples(network, samples)  # Before weights are downloaded.
+    found = classify(built(network, weights), samples, top=top, classes=names, normalize=normalize)
+    titles = [one if isinstance(one, str) else ", ".join(one.values()) for one in samples]
     if as_json or format == "json":
-        print_json(_facts(images, found))
+        print_json(_facts(titles, found))
     else:
-        _draw(images, found)
+        _draw(titles, found)
+
+
+def _samples(network: Network, given: Sequence[str]) -> list[str] | list[dict[str, str]]:
+    """The files of each sample: a name that comes again begins another one."""
+    if len(network.inputs) == 1:
+        return list(given)
+    samples: list[dict[str, str]] = [{}]
+    for one in given:
+        name, _, file = one.rpartition("=")
+        if name in samples[-1]:
+            samples.append({})
+        samples[-1][name] = file
+    return samples
 
 
 def _normalize(mean: str | None, std: str | None) -> tuple[tuple[float, ...], tuple[float, ...]] | None:

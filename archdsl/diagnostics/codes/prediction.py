@@ -56,3 +56,18 @@ class WrongClassNames(Problem):
     found: int
     model: str
     expected: int
+
+
+class OtherInputs(Problem):
+    """A prediction without a file for each input.
+
+    A network with several inputs needs a file for each: `archdsl predict siamese one=a.png other=b.png`, in Python
+    `predict(module, {"one": "a.png", "other": "b.png"})`. Images are image files, other inputs `.npy` files with the
+    array of one sample.
+    """
+
+    code = "E734"
+    text = "{network} takes a file for each of its inputs {expected}, found {found}"
+    network: str
+    expected: str
+    found: str
