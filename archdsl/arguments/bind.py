@@ -26,6 +26,7 @@ from archdsl.diagnostics.codes.names import (
 )
 from archdsl.diagnostics.codes.shapes import ArgumentConflict
 from archdsl.diagnostics.located import name_in
+from archdsl.shapes.growing import grows, settle
 from archdsl.text.source import Span
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -152,10 +153,21 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
         Located: an argument that is unknown, repeated, surplus, missing, of the wrong type or out of range.
     """
     bound = assign_fields(what, cls, given, span)
+    values = {name: tuples(one.value) for name, one in bound.items()}
     try:
-        return cls(**{name: tuples(one.value) for name, one in bound.items()})
+        made = cls(**values)
     except ValidationError as error:
         raise wrong_values(what, cls, error, bound, span)[0] from None
+    if any(map(grows, values.values())):
+        return _grown(made, values)
+    return made
+
+
+def _grown(made: Model, values: Mapping[str, Any]) -> Model:
+    """The same instance with the sizes that pydantic took for plain integers."""
+    changed = {name: value for name, value in values.items() if grows(value)}
+    settle(tuple(changed.values()))
+    return made.model_copy(update=changed)
 
 
 def check_argument(what: str, cls: type[BaseModel], given: Given) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archdsl.arguments.bind import Given, assign, make
 from archdsl.arguments.values import Construct, Typed
 from archdsl.diagnostics import Frame, Help, Located, Note, Rejected
+from archdsl.diagnostics.codes.commands import OtherWeights
 from archdsl.diagnostics.codes.names import BadArgument, DuplicateName
 from archdsl.elaborate.environment import BlockValue, Environment, PartialValue
 from archdsl.elaborate.errors import Stop, Unknown
@@ -21,7 +22,7 @@ from archdsl.elaborate.taps import taken
 from archdsl.elaborate.walk import Outcome, Place, Walk, check_size, known
 from archdsl.graph import AnyNode, Group, LayerNode, Tap
 from archdsl.layers.base import Layer
-from archdsl.shapes import Shape
+from archdsl.shapes import Shape, Tensor
 from archdsl.syntax import parse_expression, tree
 from archdsl.text.limits import MAX_LENGTH
 from archdsl.text.record import replace
@@ -88,7 +89,23 @@ def _layer(
         node = _new_layer(walk, cls, form, given, span, place, x)
         if key is not None:
             walk.layer_nodes[key] = node
-    return Outcome(renamed(node, name, span, place.chain), node.output)
+    node = renamed(node, name, span, place.chain)
+    if walk.state is not None:
+        _require_state(node, walk.state)
+    return Outcome(node, node.output)
+
+
+def _require_state(node: LayerNode, state: Mapping[str, Tensor]) -> None:
+    """Reject a layer whose weights are not among those that the model must have.
+
+    Raises:
+        Located: one has another shape, or is another one.
+    """
+    for name, tensor in (node.weights | node.buffers).items():
+        key = node.key(name)
+        if state.get(key) != tensor:
+            expected = str(state[key].shape) if key in state else "nothing"
+            raise Located(OtherWeights(key, str(tensor.shape), expected), node.span)
 
 
 def _new_layer(

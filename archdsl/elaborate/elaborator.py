@@ -23,7 +23,6 @@ from archdsl.elaborate.walk import Outcome, Place, Reusable, Walk, known
 from archdsl.graph import AnyNode, Group
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
-from archdsl.text.limits import MAX_ERRORS
 
 
 class Elaborator(Walk):
@@ -37,7 +36,7 @@ class Elaborator(Walk):
             end = sequence(self, body, Place(Scope(), env, {}, Settings()), None, nodes)
         except Stop as stop:
             enough = isinstance(stop.problem, TooManySteps) and self.diagnostics
-            if not enough and len(self.diagnostics) < MAX_ERRORS:
+            if not enough and len(self.diagnostics) < self.most_errors:
                 self.diagnostics.append(Diagnostic(stop.problem, stop.span, stop.label))
         if self.input is None and not self.diagnostics:
             self.report(no_input(body.span))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 from archdsl.arguments.bind import Given
@@ -19,6 +19,7 @@ from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.operators import binary, bounded, index, integer, sliced, unary, wrong_type
 from archdsl.elaborate.outside import is_layer, named
 from archdsl.elaborate.sizes import elements, iterated
+from archdsl.graph.network import Read
 from archdsl.layers import all_kinds, kind_named
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
@@ -102,10 +103,15 @@ def layer_or_block(expression: tree.Call, env: Environment) -> BlockValue | Kind
 
 
 class Evaluator:
-    """Evaluates expressions. `current` is the current tensor's shape, None while it is unknown."""
+    """Evaluates expressions.
+
+    current  the current tensor's shape, None while it is unknown
+    reads    the axes whose sizes were read (None for all), each with the shape of the tensor
+    """
 
     def __init__(self) -> None:
         self.current: Shape | None = None
+        self.reads: set[Read] = set()
         self.has_tensor = False
         self.steps = 0
         self.most = MAX_STEPS
@@ -210,7 +216,7 @@ class Evaluator:
             case tree.RangeDisplay():
                 return self._inclusive(expression, env)
             case tree.Index():
-                return index(expression, value_of(expression.value), value_of(expression.index))
+                return self._index(expression, env, value_of)
             case tree.Slice():
                 return self._slice(expression, env)
             case tree.Call():
@@ -252,11 +258,24 @@ class Evaluator:
         if self.current is None:
             raise Unknown
         if expression.name == "shape":
+            self.reads.add((None, self.current))
             return tuple(self.current)
         axis, ranks, needs = FIGURES[expression.name]
+        self.reads.add((axis, self.current))
         if ranks and self.current.rank not in ranks:
             raise Located(NoSuchAxis(expression.name, needs, str(self.current)), expression.span)
         return self.current[axis]
+
+    def _index(self, expression: tree.Index, env: Environment, value_of: Callable[[tree.Expr], Any]) -> Any:
+        known = (None, self.current) in self.reads
+        value, position = value_of(expression.value), value_of(expression.index)
+        found = index(expression, value, position)
+        if isinstance(expression.value, tree.Name) and self.current is not None and not known:
+            read: Read = (None, self.current)
+            if read in self.reads:  # `shape[1]` reads one size only.
+                self.reads.remove(read)
+                self.reads.add((position, self.current))
+        return found
 
     def _logic(self, expression: tree.Binary, env: Environment) -> bool:
         left = self.boolean(expression.left, env, f"the left side of `{expression.op}`")

@@ -139,7 +139,7 @@ def _extreme(best: Callable[[Any], Any]) -> Callable[..., Any]:
 def _range(*bounds: int) -> range:
     if len(bounds) == 3 and bounds[2] == 0:
         raise ValueError("the step must not be 0")
-    return range(*bounds)
+    return range(*(bound.__index__() for bound in bounds))
 
 
 def _round(value: float, digits: int) -> float | int:

@@ -48,7 +48,7 @@ def integer(value: Any, span: Span, what: str) -> int:
     """The value, which must be an integer."""
     if not is_whole(value):
         raise wrong_type(span, what, "must be an integer", value)
-    return value
+    return value.__index__()
 
 
 def unary(expression: tree.Unary, value: Any) -> Any:
@@ -95,7 +95,7 @@ def _arithmetic(expression: tree.Binary, left: Any, right: Any) -> Any:
         return left + right
     if op == "*" and isinstance(left, list) and is_whole(right):
         _require_length(len(left) * max(right, 0), left, span)
-        return left * right
+        return left * right.__index__()
     if _is_size(left) and _is_size(right) and (isinstance(left, tuple) or isinstance(right, tuple)):
         return _elementwise(expression, left, right)
     wrong, value = (expression.right, right) if is_number(left) else (expression.left, left)

@@ -114,6 +114,7 @@ class Run:
             spec=spec,
             path=self.module.source.path,
             recipe=recipe,
+            reads=frozenset(elaborator.evaluator.reads),
         )
 
     def _bind(self) -> tuple[tree.ModelDef, Environment]:

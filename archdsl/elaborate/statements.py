@@ -155,7 +155,7 @@ def label_of(walk: Walk, label: tree.Label, place: Place, x: Shape | None) -> st
         value = part if isinstance(part, str) else walk.on(x).evaluate(part, place.env)
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise Located(WrongType("a label", "must consist of strings and integers", describe(value)), label.span)
-        parts.append(str(value))
+        parts.append(value if isinstance(value, str) else str(value.__index__()))
     name = "".join(parts)
     check_label(name, label.span)
     return name

@@ -6,7 +6,7 @@ innermost item that contains it and leaves the shape unknown (None), which silen
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Frame, Located
@@ -18,7 +18,7 @@ from archdsl.elaborate.expressions import Evaluator
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, LayerNode, Tap
-from archdsl.shapes import InputSizes, Shape
+from archdsl.shapes import InputSizes, Shape, Tensor
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_LAYERS, MAX_NESTING, MAX_NUMEL
 from archdsl.text.record import Record
@@ -88,6 +88,8 @@ class Walk:
     """One walk over a model.
 
     diagnostics  the problems found
+    most_errors  how many of them end the walk
+    state        the weights and buffers that the model must have; None for any
     input        the shape of the model's first input, None until it is known
     inputs       the named inputs
     given_input  the sizes to take instead of the spec's
@@ -100,6 +102,8 @@ class Walk:
 
     def __init__(self, given_input: InputSizes | None = None) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self.most_errors = MAX_ERRORS
+        self.state: Mapping[str, Tensor] | None = None
         self.given_input = given_input
         self.input: Shape | None = None
         self.inputs: list[Tap] = []
@@ -132,7 +136,7 @@ class Walk:
             outer = tuple(frame for frame in chain if frame.span != error.span)
             self.diagnostics.append(error.diagnostic(outer))
             self.evaluator.after_error()
-        if len(self.diagnostics) >= MAX_ERRORS:
+        if len(self.diagnostics) >= self.most_errors:
             raise Stop(error.problem, error.span)
 
     def reporting(self, place: Place) -> Reporting:

@@ -17,6 +17,10 @@ from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.source import Span
 
 
+#: An axis whose size an expression of the spec read, None for all of them, and the shape of the tensor.
+Read = tuple[int | None, Shape]
+
+
 class LayerInfo(NamedTuple):
     """One layer as people and tools read it. All shapes are without the batch axis.
 
@@ -62,6 +66,7 @@ class Network:
     named_inputs  the inputs in order, if they have names
     spec       a text that the network can be made from again without other files
     recipe     the entries of the `train` block as values with their places, None without one
+    reads      the sizes of tensors that the spec's expressions read (`height`)
     """
 
     name: str
@@ -72,6 +77,7 @@ class Network:
     path: str = ""
     recipe: Any = field(default=None)
     named_inputs: tuple[Tap, ...] = ()
+    reads: frozenset[Read] = frozenset()
 
     @property
     def title(self) -> str:

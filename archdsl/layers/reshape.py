@@ -74,7 +74,7 @@ class Unflatten(_View, Twin):
         known = prod(n for n in sizes if n != -1)
         if sizes.count(-1) == 1 and known > 0 and size % known == 0:
             sizes = tuple(size // known if n == -1 else n for n in sizes)
-        if not sizes or min(sizes) < 1 or prod(sizes) != size:
+        if not sizes or any(n < 1 for n in sizes) or prod(sizes) != size:
             reason = f"unflattened_size {self.unflattened_size} does not multiply to {size}, the size of dim={self.dim}"
             raise self.unfit("unflattened_size", reason)
         return sizes
