@@ -2,6 +2,7 @@
 
     net = archdsl.load("specs/resnet.arch", model="resnet18", classes=10)
     net.output_shape, net.params, net.macs, net.layers
+    archdsl.input_sizes(net)                                # the sizes it takes
     module = net.build()                                    # a torch.nn.Module
     archdsl.export_onnx(module, "resnet18.onnx")
     archdsl.predict(module, ["cat.jpg"])                    # the most likely classes
@@ -21,12 +22,24 @@ if TYPE_CHECKING:
     from archdsl.diagnostics import SpecError
     from archdsl.graph.network import LayerInfo
     from archdsl.inference.predict import predict
+    from archdsl.sizes import input_sizes
 
-__all__ = ["LayerInfo", "Network", "SpecError", "__version__", "export_onnx", "load", "predict", "verify_onnx"]
+__all__ = [
+    "LayerInfo",
+    "Network",
+    "SpecError",
+    "__version__",
+    "export_onnx",
+    "input_sizes",
+    "load",
+    "predict",
+    "verify_onnx",
+]
 
 _HOMES = {
     "SpecError": "archdsl.diagnostics",
     "load": "archdsl.api",
+    "input_sizes": "archdsl.sizes",
     "LayerInfo": "archdsl.graph.network",
     "Network": "archdsl.api",
     "export_onnx": "archdsl.backends.torch.export",

@@ -22,7 +22,7 @@ PACKAGE = Path(archdsl.__file__).parent
 #: counts, also those inside functions and those for type checkers.
 FLOORS = [
     *("version", "text", "diagnostics", "files", "shapes", "arguments", "combinators", "layers", "recipe", "cards"),
-    *("syntax", "graph", "diff", "elaborate", "backends", "datasets", "runs", "train", "inference"),
+    *("syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
     *("view", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 

@@ -13,22 +13,8 @@ from archdsl.cli import commands
 
 #: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
 ORDER = (
-    *(
-        "summary",
-        "check",
-        "fmt",
-        "train",
-        "eval",
-        "predict",
-        "export",
-        "verify",
-        "zoo",
-        "new",
-        "layers",
-        "show",
-        "diff",
-    ),
-    *("report", "compare", "explain"),
+    *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify", "zoo", "new", "layers"),
+    *("show", "diff", "report", "compare", "explain"),
 )
 
 

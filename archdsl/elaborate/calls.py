@@ -8,8 +8,8 @@ from typing import Any
 from archdsl.arguments.bind import Given, assign, make
 from archdsl.arguments.values import Construct, Typed
 from archdsl.diagnostics import Frame, Help, Located, Note, Rejected
-from archdsl.diagnostics.codes.commands import OtherWeights
 from archdsl.diagnostics.codes.names import BadArgument, DuplicateName
+from archdsl.diagnostics.codes.sizes import OtherWeights
 from archdsl.elaborate.environment import BlockValue, Environment, PartialValue
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed

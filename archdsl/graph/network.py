@@ -16,7 +16,6 @@ from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.source import Span
 
-
 #: An axis whose size an expression of the spec read, None for all of them, and the shape of the tensor.
 Read = tuple[int | None, Shape]
 

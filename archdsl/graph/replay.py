@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from archdsl.diagnostics.codes.commands import OtherWeights
 from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer
+from archdsl.diagnostics.codes.sizes import OtherWeights
 from archdsl.diagnostics.problem import Problem, Rejected
 from archdsl.graph.lower import JOINS, Step, Value
 from archdsl.graph.network import Network
@@ -107,9 +107,7 @@ class Replay:
         axes = self._reads.get(value.shape, ())
         if axes and len(shape) != len(value.shape):
             return True
-        return any(
-            shape != value.shape if axis is None else shape[axis] != value.shape[axis] for axis in axes
-        )
+        return any(shape != value.shape if axis is None else shape[axis] != value.shape[axis] for axis in axes)
 
     def _outputs(self, step: Step, inputs: Sequence[Shape]) -> tuple[_Result, Decisions]:
         """The outputs of an operation, which are looked up where it, or an equal one, had the same inputs."""

@@ -60,23 +60,23 @@ class Collected:
         self.decisions = self.decisions.and_(decisions)
 
 
-_current = Collected()
+#: The innermost one collects.
+_collecting = [Collected()]
 
 
 @contextmanager
 def deciding() -> Iterator[Collected]:
     """Collect the decisions that are made inside, apart from those outside."""
-    global _current
-    outer, _current = _current, Collected()
+    _collecting.append(Collected())
     try:
-        yield _current
+        yield _collecting[-1]
     finally:
-        _current = outer
+        _collecting.pop()
 
 
 def decided(decisions: Decisions) -> None:
     """Count decisions that were made earlier among the current ones."""
-    _current.add(decisions)
+    _collecting[-1].add(decisions)
 
 
 class Growing(int):
@@ -106,7 +106,7 @@ class Growing(int):
                 product[i + j] += a * b
         return _made(tuple(product))
 
-    __radd__ = __add__  # type: ignore[assignment]
+    __radd__ = __add__
     __rmul__ = __mul__
 
     def __pow__(self, power: Any, modulus: Any = None) -> Any:
@@ -131,18 +131,24 @@ class Growing(int):
         if self < 0:
             return -other // -self
         # A constant divided by something that grows.
-        return 0 if 0 <= other < self else -1 if -self <= other < 0 else _opaque()
+        if 0 <= other < self:
+            return 0
+        if -self <= other < 0:
+            return -1
+        raise Opaque
 
     def __mod__(self, other: Any) -> int:
         if isinstance(other, Growing):
-            return self - self // other * other
+            return self - _ratio(self, other) * other
         if type(other) is not int:
             raise Opaque
         _require_whole(self.terms, other)
         return self.terms[0] % other
 
     def __rmod__(self, other: Any) -> int:
-        return other - other // self * self  # type: ignore[no-any-return]
+        if type(other) is not int:
+            raise Opaque
+        return other - other // self * self
 
     def __lt__(self, other: Any) -> bool:
         return _is_less(self, other)
@@ -236,8 +242,10 @@ class _Share:
         return self.numerator // self.denominator
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "lt", "le", "gt", "ge", "radd", "rsub", "rmul", "round", "float"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "lt", "le", "gt", "ge"):
     setattr(_Share, f"__{_name}__", _opaque)
+for _name in ("__radd__", "__rsub__", "__rmul__", "__round__", "__float__"):
+    setattr(_Share, _name, _opaque)
 
 
 def growing(start: int, step: int) -> int:
@@ -280,7 +288,7 @@ def _require_whole(terms: tuple[int, ...], divisor: int) -> None:
 
 
 def _ratio(a: Growing, b: Growing) -> int:
-    """a // b where the quotient does not depend on t."""
+    """A // b where the quotient does not depend on t."""
     if len(a.terms) > len(b.terms):
         raise Opaque
     quotient = a.terms[-1] // b.terms[-1] if len(a.terms) == len(b.terms) else 0

@@ -55,9 +55,7 @@ def _own(name: str, shape: Shape, several: bool) -> list[Axis]:
     positions = _positions(shape)
     labels = AXES.get(len(positions), tuple(f"axis {i}" for i in positions))
     before = f"{name}." if several else ""
-    return [
-        Axis(f"{before}{label}", shape[i], ((name, i),)) for label, i in zip(labels, positions, strict=True)
-    ]
+    return [Axis(f"{before}{label}", shape[i], ((name, i),)) for label, i in zip(labels, positions, strict=True)]
 
 
 def _together(axes: Sequence[Axis], places: tuple[tuple[str, int], ...], size: int) -> Axis:

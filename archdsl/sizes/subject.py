@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from archdsl.diagnostics import Problem
-from archdsl.diagnostics.codes.commands import OtherWeights
+from archdsl.diagnostics.codes.sizes import OtherWeights
 from archdsl.elaborate.modules import Module, load_module
 from archdsl.elaborate.run import Run, choose
 from archdsl.graph.network import Network

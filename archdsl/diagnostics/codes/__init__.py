@@ -13,6 +13,7 @@ E70x  commands    packages, output files, ONNX, `--set` (and E71x)
 E72x  weights     files of weights
 E73x  prediction  `archdsl predict`
 E74x  pictures    `archdsl show PICTURE`
+E78x  sizes       other input sizes
 E79x  git         specs of earlier revisions
 W0xx  warnings    what is valid, but hardly meant
 """
