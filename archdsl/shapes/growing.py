@@ -139,7 +139,8 @@ class Growing(int):
 
     def __mod__(self, other: Any) -> int:
         if isinstance(other, Growing):
-            return self - _ratio(self, other) * other
+            rest: int = self - _ratio(self, other) * other
+            return rest
         if type(other) is not int:
             raise Opaque
         _require_whole(self.terms, other)
@@ -148,7 +149,8 @@ class Growing(int):
     def __rmod__(self, other: Any) -> int:
         if type(other) is not int:
             raise Opaque
-        return other - other // self * self
+        rest: int = other - other // self * self
+        return rest
 
     def __lt__(self, other: Any) -> bool:
         return _is_less(self, other)
