@@ -42,6 +42,7 @@ QUICK = {
     "inception_v4",
     "mixer_s32",
     "mobilenet_v1",
+    "mobilevit_xxs",
     "poolformer_s12",
     "repvgg_a0",
     "res2net50_48w_2s",
@@ -128,3 +129,12 @@ def test_another_number_of_classes(name: str) -> None:
         theirs = timm.create_model(CARDS[name].timm, num_classes=7).state_dict()
         ours = zoo.build(name, classes=7).state_dict()
     assert shapes(ours) == shapes(renamed(theirs, name))
+
+
+def test_mobilevit_resizes_maps_that_its_patches_do_not_cover() -> None:
+    theirs = settle(twin("mobilevit_xxs"), (3, 224, 224))
+    ours = zoo.build("mobilevit_xxs", input=(3, 224, 224)).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        assert difference(ours(x), theirs(x)) <= 1e-5
