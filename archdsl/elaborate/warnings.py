@@ -55,15 +55,15 @@ class _Names:
         self.values = dict(_values(nodes))
 
     def unused(self) -> Iterator[Diagnostic]:
-        """Values, parameters, blocks and taps that nothing reads."""
-        shared = self._shared_parameters()
+        """Values, parameters, blocks, taps and further inputs that nothing reads."""
+        shared = self._shared_parameters() | set(_first_inputs(self.items))
         exported = set(self.module.definitions.values())
         for one in self.own:
             is_global = one in exported
             is_used = one.is_read or one.span.start in shared or (is_global and not self.module.models)
             if is_used or one.name.startswith("_") or (one.kind == "block" and one.name in self.strings):
                 continue
-            if one.kind in {"value", "parameter", "tap", "block"}:
+            if one.kind in {"value", "parameter", "tap", "block", "input"}:
                 yield Diagnostic(Unused(one.kind, one.name, is_global), one.span)
 
     def _shared_parameters(self) -> set[int]:
@@ -102,11 +102,18 @@ class _Names:
         return any(isinstance(one, tree.Name) and one.name in figures - bound for one in tree.nodes(item))
 
     def _is_layer(self, value: tree.Expr | None) -> bool:
-        """Whether an expression is the name of a layer type or block."""
-        if not isinstance(value, tree.Name):
+        """Whether an expression is a layer type or block, perhaps with arguments."""
+        if not isinstance(value, tree.Name | tree.Call):
             return False
         known = self.module.definitions.get(value.name)
         return is_built_in(value.name) if known is None else known.kind == "block"
+
+
+def _first_inputs(items: Sequence[tree.TopLevel]) -> Iterator[int]:
+    """Where the first inputs of models are, which are their current tensors to begin with."""
+    for call in tree.nodes(items):
+        if isinstance(call, tree.LayerCall) and call.name == "input" and call.arguments:
+            yield call.arguments[0].span.start
 
 
 def _values(nodes: Sequence[object]) -> Iterator[tuple[int, tree.Expr | None]]:

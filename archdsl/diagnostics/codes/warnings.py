@@ -14,7 +14,7 @@ class Warned(Problem):
 
 
 class Unused(Warned):
-    """A value, parameter, block or tap that is never used.
+    """A value, parameter, block, tap or further input that is never used.
 
     It may be left over from an earlier version, or another name may have been written where this one was meant. Remove
     it, or begin its name with `_` to say that it is meant: `let _, width = size`.
