@@ -144,7 +144,8 @@ def _shapes(shapes: Mapping[str, Shape]) -> str:
 def _change(old: int, new: int, text: Callable[[int], str]) -> str:
     if old == new:
         return ""
-    share = f" ({100 * (new - old) / old:+.1f} %)" if old else ""
+    percent = f"{100 * (new - old) / old:+.1f}" if old else ""
+    share = f" ({percent} %)" if percent.strip("+-0.") else ""
     return f"{'+' if new > old else '-'}{text(abs(new - old))}{share}"
 
 
@@ -192,7 +193,7 @@ def _first(names: Sequence[str]) -> Iterable[str]:
 
 def to_markdown(found: Difference, titles: Sequence[str]) -> str:
     """The tables as GitHub shows them, for a pull request."""
-    lines = [f"## {titles[0]} → {titles[1]}", ""]
+    lines = [f"## {titles[0]} -> {titles[1]}", ""]
     if found.is_empty:
         return "\n".join([*lines, "The networks are the same."])
     rows = [[sign, f"`{name}`" if name else "", text, params] for sign, name, text, params in change_rows(found)]
@@ -202,9 +203,7 @@ def to_markdown(found: Difference, titles: Sequence[str]) -> str:
     lines += [f"{line}\n" for line in shape_lines(found)]
     summary, *rest = checkpoint_lines(found.fit, titles)
     lines += [summary]
-    if rest:
-        lines += ["", "```text", *rest, "```"]
-    return "\n".join(lines)
+    return "\n".join([*lines, *([""] if rest else []), *(f"- {' '.join(line.split())}" for line in rest)])
 
 
 def _table(titles: Sequence[str], aligned: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
