@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.arguments.values import spec_text
 from archdsl.diagnostics import Frame
 from archdsl.graph import Aux, Group, LayerNode, Tap, layer_nodes, walk
 from archdsl.graph.integers import integer_limits
 from archdsl.graph.lower import Program, lower
+from archdsl.graph.memory import Peak, in_pytorch, planned
+from archdsl.graph.traverse import prefixes
 from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.source import Span
 
 #: An axis whose size an expression of the spec read, None for all of them, and the shape of the tensor.
 Read = tuple[int | None, Shape]
+
+if TYPE_CHECKING:
+    from archdsl.graph.training_memory import Precision, TrainingMemory
 
 
 class LayerInfo(NamedTuple):
@@ -163,6 +168,46 @@ class Network:
         return sum(layer.activation_bytes for layer in self.layers if not layer.aux)
 
     @cached_property
+    def peak(self) -> Peak:
+        """The peak memory of inference in a runtime that plans its memory: one sample, float32, weights apart."""
+        return planned(self.program)
+
+    @cached_property
+    def peak_in_pytorch(self) -> Peak:
+        """The same in the module that `build` returns, in eval mode without gradients."""
+        return in_pytorch(self.root, self.program)
+
+    @property
+    def peak_memory(self) -> int:
+        """The bytes of `peak`."""
+        return self.peak.bytes
+
+    def training_memory(self, *, batch: int | None = None, precision: Precision | None = None) -> TrainingMemory:
+        """The memory of a step of training with the network's recipe.
+
+        Args:
+            batch: the samples of a step, instead of the recipe's.
+            precision: "fp32", "bf16" or "fp16", instead of the recipe's.
+
+        Raises:
+            SpecError: the recipe has errors.
+        """
+        from archdsl.graph.training_memory import training_memory
+        from archdsl.recipe import read_recipe
+
+        recipe = read_recipe(self.recipe)
+        return training_memory(
+            self.root,
+            self.program,
+            batch=batch or recipe.batch,
+            parts=recipe.accumulate,
+            precision=precision or recipe.precision,
+            frozen=recipe.freeze,
+            states=recipe.optimizer.states,
+            is_averaged=recipe.ema is not None,
+        )
+
+    @cached_property
     def state(self) -> dict[str, Tensor]:
         """The entries of the state_dict by their keys: parameters and buffers, in PyTorch's order of layers."""
         entries: dict[str, Tensor] = {}
@@ -175,19 +220,13 @@ class Network:
         """The names of all parts and parameters, as the module has them: what a recipe's labels may be."""
         names = {node.name for node in walk(self.root)}
         names |= {node.key(name) for node in layer_nodes(self.root) for name in node.weights}
-        return frozenset(prefix for name in names for prefix in _prefixes(name))
+        return frozenset(prefix for name in names for prefix in prefixes(name))
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
         """The names of the parameters that the spec does not freeze."""
         layers = [node for node in layer_nodes(self.root) if not node.shared]
         return tuple(node.key(name) for node in layers for name in node.weights if name not in node.frozen)
-
-
-def _prefixes(name: str) -> Iterator[str]:
-    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
-    parts = name.split(".") if name else []
-    return (".".join(parts[: i + 1]) for i in range(len(parts)))
 
 
 def _rows(program: Program) -> Iterator[LayerInfo]:

@@ -31,6 +31,12 @@ def layer_nodes(node: AnyNode) -> Iterator[LayerNode]:
     return (inner for inner in walk(node) if isinstance(inner, LayerNode))
 
 
+def prefixes(name: str) -> Iterator[str]:
+    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
+    parts = name.split(".") if name else []
+    return (".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
 @deep
 def same_graph(one: object, other: object) -> bool:
     """Whether two graphs compute the same under the same names, wherever and in whatever blocks they are written."""

@@ -99,7 +99,8 @@ class _WindowAttention(Layer):
         moved = inner != x or any(self.shifts(x))
         # Queries, keys and values, the scaled queries and keys, the attended values, and the attention itself.
         kept = numbers((6 + self._unit + moved) * inner.numel + pairs)
-        inside = numbers((7 + self._unit + moved) * inner.numel)
+        masked = pairs if any(self.shifts(x)) else 0
+        inside = numbers((7 + 3 * self._unit + moved) * inner.numel + masked)
         return Memory(() if moved else ("input",), kept=(kept,), inside=(inside,))
 
     def _projections(self, x: Shape) -> dict[str, Tensor]:

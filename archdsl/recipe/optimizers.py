@@ -15,7 +15,15 @@ from archdsl.arguments.bind import broken
 from archdsl.recipe.parts import AtLeastZero, Betas, Part, Rate, Share, listed
 
 
-class Sgd(Part):
+class Optimizer(Part):
+    """An optimizer. `states` are the numbers that it keeps for each weight."""
+
+    @property
+    def states(self) -> int:
+        return 1
+
+
+class Sgd(Optimizer):
     """`torch.optim.SGD`."""
 
     kind: Literal["sgd"] = "sgd"
@@ -31,14 +39,22 @@ class Sgd(Part):
             raise broken("false without momentum or with dampening", "nesterov")
         return self
 
+    @property
+    def states(self) -> int:
+        return int(self.momentum > 0)
 
-class _AdamLike(Part):
+
+class _AdamLike(Optimizer):
     """The arguments that all variants of Adam share."""
 
     lr: Rate = 1e-3
     betas: Betas = (0.9, 0.999)
     eps: AtLeastZero = 1e-8
     weight_decay: AtLeastZero = 0.0
+
+    @property
+    def states(self) -> int:
+        return 2 + bool(getattr(self, "amsgrad", False))
 
 
 class Adam(_AdamLike):
@@ -79,7 +95,7 @@ class RAdam(_AdamLike):
     decoupled_weight_decay: bool = False
 
 
-class RmsProp(Part):
+class RmsProp(Optimizer):
     """`torch.optim.RMSprop`."""
 
     kind: Literal["rmsprop"] = "rmsprop"
@@ -90,8 +106,12 @@ class RmsProp(Part):
     momentum: AtLeastZero = 0.0
     centered: bool = False
 
+    @property
+    def states(self) -> int:
+        return 1 + (self.momentum > 0) + self.centered
 
-class Adadelta(Part):
+
+class Adadelta(Optimizer):
     """`torch.optim.Adadelta`."""
 
     kind: Literal["adadelta"] = "adadelta"
@@ -100,8 +120,12 @@ class Adadelta(Part):
     eps: AtLeastZero = 1e-6
     weight_decay: AtLeastZero = 0.0
 
+    @property
+    def states(self) -> int:
+        return 2
 
-class Adafactor(Part):
+
+class Adafactor(Optimizer):
     """`torch.optim.Adafactor`. None in `eps` is the smallest step of the weights' type."""
 
     kind: Literal["adafactor"] = "adafactor"
@@ -115,8 +139,12 @@ class Adafactor(Part):
     d: Annotated[float, Field(ge=1)] = 1.0
     weight_decay: AtLeastZero = 0.0
 
+    @property
+    def states(self) -> int:
+        return 0  # a row and a column for each matrix
 
-class Adagrad(Part):
+
+class Adagrad(Optimizer):
     """`torch.optim.Adagrad`."""
 
     kind: Literal["adagrad"] = "adagrad"
@@ -127,7 +155,7 @@ class Adagrad(Part):
     eps: AtLeastZero = 1e-10
 
 
-class Asgd(Part):
+class Asgd(Optimizer):
     """`torch.optim.ASGD`."""
 
     kind: Literal["asgd"] = "asgd"
@@ -138,7 +166,7 @@ class Asgd(Part):
     weight_decay: AtLeastZero = 0.0
 
 
-class Rprop(Part):
+class Rprop(Optimizer):
     """`torch.optim.Rprop`, for training on the whole data set in one batch."""
 
     kind: Literal["rprop"] = "rprop"
@@ -152,6 +180,10 @@ class Rprop(Part):
         1e-6,
         50,
     )
+
+    @property
+    def states(self) -> int:
+        return 2
 
 
 AnyOptimizer = Sgd | Adam | AdamW | RmsProp | Adadelta | Adafactor | Adagrad | Adamax | Asgd | NAdam | RAdam | Rprop

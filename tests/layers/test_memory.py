@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from archdsl.shapes import BYTES
+from tests.graph.allocations import Allocations
 from tests.layers.agreement import batch_of, module_of
 from tests.layers.samples import SAMPLES, Sample
-from tests.memory.allocations import Allocations
 
 BATCH = 2
 #: On the CPU a mask is as large as what it masks.

@@ -18,7 +18,6 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The bytes of the storages that were made inside, now and at most.
 
     given  tensors that exist before; their storages do not count
-    at     called at each new peak
     """
 
     def __init__(self, *given: Tensor) -> None:
@@ -27,6 +26,11 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
         for tensor in given:
             self._known.add(tensor.untyped_storage())
+
+    def add(self, *tensors: Tensor) -> None:
+        """Count tensors that exist already."""
+        for tensor in tensors:
+            self._count(tensor.untyped_storage())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
