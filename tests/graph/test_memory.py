@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def inference(network: Network) -> int:
     with torch.no_grad(), Allocations(*module.parameters(), *module.buffers()) as allocations:
         allocations.add(*inputs)
         module(*inputs)
-    return allocations.peak
+    return int(allocations.peak)
 
 
 def training(network: Network, precision: Precision) -> tuple[int, int]:
@@ -67,7 +67,7 @@ def training(network: Network, precision: Precision) -> tuple[int, int]:
         del output
         left = allocations.now
         loss = torch.stack([_Sum.apply(one) for one in outputs]).sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
     return left, allocations.peak
 
 
@@ -121,7 +121,7 @@ def test_the_zoo_allocates_what_is_predicted(name: str) -> None:
         assert found == pytest.approx(measured, rel=0.05), what
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, list[dict[str, object]]] = {
     "sgd": [{}, {"momentum": 0.9}],
     "adam": [{}, {"amsgrad": True}],
     "adamw": [{}, {"amsgrad": True}],
@@ -151,7 +151,7 @@ def test_optimizers_keep_what_they_say(kind: str, arguments: dict[str, object]) 
 
 
 def test_every_optimizer_is_compared() -> None:
-    assert set(OPTIMIZERS) == {one.model_fields["kind"].default for one in AnyOptimizer.__args__}
+    assert set(OPTIMIZERS) == {one.model_fields["kind"].default for one in get_args(AnyOptimizer)}
 
 
 def test_parts_of_a_batch_add_to_one_gradient() -> None:
