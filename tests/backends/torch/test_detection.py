@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model
 
@@ -109,3 +111,72 @@ def test_weights_begin_as_torchvisions(name: str) -> None:
         error = 7.5 * expected.std().item() / expected.numel() ** 0.5 + 1e-12
         assert found[key].mean().item() == pytest.approx(expected.mean().item(), abs=error), key
         assert found[key].std().item() == pytest.approx(expected.std().item(), abs=error), key
+
+
+# YOLOv3-tiny: the authors' yolov3-tiny.cfg. Indices of layers are those of that file.
+
+
+class Darknet(nn.Module):
+    """The layers of yolov3-tiny.cfg, in its order; a pair of numbers is filters and size of a convolution."""
+
+    CFG: ClassVar[tuple[tuple[int, int] | str, ...]] = (
+        *((16, 3), "max", (32, 3), "max", (64, 3), "max", (128, 3), "max", (256, 3), "max", (512, 3), "max at 1"),
+        *((1024, 3), (256, 1), (512, 3), (255, 1), "yolo", "route -4", (128, 1), "upsample", "route -1 8", (256, 3)),
+        *((255, 1), "yolo"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = 3
+        widths: list[int] = []
+        for layer in self.CFG:
+            if isinstance(layer, tuple):
+                out, size = layer
+                name = f"conv{sum(isinstance(each, tuple) for each in self.CFG[: len(widths) + 1])}"
+                linear = nn.Conv2d(channels, out, size)
+                norm = nn.BatchNorm2d(out)
+                plain = nn.Conv2d(channels, out, size, padding=size // 2, bias=False)
+                self.add_module(name, linear if out == 255 else nn.Sequential(OrderedDict(conv=plain, bn=norm)))
+                channels = out
+            elif layer.startswith("route"):
+                channels = sum(widths[int(index)] for index in layer.split()[1:])
+            widths.append(channels)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        outputs: list[Tensor] = []
+        predictions = []
+        convolutions = self.children()
+        for layer in self.CFG:
+            if isinstance(layer, tuple):
+                x = next(convolutions)(x)
+                x = x if layer[0] == 255 else F.leaky_relu(x, 0.1)
+            elif layer == "max":
+                x = F.max_pool2d(x, 2)
+            elif layer == "max at 1":
+                x = F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=float("-inf")), 2, 1)
+            elif layer == "upsample":
+                x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            elif layer.startswith("route"):
+                x = torch.cat([outputs[int(index)] for index in layer.split()[1:]], 1)
+            else:
+                predictions.append(x)
+            outputs.append(x)
+        coarse, fine = predictions
+        return {"out": fine, "coarse": coarse}
+
+
+@pytest.mark.parametrize("size", [(3, 416, 416), (3, 96, 160)])
+def test_yolov3_tiny(size: tuple[int, int, int], tmp_path: Path) -> None:
+    theirs = settle(Darknet(), size)
+    assert sum(weight.numel() for weight in theirs.parameters()) == zoo.load("yolov3_tiny").params
+    ours = zoo.build("yolov3_tiny", input=size).eval()
+    assert shapes(ours.state_dict()) == shapes(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, *size)
+    with torch.inference_mode():
+        expected, found = theirs(x), ours(x)
+    for tensor in expected.values():
+        require_apart(tensor)
+    assert expected["coarse"].shape == (2, 255, size[1] // 32, size[2] // 32)
+    assert largest(found, expected) <= 1e-5
+    assert largest(exported(ours, x, tmp_path / "model.onnx"), expected) <= 1e-4

@@ -34,6 +34,7 @@ QUICK = {
     "convnext_v2_atto",
     "cspdarknet53",
     "darknet17",
+    "dpn68",
     "dla60x_c",
     "efficientformer_l1",
     "ese_vovnet19b_slim_dw",
