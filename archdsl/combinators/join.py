@@ -34,7 +34,8 @@ class Join(Record):
 
 
 def _concatenated(x: Shape, y: Shape) -> Shape | None:
-    return x.with_channels(x.channels + y.channels) if x[1:] == y[1:] else None
+    alike = x and y and x[1:] == y[1:] and x.dtype == y.dtype
+    return x.with_channels(x.channels + y.channels) if alike else None
 
 
 CONCAT = Join("concat", "concatenated on channels", _concatenated, "torch.cat([{}], 1)", "Concat", "Concat", "concat")

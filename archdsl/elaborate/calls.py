@@ -40,7 +40,7 @@ def call(walk: Walk, form: tree.LayerCall, label: str | None, span: Span, place:
     try:
         if isinstance(found.target, BlockValue):
             return _block(walk, found.target, found.given, form, label, span, place, x)
-        return _layer(walk, found.target, found.given, form, label, span, place, x)
+        return layer_call(walk, found.target, found.given, form, label, span, place, x)
     except Located as error:
         if found.value is not None and not isinstance(error, Stop):
             add_places(error, found.value, form)
@@ -70,7 +70,7 @@ def arguments(walk: Walk, arguments: Sequence[tree.Argument], env: Environment, 
 # Layers
 
 
-def _layer(
+def layer_call(
     walk: Walk,
     cls: type[Layer],
     before: list[Given],
@@ -80,6 +80,7 @@ def _layer(
     place: Place,
     x: Shape | None,
 ) -> Outcome:
+    """A layer of a known type, with arguments `before` those of the call."""
     name = place.scope.full(place.scope.take(label, span))
     walk.count(1, 0, form.span)
     given = before + arguments(walk, form.arguments, place.env, x) if form.arguments else before

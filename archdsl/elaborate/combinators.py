@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from archdsl.arguments.bind import assign
-from archdsl.arguments.describe import describe
+from archdsl.arguments.bind import Given, assign
+from archdsl.arguments.describe import describe, is_number
 from archdsl.combinators import COMBINATORS, Combinator, Scheme
+from archdsl.combinators.join import CONCAT
 from archdsl.diagnostics import Help, Located, Note
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced
-from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer
-from archdsl.elaborate.calls import arguments
+from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer, WrongElements, WrongRank
+from archdsl.elaborate.calls import arguments, layer_call
 from archdsl.elaborate.forms import no_tensor, require_combinator
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.statements import branches, run, sequence
@@ -19,6 +20,7 @@ from archdsl.elaborate.taps import claim_output
 from archdsl.elaborate.walk import Outcome, Place, Walk, check_size, known
 from archdsl.graph import AnyNode, Aux, Combined, Group, layer_nodes
 from archdsl.graph import walk as nodes_of
+from archdsl.layers import kind_named
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_LENGTH
@@ -54,6 +56,8 @@ def combine(
             node, output = _with_input(walk, COMBINATORS["residual"], form, head, place, x)
         case tree.CombinatorForm(kind="aux"):
             node, output = _aux(walk, form, head, place, x)
+        case tree.CombinatorForm(kind="scale") if form.arguments:
+            node, output = _times(walk, form, head, place, x)
         case tree.CombinatorForm():
             require_combinator(form)
             combinator = COMBINATORS[form.kind]
@@ -72,6 +76,30 @@ def _head(place: Place, span: Span, x: Shape | None, label: str | None = None) -
 def _group(walk: Walk, body: tree.Body, head: Head, place: Place, x: Shape | None) -> tuple[Group, Shape | None]:
     nodes: list[AnyNode] = []
     output = sequence(walk, body, place, x, nodes)
+    return Group(**head, output=known(output), nodes=tuple(nodes)), output
+
+
+def _times(
+    walk: Walk, form: tree.CombinatorForm, head: Head, place: Place, x: Shape | None
+) -> tuple[Group, Shape | None]:
+    """`scale(0.2) { }`: the body, then `mul(0.2)`."""
+    factor = None
+    with walk.reporting(place):
+        given = arguments(walk, form.arguments, place.env, x)
+        one = assign("`scale`", ["factor"], ["factor"], given, form.kind_span)["factor"]
+        if not is_number(one.value):
+            raise Located(BadArgument("`scale`", "factor", "must be a number", describe(one.value)), one.span)
+        factor = one
+    nodes: list[AnyNode] = []
+    body, output = sequence(walk, form.body, place, x, nodes), None
+    with walk.reporting(place):
+        mul = kind_named("mul")
+        if factor is not None and mul is not None:
+            call = tree.LayerCall(mul.kind, [], form.kind_span, form.kind_span.to(factor.span))
+            node, output = layer_call(
+                walk, mul, [Given(None, factor.value, factor.span)], call, None, call.span, place, body
+            )
+            nodes += [node] if node is not None else []
     return Group(**head, output=known(output), nodes=tuple(nodes)), output
 
 
@@ -115,14 +143,28 @@ def _with_input(
         shortcut, skip = _inner(walk, form.shortcut, place, x)
     output = None
     if decided and skip is not None and end is not None:
-        output = combinator.join.shape(skip, end)
-        if output is None:
-            walk.report(_unequal(combinator, form, skip, body), place.chain)
+        with walk.reporting(place):
+            output = _join_shape(combinator, skip, end, form.span)
+            if output is None:
+                raise _unequal(combinator, form, skip, body)
     nodes: tuple[Group, ...] = (body,)
     # A shortcut with nothing in it is the identity.
     if shortcut is not None and any(not isinstance(one, Group) or one.taps for one in nodes_of(shortcut)):
         nodes = (body, shortcut)
     return _combined(combinator, head, nodes, output), output
+
+
+def _join_shape(combinator: Combinator, one: Shape, other: Shape, span: Span) -> Shape | None:
+    """The shape of two joined tensors; None where the shapes do not fit.
+
+    Raises:
+        Located: one has integers, which are concatenated with integers and not added or multiplied.
+    """
+    wanted = one.dtype if combinator.join is CONCAT else Shape.dtype
+    for shape in (one, other):
+        if shape.dtype != wanted:
+            raise Located(WrongElements(f"`{combinator.keyword}`", wanted, shape.dtype), span)
+    return combinator.join.shape(one, other)
 
 
 def _combined(combinator: Combinator, head: Head, nodes: Sequence[AnyNode], output: Shape | None) -> Combined:
@@ -196,6 +238,8 @@ def _parts(walk: Walk, form: tree.CombinatorForm, place: Place, x: Shape | None)
         if isinstance(parts, bool) or not isinstance(parts, int) or not 1 <= parts <= MAX_LENGTH:
             expected = "must be an integer of at least 1"
             raise Located(BadArgument("`split`", "parts", expected, describe(parts)), one.span)
+        if x is not None and not x:
+            raise Located(WrongRank("`split`", "a tensor with channels", str(x)), form.kind_span)
         if x is not None and x.channels % parts:
             raise Located(NotDivisible("channels", x.channels, "parts", parts), one.span)
         return parts, None if x is None else x.with_channels(x.channels // parts)
@@ -212,7 +256,7 @@ def _joined(combinator: Combinator, form: tree.CombinatorForm, nodes: Sequence[A
         raise Located(Misplaced(f"`{form.kind}` needs at least one item"), form.kind_span)
     output = nodes[0].output
     for node in nodes[1:]:
-        joined = combinator.join.shape(output, node.output)
+        joined = _join_shape(combinator, output, node.output, node.span)
         if joined is None:
             problem = ShapesDiffer(form.kind, f"one item gives {nodes[0].output}", f"another {node.output}")
             notes = (Note(f"{nodes[0].output}", nodes[0].span), Note(f"{node.output}", node.span))
@@ -251,7 +295,7 @@ def _chain(
 
 
 def _appended(combinator: Combinator, before: Shape, node: AnyNode) -> Shape:
-    output = combinator.join.shape(before, node.output)
+    output = _join_shape(combinator, before, node.output, node.span)
     if output is None:
         problem = ShapesDiffer(combinator.keyword, f"the tensor so far is {before}", f"this item gives {node.output}")
         raise Located(problem, node.span, label=f"these cannot be {combinator.join.done}")

@@ -315,7 +315,9 @@ class _Checker(Written):
             with self.reporting:
                 require_combinator(form, aux=place.aux)
                 given = self.arguments(form.arguments, place.env)
-                if form.kind == "split":
+                if form.kind == "scale" and form.arguments:
+                    assign("`scale`", ["factor"], ["factor"], given, form.kind_span)
+                elif form.kind == "split":
                     assign("`split`", ["parts"], ["parts"], given, form.kind_span)
             place = replace(place, aux=place.aux or form.kind == "aux")
         if isinstance(form, tree.ResidualForm) and form.when is not None:

@@ -15,7 +15,7 @@ from archdsl.diagnostics.codes.values import NoSuchAxis, NotAFunction, WrongType
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, PartialValue, with_arguments
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.forms import require_known
-from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.functions import CONSTANTS, FUNCTIONS
 from archdsl.elaborate.operators import binary, bounded, index, integer, sliced, unary, wrong_type
 from archdsl.elaborate.outside import is_layer, named
 from archdsl.elaborate.sizes import elements, iterated
@@ -54,7 +54,7 @@ def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -
     name = expression.name
 
     def helps() -> tuple[Help, ...]:
-        known = [*WORDS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"]
+        known = [*WORDS, *CONSTANTS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"]
         if found := did_you_mean(name, known, expression.span):
             return found
         if name in STRINGS:
@@ -250,6 +250,8 @@ class Evaluator:
             return self._figure(expression)
         if constructs:
             return Construct(expression.name, span=expression.span)
+        if expression.name in CONSTANTS:
+            return CONSTANTS[expression.name]
         if kind_named(expression.name) is not None:
             return KindValue(expression.name)
         raise unknown_name(expression, env, has_tensor=self.has_tensor)
@@ -261,6 +263,8 @@ class Evaluator:
             self.reads.add((None, self.current))
             return tuple(self.current)
         axis, ranks, needs = FIGURES[expression.name]
+        if not self.current:
+            raise Located(NoSuchAxis(expression.name, "needs an axis", str(self.current)), expression.span)
         self.reads.add((axis, self.current))
         if ranks and self.current.rank not in ranks:
             raise Located(NoSuchAxis(expression.name, needs, str(self.current)), expression.span)

@@ -149,7 +149,7 @@ def require_combinator(form: tree.CombinatorForm, *, aux: bool = False) -> None:
     Raises:
         Located: at the argument or the keyword.
     """
-    if form.kind != "split" and form.arguments:
+    if form.kind not in ("split", "scale") and form.arguments:
         raise Located(Misplaced(f"`{form.kind}` takes no arguments"), form.arguments[0].span)
     if form.kind == "aux" and aux:
         raise Located(Misplaced("`aux` cannot be nested"), form.kind_span)

@@ -152,12 +152,20 @@ def _sqrt(value: float) -> float:
     return math.sqrt(value)
 
 
+def _log(value: float) -> float:
+    if value <= 0:
+        raise ValueError("logarithm of a number that is not positive")
+    return math.log(value)
+
+
 def _zip(*lists: Any) -> list[tuple[Any, ...]]:
     if len({len(one) for one in lists}) > 1:
         raise ValueError("lists of different lengths")
     return list(zip(*lists, strict=True))
 
 
+#: Numbers with a name.
+CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 FUNCTIONS: Mapping[str, Function] = {
     one.name: one
     for one in (
@@ -171,6 +179,10 @@ FUNCTIONS: Mapping[str, Function] = {
         Function("round", [Param("x", NUMBER), Param("digits", DIGITS, 0)], _round),
         Function("abs", [Param("x", NUMBER)], abs),
         Function("sqrt", [Param("x", NUMBER)], _sqrt),
+        Function("exp", [Param("x", NUMBER)], math.exp),
+        Function("log", [Param("x", NUMBER)], _log),
+        Function("sin", [Param("x", NUMBER)], math.sin),
+        Function("cos", [Param("x", NUMBER)], math.cos),
         Function(
             "divisible",
             [Param("x", NUMBER), Param("divisor", POSITIVE, 8), Param("minimum", NUMBER_OR_NONE, None)],

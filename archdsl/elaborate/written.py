@@ -12,7 +12,7 @@ from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, with
 from archdsl.elaborate.errors import Reporting, Stop
 from archdsl.elaborate.expressions import FIGURES, layer_or_block, require_distinct, unknown_name
 from archdsl.elaborate.forms import own_arguments, reject_channels_as_eps, require_known
-from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.functions import CONSTANTS, FUNCTIONS
 from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
 from archdsl.elaborate.references import Kind, Names
 from archdsl.elaborate.settings import layer_of_defaults, pairs_of, require_argument
@@ -52,7 +52,7 @@ class Written:
         try:
             env.find(name)
         except KeyError:
-            return self.has_tensor and (name in FIGURES or name == "shape")
+            return name in CONSTANTS or (self.has_tensor and (name in FIGURES or name == "shape"))
         return True
 
     def expression(self, expression: tree.Expr, env: Environment, *, constructs: bool = False) -> None:

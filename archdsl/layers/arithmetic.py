@@ -1,9 +1,8 @@
-"""Functions of each number by itself that have no class in `torch.nn`: neg, abs, exp, log, sqrt, sin, cos, clamp."""
+"""Functions of each number by itself that have no class in `torch.nn`: neg, exp, sin, clamp, float and others."""
 
 from typing import ClassVar
 
-from archdsl.layers.base import OnnxBuilder, SameShape, Twin
-from archdsl.layers.join import Number
+from archdsl.layers.base import Layer, Number, OnnxBuilder, SameShape, TorchForm, Twin
 from archdsl.shapes import Shape
 
 
@@ -94,3 +93,24 @@ class Clamp(_Function):
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         bounds = ["" if bound is None else g.scalar(bound) for bound in (self.min, self.max)]
         return g.node("Clip", g.input, *bounds)
+
+
+class Float(Layer):
+    """Integers as floating-point numbers (float32), `Tensor.float`: what layers compute with."""
+
+    kind = "float"
+    dtypes = ("int64",)
+    saves = ()
+    saves_output = True
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        if not x:
+            help = "`unsqueeze(1)` adds one, `embedding` gives each integer a vector"
+            raise self.unfit(None, "the input is one integer for each sample, without an axis", help)
+        return Shape(x)
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Float")
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node("Cast", g.input, to=1)  # TensorProto.FLOAT

@@ -16,9 +16,15 @@ def position(layer: Layer, argument: str, dim: int, x: Shape, *, new: int = 0) -
     if found == 0:
         raise layer.unfit(argument, f"{argument}={dim} is the batch axis; the first axis of a sample is 1")
     if not 0 < found < rank:
-        reason = f"{argument}={dim} does not exist: the input {x} has the axes 1 to {rank - 1} after the batch axis"
-        raise layer.unfit(argument, reason)
+        axes = f"the axes 1 to {rank - 1}" if rank > 2 else "the axis 1" if rank == 2 else "no axis"
+        raise layer.unfit(argument, f"{argument}={dim} does not exist: the input {x} has {axes} after the batch axis")
     return found - 1
+
+
+def require_axis_left(layer: Layer, argument: str, x: Shape, left: int, help: str | None = None) -> None:
+    """Reject a layer that leaves no axis but the batch axis, which only integers can do without."""
+    if not left and x.dtype == "float32":
+        raise layer.unfit(argument, f"no axis of the input {x} would be left besides the batch axis", help)
 
 
 def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int], *, keepdims: bool = True) -> str:
@@ -31,6 +37,12 @@ def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int], *, kee
 def onnx_reshape(g: OnnxBuilder, value: str, y: Shape) -> str:
     """A Reshape to the shape `y` of a sample; the 0 keeps the batch axis."""
     return g.node("Reshape", value, g.ints([0, *y]))
+
+
+def onnx_for_each_sample(g: OnnxBuilder, value: str, y: Shape) -> str:
+    """A tensor with a batch axis of 1, repeated for each sample of the layer's input."""
+    batch = g.node("Slice", g.node("Shape", g.input), g.ints([0]), g.ints([1]))
+    return g.node("Expand", value, g.node("Concat", batch, g.ints(y), axis=0))
 
 
 #: ONNX's names for the padding modes (Pad, opset 19 for `wrap`).

@@ -28,6 +28,8 @@ Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
 Sizes = Positive | tuple[Positive, ...]
 Paddings = NonNegative | tuple[NonNegative, ...]
+#: A number that is finite.
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -1,17 +1,14 @@
 """Layers that join the current tensor with taps or a number: `concat(skip)`, `mul(0.5)`, `matmul(keys)`."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
+from archdsl.diagnostics.codes.shapes import WrongElements
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.axes import position
-from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, Twin
+from archdsl.layers.base import Layer, Number, OnnxBuilder, TorchForm, Twin
 from archdsl.layers.memory import Memory
 from archdsl.shapes import Shape, Window, broadcast
 from archdsl.shapes.receptive_field import ReceptiveField
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Join(Layer):
@@ -45,6 +42,7 @@ class Concat(_Join):
     """
 
     kind = "concat"
+    dtypes = ("float32", "int64")
     saves = ()
 
     dim: int = 1
@@ -54,10 +52,12 @@ class Concat(_Join):
             raise self.unfit(None, "requires at least one tap")
         axis = position(self, "dim", self.dim, x)
         for operand in operands:
+            if operand.dtype != x.dtype:
+                raise Rejected(WrongElements(self.kind, x.dtype, operand.dtype))
             others = (*operand[:axis], *operand[axis + 1 :])
             if len(operand) != len(x) or others != (*x[:axis], *x[axis + 1 :]):
                 raise self._reject(x, operand, f"all sizes but those of dim={self.dim} must be equal")
-        return Shape((*x[:axis], x[axis] + sum(operand[axis] for operand in operands), *x[axis + 1 :]))
+        return x.like((*x[:axis], x[axis] + sum(operand[axis] for operand in operands), *x[axis + 1 :]))
 
     def torch(self, x: Shape) -> TorchForm:
         return TorchForm("modules.Concat", (self.dim,))

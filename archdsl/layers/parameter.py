@@ -1,6 +1,9 @@
-"""A learned tensor: embeddings, class tokens, layer scales."""
+"""Tensors that replace the current one: learned (embeddings, class tokens, layer scales) and constant (anchors)."""
 
-from archdsl.layers.base import Layer, OnnxBuilder, Positive, TorchForm, changed
+from collections.abc import Iterator, Sequence
+
+from archdsl.layers.axes import onnx_for_each_sample
+from archdsl.layers.base import Layer, Number, OnnxBuilder, Positive, TorchForm, changed
 from archdsl.shapes import Shape, Tensor
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -15,6 +18,7 @@ class Parameter(Layer):
     kind = "parameter"
     parameters = ("value",)
     is_parameter = True
+    dtypes = ("float32", "int64")
     saves = ()
     saves_output = True
 
@@ -42,5 +46,62 @@ class Parameter(Layer):
         value = g.weight("value")
         if not self.batch_axis:
             value = g.node("Reshape", value, g.ints([1, *y]))
-        batch = g.node("Slice", g.node("Shape", g.input), g.ints([0]), g.ints([1]))
-        return g.node("Expand", value, g.node("Concat", batch, g.ints(y), axis=0))
+        return onnx_for_each_sample(g, value, y)
+
+
+Row = tuple[Number, ...]
+#: Numbers in one to four axes.
+Numbers = Row | tuple[Row, ...] | tuple[tuple[Row, ...], ...] | tuple[tuple[tuple[Row, ...], ...], ...]
+
+
+def _sizes(values: Numbers) -> list[int]:
+    """The sizes of nested tuples, as far as the first of each tells."""
+    sizes = [len(values)]
+    while sizes[-1] and isinstance(values[0], tuple):
+        values = values[0]
+        sizes.append(len(values))
+    return sizes
+
+
+def _flat(values: Numbers, sizes: Sequence[int]) -> Iterator[float]:
+    """All numbers in order; raises ValueError where the sizes are others."""
+    if len(values) != sizes[0]:
+        raise ValueError(f"a list of {len(values)} is beside one of {sizes[0]}")
+    for one in values:
+        if isinstance(one, tuple):
+            yield from _flat(one, sizes[1:])
+        else:
+            yield one
+
+
+class Constant(Layer):
+    """Fixed numbers in place of the current tensor, the same for each sample: a list, or lists in lists.
+
+    `constant([1, 2, 3])` has 3 features, `constant([[1, 2, 3], [4, 5, 6]])` is 2x3. It has no entry in the state_dict.
+    """
+
+    kind = "constant"
+    dtypes = ("float32", "int64")
+    saves = ()
+    saves_output = True
+
+    value: Numbers
+
+    def shape(self, x: Shape, *operands: Shape) -> Shape:
+        sizes = _sizes(self.value)
+        if 0 in sizes:
+            raise self.unfit("value", "a list is empty")
+        try:
+            list(_flat(self.value, sizes))
+        except ValueError as error:
+            raise self.unfit("value", f"the lists must be equally long: {error}") from None
+        return Shape(sizes)
+
+    def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
+        return field.nothing(len(y))
+
+    def torch(self, x: Shape) -> TorchForm:
+        return TorchForm("modules.Constant", (self.value,))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return onnx_for_each_sample(g, g.floats(list(_flat(self.value, y)), (1, *y)), y)

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from archdsl.layers.axes import onnx_reduce, position
+from archdsl.layers.axes import onnx_reduce, position, require_axis_left
 from archdsl.layers.base import Layer, OnnxBuilder, TorchForm, changed
-from archdsl.shapes import Shape
+from archdsl.shapes import IntegerShape, Shape
 from archdsl.shapes.receptive_field import ReceptiveField
 
 #: One axis or several.
@@ -41,9 +41,7 @@ class _Reduction(Layer):
         gone = self.axes(x)
         if self.keepdim:
             return Shape(1 if axis in gone else size for axis, size in enumerate(x))
-        if len(gone) == len(x):
-            reason = f"no axis of the input {x} would be left besides the batch axis"
-            raise self.unfit("dim", reason, "`keepdim=true` leaves axes of size 1")
+        require_axis_left(self, "dim", x, len(x) - len(gone), "`keepdim=true` leaves axes of size 1")
         return Shape(size for axis, size in enumerate(x) if axis not in gone)
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
@@ -118,3 +116,23 @@ class Norm(_Reduction):
         powers = g.node("Pow", g.node("Abs", g.input), g.scalar(self.p))
         total = onnx_reduce(g, "ReduceSum", powers, axes, keepdims=self.keepdim)
         return g.node("Pow", total, g.scalar(1 / self.p))
+
+
+class Argmax(_Reduction):
+    """The position of the maximum along the axis `dim`, `torch.argmax`, as an integer; of equal ones the first.
+
+    `dim` counts the batch axis as 0. With `keepdim` it stays as an axis of size 1. No gradient passes.
+    """
+
+    kind = "argmax"
+    op = "ArgMax"
+    saves = ()
+
+    dim: int
+
+    def shape(self, x: Shape, *operands: Shape) -> IntegerShape:
+        axis = position(self, "dim", self.dim, x)
+        return IntegerShape((*x[:axis], *([1] if self.keepdim else []), *x[axis + 1 :]))
+
+    def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        return g.node("ArgMax", g.input, axis=self.axes(x)[0] + 1, keepdims=self.keepdim)

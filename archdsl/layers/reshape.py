@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from archdsl.layers.axes import onnx_reshape, position
+from archdsl.layers.axes import onnx_reshape, position, require_axis_left
 from archdsl.layers.base import Layer, OnnxBuilder, SameShape, TorchForm, Twin
 from archdsl.shapes import Shape
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -18,6 +18,7 @@ from archdsl.shapes.receptive_field import ReceptiveField
 class _View(Layer):
     """A layer whose output is a view of its input."""
 
+    dtypes = ("float32", "int64")
     saves = ()
     saves_output = True
     is_view = True
@@ -49,7 +50,7 @@ class Flatten(_View, Twin):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         start, end = self._ends(x)
-        return Shape((*x[:start], prod(x[start:end]), *x[end:]))
+        return x.like((*x[:start], prod(x[start:end]), *x[end:]))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         start, end = self._ends(x)
@@ -81,7 +82,7 @@ class Unflatten(_View, Twin):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         axis = position(self, "dim", self.dim, x)
-        return Shape((*x[:axis], *self.sizes(x), *x[axis + 1 :]))
+        return x.like((*x[:axis], *self.sizes(x), *x[axis + 1 :]))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         axis, axes = position(self, "dim", self.dim, x), field.axes
@@ -95,7 +96,7 @@ class _Permutation(_View):
         raise NotImplementedError
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
-        return Shape(x[axis] for axis in self.order(x))
+        return x.like(x[axis] for axis in self.order(x))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         return field.arrange([field.axes[axis] for axis in self.order(x)])
@@ -165,9 +166,8 @@ class Squeeze(_View):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         gone = self.gone(x)
-        if len(gone) == len(x):
-            raise self.unfit("dim", f"no axis of the input {x} would be left besides the batch axis")
-        return Shape(size for axis, size in enumerate(x) if axis not in gone)
+        require_axis_left(self, "dim", x, len(x) - len(gone))
+        return x.like(size for axis, size in enumerate(x) if axis not in gone)
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         gone = self.gone(x)
@@ -187,7 +187,7 @@ class Unsqueeze(_View):
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         axis = position(self, "dim", self.dim, x, new=1)
-        return Shape((*x[:axis], 1, *x[axis:]))
+        return x.like((*x[:axis], 1, *x[axis:]))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         axis = position(self, "dim", self.dim, x, new=1)
@@ -197,7 +197,7 @@ class Unsqueeze(_View):
         axis = position(self, "dim", self.dim, x, new=1)
         if axis < len(x):
             return TorchForm("nn.Unflatten", (axis + 1, (1, x[axis])))
-        return TorchForm("nn.Unflatten", (axis, (x[-1], 1)))
+        return TorchForm("nn.Unflatten", (axis, (x[-1] if x else -1, 1)))
 
 
 class Select(_View, Twin):
@@ -214,9 +214,8 @@ class Select(_View, Twin):
         if not -x[axis] <= self.index < x[axis]:
             reason = f"index {self.index} does not exist: dim={self.dim} of the input {x} has {x[axis]} positions"
             raise self.unfit("index", reason)
-        if len(x) == 1:
-            raise self.unfit("dim", f"no axis of the input {x} would be left besides the batch axis")
-        return Shape((*x[:axis], *x[axis + 1 :]))
+        require_axis_left(self, "dim", x, len(x) - 1)
+        return x.like((*x[:axis], *x[axis + 1 :]))
 
     def receptive_field(self, field: ReceptiveField, x: Shape, y: Shape) -> ReceptiveField:
         axis = position(self, "dim", self.dim, x)
@@ -249,7 +248,7 @@ class Narrow(_View, Twin):
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         axis = position(self, "dim", self.dim, x)
         self.first(x)
-        return Shape((*x[:axis], self.length, *x[axis + 1 :]))
+        return x.like((*x[:axis], self.length, *x[axis + 1 :]))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         first, axis = self.first(x), position(self, "dim", self.dim, x) + 1

@@ -35,7 +35,7 @@ class Shape(tuple[int, ...]):
         return prod(self)
 
     def with_channels(self, channels: int) -> Shape:
-        return Shape((channels, *self[1:]))
+        return self.like((channels, *self[1:]))
 
     def __str__(self) -> str:
         return self.sizes

@@ -35,7 +35,7 @@ def has_inplace(sample: Sample) -> bool:
 
 
 def has_gradients(sample: Sample) -> bool:
-    return sample.x.dtype == "float32"
+    return sample.x.dtype == sample.y.dtype == "float32" and sample.kind != "constant"
 
 
 def has_small_field(sample: Sample) -> bool:
@@ -61,7 +61,7 @@ def settled(sample: Sample, *, training: bool = False) -> nn.Module:
     module = module_of(sample.layer.torch(sample.x))
     # Sums of many positive numbers would leave a softmax with a single one.
     low, high = (-0.5, 0.5) if "attention" in sample.kind else (0.2, 1.2)
-    for tensor in [*module.parameters(), *module.buffers()]:
+    for tensor in module.state_dict(keep_vars=True).values():
         if tensor.is_floating_point() and not isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
             nn.init.uniform_(tensor, low, high)
     return module.train(training)

@@ -5,6 +5,9 @@ As in `archdsl.backends.torch.modules`, a printed network has the code of those 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 
@@ -192,3 +195,49 @@ class Norm(Described):
     def forward(self, x: Tensor) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(x, self.p, self.dim, self.keepdim)
         return norm
+
+
+class Argmax(Described):
+    """The position of the maximum along the axis `dim`. The batch axis is 0."""
+
+    def __init__(self, dim: int, keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim, self.keepdim = dim, keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.argmax(self.dim, self.keepdim)
+
+
+class Float(nn.Module):
+    """Integers as floating-point numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.float()
+
+
+class Constant(nn.Module):
+    """Fixed numbers in place of the input, the same for each sample."""
+
+    value: Tensor
+
+    def __init__(self, value: Sequence[Any]) -> None:
+        super().__init__()
+        self._numbers = value
+        self.register_buffer("value", torch.tensor(value), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.value.is_meta and not x.is_meta:
+            self._fill(x.device)
+        return self.value.expand(x.shape[0], *self.value.shape)
+
+    def _fill(self, device: torch.device) -> None:
+        self.value = torch.tensor(self._numbers, dtype=self.value.dtype, device=device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # A state_dict does not bring the numbers of a module that was made on the meta device.
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._fill(self.value.device)
+        return self
+
+    def extra_repr(self) -> str:
+        return "x".join(map(str, self.value.shape))

@@ -114,7 +114,7 @@ def can_share(one: Leaf, other: Leaf) -> bool:
 #: The operators that layers are written as.
 OPERATORS = {"modules.Add": " + ", "modules.Sub": " - ", "modules.Mul": " * ", "modules.Div": " / "}
 #: The methods of tensors that layers are written as.
-_SAME = ("neg", "abs", "exp", "log", "sqrt", "sin", "cos", "clamp", "mean", "sum")
+_SAME = ("neg", "abs", "exp", "log", "sqrt", "sin", "cos", "clamp", "float", "argmax", "mean", "sum")
 METHODS = {f"modules.{name.capitalize()}": name for name in _SAME}
 METHODS |= {"modules.Max": "amax", "modules.MatMul": "matmul"}
 METHODS |= {"modules.Permute": "permute", "modules.Select": "select", "modules.Narrow": "narrow"}
