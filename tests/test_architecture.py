@@ -36,7 +36,7 @@ ONLY = {
     "matplotlib": {"runs", "report"},
     "jinja2": {"report"},
     "PIL": {"datasets", "inference"},
-    "numpy": {"backends", "datasets"},
+    "numpy": {"backends", "datasets", "inference"},
     "onnx": {"backends"},
     "onnxruntime": {"backends"},
     "lark": {"syntax"},
