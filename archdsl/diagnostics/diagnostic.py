@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from archdsl.diagnostics.problem import Problem, Severity
 from archdsl.text.source import Span
@@ -35,7 +36,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A problem at its place; `path` is the file if there is no span. A `strict` warning counts as an error."""
+    """A problem at its place; `path` is the file if there is no span. A `strict` warning counts as an error.
+
+    more  finds further suggestions, for a report that is shown: they take time
+    """
 
     problem: Problem
     span: Span | None = None
@@ -45,6 +49,12 @@ class Diagnostic:
     chain: tuple[Frame, ...] = ()
     path: str = ""
     strict: bool = False
+    more: Callable[[], tuple[Help, ...]] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def suggestions(self) -> tuple[Help, ...]:
+        """All suggestions."""
+        return self.helps if self.more is None else (*self.helps, *self.more())
 
     @property
     def code(self) -> str:

@@ -68,7 +68,7 @@ def as_dict(diagnostic: Diagnostic) -> dict[str, Any]:
         **_region(diagnostic.span, diagnostic.path),
         "label": diagnostic.label,
         "notes": [{"message": note.message, **_region(note.span)} for note in diagnostic.notes],
-        "helps": [_help_dict(help) for help in diagnostic.helps],
+        "helps": [_help_dict(help) for help in diagnostic.suggestions],
         "chain": [{"name": frame.name, **_region(frame.span)} for frame in diagnostic.chain],
     }
 
@@ -100,7 +100,7 @@ def _annotation(diagnostic: Diagnostic) -> str:
     properties = {names[key]: region[key] for key in names if region[key] is not None}
     properties["title"] = diagnostic.code
     listed = ",".join(f"{key}={_escape(value, ':,')}" for key, value in properties.items())
-    hints = [f"help: {help.message}" for help in diagnostic.helps]
+    hints = [f"help: {help.message}" for help in diagnostic.suggestions]
     return f"::{diagnostic.severity} {listed}::{_escape(chr(10).join([diagnostic.message, *hints]))}"
 
 
@@ -167,7 +167,7 @@ def _full(diagnostic: Diagnostic, page: _Page) -> Iterable[str]:
     yield from _chain(diagnostic.chain, page)
     for note in diagnostic.notes:
         yield from _note(note, page)
-    for help in diagnostic.helps:
+    for help in diagnostic.suggestions:
         yield from _help(help, page)
 
 

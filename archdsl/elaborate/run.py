@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 from archdsl.arguments.bind import Given
 from archdsl.arguments.values import Construct, Entry, RecipeEntries
-from archdsl.diagnostics import Diagnostic, Located, SpecError, did_you_mean
+from archdsl.diagnostics import Diagnostic, Help, Located, SpecError, did_you_mean
 from archdsl.diagnostics.codes.files import NoModel, UnknownModel
 from archdsl.diagnostics.codes.names import DuplicateName, UnknownArgument, UnknownName
 from archdsl.elaborate.calls import arguments, bind
@@ -16,12 +17,13 @@ from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Reporting, Stop, Unknown
 from archdsl.elaborate.modules import Module
+from archdsl.elaborate.nearby import CODES, MOST_STEPS, other_sizes
 from archdsl.elaborate.outside import Outside, blocks_in, plain
 from archdsl.elaborate.variants import assign_to_model, chain_of, default_model, lookup, open_params, params_of
 from archdsl.elaborate.walk import UNKNOWN_SHAPE
 from archdsl.graph import Group
 from archdsl.graph.network import Network
-from archdsl.shapes import InputSizes
+from archdsl.shapes import InputSizes, Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import STEPS_OF_LAYER
 from archdsl.text.source import Span
@@ -81,7 +83,30 @@ class Run:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """The errors that were found, in the order of the files."""
-        return sorted(self.elaborator.diagnostics, key=position)
+        return sorted(map(self._with_sizes, self.elaborator.diagnostics), key=position)
+
+    def _with_sizes(self, diagnostic: Diagnostic) -> Diagnostic:
+        """An error with the input sizes without it, if its report is shown and it has no edit that fixes it."""
+        if diagnostic.code not in CODES or any(help.span for help in diagnostic.helps):
+            return diagnostic
+        return dataclasses.replace(diagnostic, more=self._other_sizes)
+
+    @cached_property
+    def _other_sizes(self) -> Callable[[], tuple[Help, ...]]:
+        elaborator = self.elaborator
+        named = {tap.name: tap.shape for tap in elaborator.inputs}
+        inputs = named or ({} if elaborator.input is None else {"": elaborator.input})
+        left = MOST_STEPS
+
+        def fits(inputs: Mapping[str, Shape]) -> bool | None:
+            nonlocal left
+            run = Run(self.module, self.model, inputs if named else inputs[""], self.settings)
+            run.elaborator.most_errors = 1
+            _ = run.network
+            left -= run.steps
+            return None if left < 0 else not run.elaborator.diagnostics
+
+        return cache(lambda: other_sizes(inputs, fits))
 
     @property
     def steps(self) -> int:
