@@ -12,6 +12,7 @@ from archdsl.view.tables import Column
 
 if TYPE_CHECKING:
     from archdsl.graph.network import Network
+    from archdsl.graph.training_memory import Precision
     from archdsl.shapes import Shape
 
 
@@ -142,9 +143,9 @@ def total_lines(network: Network) -> list[tuple[str, str]]:
     trainable = "all trainable"
     if network.trainable_params != network.params:
         trainable = f"{network.trainable_params:,} trainable"
-    size = _megabytes(network.param_bytes)
+    size = memory(network.param_bytes)
     if network.buffer_bytes:
-        size += f", {_megabytes(network.param_bytes + network.buffer_bytes)} with buffers"
+        size += f", {memory(network.param_bytes + network.buffer_bytes)} with buffers"
     aux = {node.output_name: " *" for node in network.aux}
     outputs = [f"{name} {shape}{aux.get(name, '')}" for name, shape in network.output_shapes.items()]
     return [
@@ -153,6 +154,7 @@ def total_lines(network: Network) -> list[tuple[str, str]]:
         ("MACs", f"{humanised(network.macs)} ({network.macs:,})"),
         ("FLOPs", f"{humanised(network.flops)} (two for each multiply-add)"),
         ("Activation memory", f"{memory(network.activation_bytes)} for one input"),
+        ("Peak memory", f"{memory(network.peak.bytes)} at {network.peak.at}"),
         *[(_input_title(network, name), f"{shape} ({_values(shape)})") for name, shape in network.inputs.items()],
         ("Output", ", ".join(outputs) if len(outputs) > 1 else str(network.output_shape)),
     ]
@@ -180,28 +182,37 @@ def field(sizes: Sequence[int]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
-def _megabytes(number: int) -> str:
-    """Bytes as MB of 1024*1024, with two digits: `22.33 MB`."""
-    return f"{number / 1024**2:,.2f} MB"
-
-
 def humanised(number: int) -> str:
     """A count in thousands, millions, ...: `714.2 M`, `1.81 G`; exact under a thousand."""
-    return _scaled(number, 1000, ("", " K", " M", " G", " T", " P"))
+    return _scaled(number, ("", " K", " M", " G", " T", " P"))
 
 
 def memory(number: int) -> str:
-    """Bytes in units of 1024: `784.0 KB`, `1.50 MB`."""
-    return _scaled(number, 1024, (" B", " KB", " MB", " GB", " TB", " PB"))
+    """Bytes in units of 1000: `784.0 KB`, `1.50 MB`."""
+    return _scaled(number, (" B", " KB", " MB", " GB", " TB", " PB"))
 
 
-def _scaled(number: int, base: int, units: Sequence[str]) -> str:
-    if number < base:
+def _scaled(number: int, units: Sequence[str]) -> str:
+    if number < 1000:
         return f"{number}{units[0]}"
     value, unit = float(number), 0
-    while value >= base and unit < len(units) - 1:
-        value, unit = value / base, unit + 1
+    while value >= 1000 and unit < len(units) - 1:
+        value, unit = value / 1000, unit + 1
     digits = 2 if value < 100 else 1
-    if round(value, digits) >= base and unit < len(units) - 1:
-        value, unit, digits = value / base, unit + 1, 2
+    if round(value, digits) >= 1000 and unit < len(units) - 1:
+        value, unit, digits = value / 1000, unit + 1, 2
     return f"{value:,.{digits}f}{units[unit]}"
+
+
+def batch_lines(network: Network, batch: int, precision: Precision | None) -> list[tuple[str, str]]:
+    """The memory that PyTorch needs for a batch, as names and strings."""
+    training = network.training_memory(batch=batch, precision=precision)
+    inference = network.peak_in_pytorch
+    names = ("activations", "gradients", "optimizer", "parameters")
+    parts = [f"{name} {memory(getattr(training, name))}" for name in names]
+    step = f"{memory(training.peak)} for a batch of {batch:,} in {training.precision}"
+    return [
+        ("PyTorch inference", f"{memory(batch * inference.bytes)} for a batch of {batch:,}, at {inference.at}"),
+        ("PyTorch training", f"{step}, {training.phase} at {training.at}"),
+        ("of that", ", ".join(parts)),
+    ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.view.rows import COLUMNS, USUAL, Row, cells, footnotes, rows, total_lines
+from archdsl.view.rows import COLUMNS, USUAL, Row, batch_lines, cells, footnotes, rows, total_lines
 from archdsl.view.tables import draw, fits
 
 if TYPE_CHECKING:
     from archdsl.graph.network import LayerInfo, Network
+    from archdsl.graph.training_memory import Precision
 
 #: Shown after the MACs where the terminal has room for it.
 WHERE_WIDE = "flops"
@@ -20,7 +21,14 @@ TOTALS = ("params", "trainable_params", "macs", "flops", "param_bytes", "buffer_
 CSV_COLUMNS = ("name", "kind", "input", "output", *TOTALS, "receptive_field", "line", "shared", "aux")
 
 
-def to_json(network: Network) -> str:
+class ForBatch(NamedTuple):
+    """A batch whose memory is shown; without a precision in that of the recipe."""
+
+    size: int
+    precision: Precision | None = None
+
+
+def to_json(network: Network, batch: ForBatch | None = None) -> str:
     """One JSON object, every layer on a line of its own."""
     import json
 
@@ -32,11 +40,23 @@ def to_json(network: Network) -> str:
         "output": list(network.output_shape),
         **({"outputs": outputs} if len(outputs) > 1 else {}),
         **{name: getattr(network, name) for name in TOTALS},
+        "peak_memory": network.peak_memory,
+        "peak_at": network.peak.at,
+        **(_memory_of(network, batch) if batch is not None else {}),
     }
     head = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in summary.items()]
     layers = ",\n".join(f"    {json.dumps(_layer(layer), ensure_ascii=False)}" for layer in network.layers)
     listed = f"[\n{layers}\n  ]" if layers else "[]"
     return "{\n" + ",\n".join([*head, f'  "layers": {listed}']) + "\n}"
+
+
+def _memory_of(network: Network, batch: ForBatch) -> dict[str, Any]:
+    """What PyTorch needs for a batch, as JSON's types."""
+    inference, training = network.peak_in_pytorch, network.training_memory(batch=batch.size, precision=batch.precision)
+    return {
+        "inference": {"batch": batch.size, "peak": batch.size * inference.bytes, "at": inference.at},
+        "training": training._asdict(),
+    }
 
 
 def inputs_of(network: Network) -> dict[str, Any]:
@@ -75,7 +95,9 @@ def _csv_cell(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def to_markdown(network: Network, depth: int | None = None, columns: Sequence[str] = ()) -> str:
+def to_markdown(
+    network: Network, depth: int | None = None, columns: Sequence[str] = (), batch: ForBatch | None = None
+) -> str:
     """A table as GitHub shows it, with full names, and the totals as a list below. `columns` as in the table."""
     names = [name for name in columns or USUAL if name != "name"]
     titles = [COLUMNS[name].column.title for name in names]
@@ -83,7 +105,7 @@ def to_markdown(network: Network, depth: int | None = None, columns: Sequence[st
     leaves = [row for row in rows(network, depth) if not row.header]
     listed = [[f"`{row.info.name}`" + (r"\*" if row.info.aux else ""), *cells(row, names)] for row in leaves]
     lines = [f"| {' | '.join(line)} |" for line in (["layer", *titles], aligned, *listed)]
-    totals = [f"- {name}: {value}" for name, value in total_lines(network)]
+    totals = [f"- {name}: {value}" for name, value in _named_totals(network, batch)]
     below = [line.replace("*", r"\*") for line in [*totals, "", *footnotes(leaves)]]
     return "\n".join([f"## {network.name}", "", *lines, "", *below]).rstrip("\n")
 
@@ -97,6 +119,7 @@ def draw_summary(
     columns: Sequence[str] = (),
     others: Sequence[str] = (),
     partial: bool = False,
+    batch: ForBatch | None = None,
 ) -> None:
     """Draw the table with its totals. `columns` are names of COLUMNS, `others` the file's other models.
 
@@ -110,7 +133,11 @@ def draw_summary(
     file.write("\n".join([*_wrapped(f"{network.title}  {_relative(network.path)}".rstrip(), width), "", ""]))
     faint = [i for i, row in enumerate(shown) if row.header]
     draw(chosen, [cells(row, names) for row in shown], file=file, width=width, faint=faint)
-    below = _totals(network) if not partial else ["The spec has errors: these are the layers whose shapes are known."]
+    below = (
+        _totals(network, batch)
+        if not partial
+        else ["The spec has errors: these are the layers whose shapes are known."]
+    )
     file.write("\n" + "\n".join([*below, *_footer(shown, others, width)]) + "\n")
 
 
@@ -134,8 +161,13 @@ def _wrapped(text: str, width: int) -> list[str]:
     return wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
-def _totals(network: Network) -> list[str]:
-    totals = total_lines(network)
+def _named_totals(network: Network, batch: ForBatch | None) -> list[tuple[str, str]]:
+    """The totals, with the memory of a batch where it is asked for."""
+    return total_lines(network) + (batch_lines(network, batch.size, batch.precision) if batch is not None else [])
+
+
+def _totals(network: Network, batch: ForBatch | None) -> list[str]:
+    totals = _named_totals(network, batch)
     wide = max(len(name) for name, _ in totals)
     return [f"{name:<{wide}}  {text}" for name, text in totals]
 

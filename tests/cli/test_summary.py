@@ -113,7 +113,8 @@ def test_narrow_terminals_fold_names_and_keep_every_character(width: int) -> Non
 
 
 def test_the_known_size_with_buffers() -> None:
-    assert "22.33 MB with buffers" in table(archdsl.load("cifar_cnn"), 80)
+    # 22.33 times 1024*1024 bytes
+    assert "23.41 MB with buffers" in table(archdsl.load("cifar_cnn"), 80)
 
 
 def test_auxiliary_heads_count_parameters_only() -> None:
@@ -163,7 +164,7 @@ def test_json_is_the_contract() -> None:
     found = json.loads(summary.to_json(archdsl.load("cifar_cnn")))
     assert list(found) == [
         "model", "input", "output", "params", "trainable_params", "macs", "flops", "param_bytes", "buffer_bytes",
-        "activation_bytes", "layers",
+        "activation_bytes", "peak_memory", "peak_at", "layers",
     ]  # fmt: skip
     assert (found["model"], found["input"], found["output"]) == ("cifar_cnn", [3, 32, 32], [10])
     assert found["params"] == found["trainable_params"] == 5_852_170
@@ -180,6 +181,19 @@ def test_json_is_the_contract() -> None:
     assert first["receptive_field"] == [3, 3]
     text = Path(archdsl.load("cifar_cnn").path).read_text(encoding="utf-8")
     assert "conv(" in text.splitlines()[first["line"] - 1]
+
+
+def test_memory_of_a_batch() -> None:
+    network = archdsl.load("cifar_cnn")
+    found = json.loads(summary.to_json(network, summary.ForBatch(8, "bf16")))
+    assert found["inference"] == {
+        "batch": 8,
+        "peak": 8 * network.peak_in_pytorch.bytes,
+        "at": network.peak_in_pytorch.at,
+    }
+    assert found["training"] == network.training_memory(batch=8, precision="bf16")._asdict()
+    lines = summary.to_markdown(network, batch=summary.ForBatch(8)).splitlines()
+    assert any(line.startswith("- PyTorch training: ") and "a batch of 8 in fp32" in line for line in lines)
 
 
 def test_json_of_several_outputs() -> None:
@@ -199,7 +213,7 @@ def test_csv_adds_up(depth: int | None) -> None:
 
 def test_markdown_has_full_names_and_the_totals() -> None:
     text = summary.to_markdown(archdsl.load("alexnet"))
-    assert "| `features.0` | conv | 64x55x55 | 23,296 | 70.28 M | 756.2 KB | 11 |" in text
+    assert "| `features.0` | conv | 64x55x55 | 23,296 | 70.28 M | 774.4 KB | 11 |" in text
     assert "- Parameters: 61,100,840 (all trainable)" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
 
@@ -221,7 +235,7 @@ def test_humanised(number: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(40, "40 B"), (1023, "1023 B"), (1024, "1.00 KB"), (2**20 - 1, "1.00 MB"), (802_816, "784.0 KB")],
+    [(40, "40 B"), (999, "999 B"), (1000, "1.00 KB"), (999_999, "1.00 MB"), (802_816, "802.8 KB")],
 )
 def test_memory(number: int, text: str) -> None:
     assert view.memory(number) == text

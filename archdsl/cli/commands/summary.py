@@ -17,6 +17,7 @@ EXAMPLES = (
     "archdsl summary specs/alexnet.arch",
     "archdsl summary specs/vgg.arch --model vgg16 --set classes=10 --input 3x64x64 --depth 2",
     "archdsl summary alexnet --format json",
+    "archdsl summary resnet50 --batch 64 --precision bf16",
 )
 
 
@@ -33,10 +34,20 @@ def summary(
         str | None,
         typer.Option(metavar="A,B,...", help="Columns of the table (not for JSON); `--columns help` lists them."),
     ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Also the memory that PyTorch needs for such a batch."),
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"] | None,
+        typer.Option(help="Precision of that training, instead of the recipe's."),
+    ] = None,
 ) -> None:
     """Print layers, shapes, parameters, MACs, memory, receptive field."""
     if format == "json":
         reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
+    if batch is None:
+        reject_unused("a summary without --batch", precision=precision)
     shown = _columns(columns)
     try:
         network, file, _ = without_recipe(chosen(spec, model, settings, input))
@@ -46,6 +57,9 @@ def summary(
         raise
     from archdsl.view import summary as forms
 
+    asked = None if batch is None else forms.ForBatch(batch, precision)
+    if format == "csv":
+        reject_unused("CSV, which has layers only", batch=batch)
     match format:
         case "table":
             from archdsl.elaborate import models_in
@@ -53,13 +67,15 @@ def summary(
 
             others = [name for name in models_in(file) if name != network.name]
             width = terminal_width()
-            forms.draw_summary(network, file=sys.stdout, width=width, depth=depth, columns=shown, others=others)
+            forms.draw_summary(
+                network, file=sys.stdout, width=width, depth=depth, columns=shown, others=others, batch=asked
+            )
         case "json":
-            print_json_text(forms.to_json(network))
+            print_json_text(forms.to_json(network, asked))
         case "csv":
             print(forms.to_csv(network, depth, shown))
         case "markdown":
-            print(forms.to_markdown(network, depth, shown))
+            print(forms.to_markdown(network, depth, shown, asked))
 
 
 def _draw_known(
