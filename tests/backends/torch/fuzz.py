@@ -88,16 +88,15 @@ def _compare_weights(drawn: Program, network: Network, module: nn.Module) -> Non
 
 
 def _compare_outputs(drawn: Program, network: Network, module: nn.Module, expected: State) -> None:
-    assert drawn.x is not None
     with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
         warnings.simplefilter("ignore")
-        found = module(drawn.x)
-    assert network.flops * len(drawn.x) == counter.get_total_flops()
+        found = module(**drawn.inputs) if len(drawn.inputs) > 1 else module(*drawn.inputs.values())
+    assert network.flops * 2 == counter.get_total_flops()
     _require_close(found if drawn.outputs else {"out": found}, expected)
     if drawn.aux:
         module.training = True  # of the model alone: its layers stay in eval mode
         with torch.no_grad():
-            _require_close(module(drawn.x), expected | drawn.aux)
+            _require_close(module(*drawn.inputs.values()), expected | drawn.aux)
         module.training = False
 
 
@@ -109,14 +108,13 @@ def _require_close(found: State, expected: State) -> None:
 
 def _compare_export(drawn: Program, network: Network, module: nn.Module, expected: State) -> None:
     """What ONNX Runtime computes without its own optimisations; see `_apart` for what may differ."""
-    assert drawn.x is not None
     model = emit(network, {key: tensor.numpy() for key, tensor in module.state_dict().items()})
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found = dict(zip(expected, map(torch.from_numpy, session.run(None, {"input": drawn.x.numpy()})), strict=True))
+    found = dict(zip(expected, map(torch.from_numpy, session.run(None, _fed(session, drawn))), strict=True))
     assert {name: one.shape for name, one in found.items()} == {name: one.shape for name, one in expected.items()}
     # What is infinite or no number spreads in ways that the operators of ONNX leave open.
     finite = {name: tensor for name, tensor in expected.items() if bool(tensor.isfinite().all())}
@@ -129,6 +127,11 @@ def _compare_export(drawn: Program, network: Network, module: nn.Module, expecte
             assert _apart(found[name], exact[name].float()) <= 1e-4 + 30 * noise, f"ONNX Runtime: {name}"
 
 
+def _fed(session: Any, drawn: Program) -> dict[str, Any]:
+    assert [one.name for one in session.get_inputs()] == list(drawn.inputs)
+    return {name: tensor.numpy() for name, tensor in drawn.inputs.items()}
+
+
 def _apart(found: Tensor, expected: Tensor) -> float:
     """The largest difference, relative to the largest number there is where that is over 1."""
     assert found.shape == expected.shape
@@ -139,9 +142,8 @@ def _apart(found: Tensor, expected: Tensor) -> float:
 
 
 def _in_double(drawn: Program, module: nn.Module) -> State:
-    assert drawn.x is not None
     with torch.no_grad():
-        found = module.double()(drawn.x.double())
+        found = module.double()(*(x.double() for x in drawn.inputs.values()))
     module.float()
     return found if drawn.outputs else {"out": found}
 

@@ -67,6 +67,7 @@ class Program:
     first     how each module's weights begin
     frozen    the keys of the weights that are not trained
     settings  the model's parameters, which are given from outside
+    inputs    a batch of each input by its name; one alone is called "input" and has none in the spec
     outputs, aux    further outputs, and those of training
     """
 
@@ -79,7 +80,7 @@ class Program:
     outputs: dict[str, Tensor] = field(default_factory=dict)
     aux: dict[str, Tensor] = field(default_factory=dict)
     imports: bool = False
-    x: Tensor | None = None
+    inputs: dict[str, Tensor] = field(default_factory=dict)
     output: Tensor | None = None
     rejected: str | None = None
 
@@ -92,7 +93,9 @@ class Program:
 
     @property
     def text(self) -> str:
-        size = "x".join(map(str, self.input))
+        sizes = {name: "x".join(map(str, tensor.shape[1:])) for name, tensor in self.inputs.items()}
+        named = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+        size = named if len(sizes) > 1 else "x".join(map(str, self.input))
         given = ", ".join(f"{name} = {spec_text(_another(value))}" for name, value in self.settings.items())
         head = f'from "{library()}" import unit, tail, again, wide\n' if self.imports else ""
         params = f"({given})" if given else ""
@@ -1096,6 +1099,18 @@ def specs(draw: Any, budget: int = 8) -> Program:
     return program(draw(st_hypothesis.randoms()), budget)
 
 
+def _more_inputs(draw: Draw, x: Tensor) -> dict[str, Tensor]:
+    """The inputs by name: mostly one, or others that can often be joined with the first."""
+    inputs = {"input": x}
+    if draw(st.integers(0, 3)) == 0:
+        channels = x.shape[1] if draw(st.booleans()) else draw(st.integers(1, 8))
+        same = [channels, *x.shape[2:]]
+        inputs = {"image": x, "x": torch.randn(2, *same)}
+        if draw(st.booleans()):
+            inputs["time"] = torch.randn(2, draw(st.integers(1, 8)))
+    return inputs
+
+
 def program(random: Random, budget: int = 8) -> Program:
     """A random spec with what PyTorch makes of it: an output, or an error."""
 
@@ -1108,10 +1123,13 @@ def program(random: Random, budget: int = 8) -> Program:
     made = Program(shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draw(st.integers(0, 9999)))
-        made.x = torch.randn(2, *shape)
+        x = torch.randn(2, *shape)
+        made.inputs = _more_inputs(draw, x)
         machine = Machine(draw, made, budget)
+        if len(made.inputs) > 1:
+            machine.taps |= made.inputs
         try:
-            made.output, _ = machine.body(made.x, 0, 6)
+            made.output, _ = machine.body(x, 0, 6)
             machine.outputs()
         except Rejection as error:
             made.rejected = str(error)
