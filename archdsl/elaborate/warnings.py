@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from functools import cached_property
+from itertools import chain, islice, pairwise
 
 from archdsl.diagnostics import Diagnostic, Help, Note
 from archdsl.diagnostics.codes.warnings import ActivationBeforeLoss, BiasBeforeNorm, Hides, NothingExpanded, Unused
@@ -16,6 +18,7 @@ from archdsl.graph import AnyNode, Group, LayerNode, walk
 from archdsl.graph.network import Network
 from archdsl.layers import is_built_in
 from archdsl.syntax import tree
+from archdsl.text.limits import MAX_ERRORS
 from archdsl.text.source import Span
 
 #: Names for the size of a network that are also figures, with the figures that are read beside these.
@@ -28,7 +31,7 @@ APPLIED = {
 
 
 def warnings_of(module: Module, definitions: Sequence[Definition], networks: Sequence[Network]) -> list[Diagnostic]:
-    """The warnings about a file, in source order; none about the files that it imports.
+    """The warnings about a file, in source order, as many as there may be errors; none about files that it imports.
 
     Args:
         module: the file.
@@ -36,8 +39,9 @@ def warnings_of(module: Module, definitions: Sequence[Definition], networks: Seq
         networks: its models, expanded.
     """
     names = _Names(module, [one for one in definitions if one.span.source is module.source])
-    found = [*names.unused(), *names.hiding(), *_biases(module, networks), *_unexpanded(module)]
-    return sorted([*found, *(one for network in networks for one in _loss(network))], key=position)
+    losses = (warning for network in networks for warning in _loss(network))
+    found = chain(names.unused(), names.hiding(), _biases(module, networks), losses, _unexpanded(module))
+    return sorted(islice(found, MAX_ERRORS), key=position)
 
 
 # Names
@@ -49,9 +53,11 @@ class _Names:
     def __init__(self, module: Module, own: Sequence[Definition]) -> None:
         self.module = module
         self.own = own
-        self.items = [item for item in module.file.items if not isinstance(item, tree.Import | tree.Missing)]
+        self.items = module.file.items
+        self.starts = [item.span.start for item in self.items]
         nodes = list(tree.nodes(module.file.items))
         self.strings = {one.value for one in nodes if isinstance(one, tree.Literal) and isinstance(one.value, str)}
+        self.reads = [one for one in nodes if isinstance(one, tree.Name) and one.name in FIGURES]
         self.values = dict(_values(nodes))
 
     def unused(self) -> Iterator[Diagnostic]:
@@ -85,8 +91,7 @@ class _Names:
     def _hidden(self, one: Definition) -> str:
         """What a name hides that may be missed; empty for nothing."""
         if one.name in COMMON:
-            around = next((item for item in self.items if one.span.is_inside(item.span)), None)
-            return self._figure(one.name) if around and self._reads(around, COMMON[one.name]) else ""
+            return self._figure(one.name) if self._figures[self._item(one.span)] & COMMON[one.name] else ""
         if one.name in FIGURES or one.name == "shape":
             return self._figure(one.name)
         if one.is_called or not is_built_in(one.name) or self._is_layer(self.values.get(one.span.start)):
@@ -96,10 +101,19 @@ class _Names:
     def _figure(self, name: str) -> str:
         return f"the {name} of the current tensor"
 
-    def _reads(self, item: tree.TopLevel, figures: set[str]) -> bool:
-        """Whether a definition reads one of the figures of the current tensor."""
-        bound = {one.name for one in self.own if one.span.is_inside(item.span)}
-        return any(isinstance(one, tree.Name) and one.name in figures - bound for one in tree.nodes(item))
+    def _item(self, span: Span) -> int:
+        """The number of the definition in which a span is."""
+        return bisect_right(self.starts, span.start) - 1
+
+    @cached_property
+    def _figures(self) -> list[set[str]]:
+        """The figures of the current tensor that each definition reads, and does not bind."""
+        found: list[set[str]] = [set() for _ in self.items]
+        for read in self.reads:
+            found[self._item(read.span)].add(read.name)
+        for one in self.own:
+            found[self._item(one.span)].discard(one.name)
+        return found
 
     def _is_layer(self, value: tree.Expr | None) -> bool:
         """Whether an expression is a layer type or block, perhaps with arguments."""
