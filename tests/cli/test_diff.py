@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -152,6 +153,9 @@ def test_repeated_changes_have_all_names(capsys: Capture) -> None:
     conv1 = [names for change, names, facts in found if change == "changed" and names[0].endswith("conv1")]
     assert ["layer3.1.conv1", "layer3.2.conv1", "layer3.3.conv1", "layer3.4.conv1", "layer3.5.conv1"] in conv1
     assert sum(map(len, conv1)) == 16
+    # 5 * (256*1024 - 256*256*3*3)
+    assert main(["diff", "resnet34", "resnet50"]) == 0
+    assert re.search(r"layer3\.{1\.\.5}\.conv1 .* -1,638,400\n", capsys.readouterr().out)
 
 
 def test_the_table_and_markdown(capsys: Capture) -> None:

@@ -59,6 +59,9 @@ inline block spliced(n) { conv(n, 3, padding=1); relu }
         # The same arguments on another number of channels.
         ("conv(4, 3); a: conv(8, 3)", "conv(5, 3); b: conv(8, 3)",
          ["~ 0 out_channels 4 -> 5", "> a -> b renamed, with weights of another shape"]),
+        # The same layers after another one, rather than other arguments at the same positions.
+        ("conv(4, 3); conv(8, 3)", "conv(2, 3); conv(4, 3); conv(8, 3)",
+         ["+ 0 conv, 3x8x8 -> 2x6x6", "> 0 -> 1 renamed, with weights of another shape", "> 1 -> 2 renamed"]),
         ("a: unit(8)", "a: other(8)", ["~ a unit -> other", "~ a.0 kernel_size 3 -> 1, padding 1 -> 0"]),
         ("for i in 1..2 { a{i}: unit(8) }", "for i in 1..6 { a{i}: unit(8) }", ["+ a{3..6} 4 more units, 8 layers"]),
         ("for i in 1..3 { a{i}: unit(8) }", "for i in 1..2 { a{i}: unit(8) }", ["- a3 1 fewer unit, 2 layers"]),

@@ -12,10 +12,10 @@ from archdsl.diff import Difference
 from archdsl.diff.fit import fit
 from archdsl.shapes import Shape, Tensor
 
-QUICK = [("resnet50", "resnet101"), ("vgg11", "vgg13"), ("densenet121", "densenet169")]
+QUICK = [("resnet50", "resnet101"), ("resnet101", "resnet50"), ("densenet121", "densenet169")]
 #: Pairs of one family, of related ones, of the same network, and of strangers.
 PAIRS = [
-    *(("resnet101", "resnet50"), ("resnet18", "resnet34"), ("resnet34", "resnet50"), ("resnet50", "wide_resnet50_2")),
+    *(("vgg11", "vgg13"), ("resnet18", "resnet34"), ("resnet34", "resnet50"), ("resnet50", "wide_resnet50_2")),
     *(("resnet50", "resnext50_32x4d"), ("resnext101_32x8d", "resnext101_64x4d"), ("resnet50", "resnet50")),
     *(("vgg16", "vgg16_bn"), ("vgg16_bn", "vgg16"), ("vgg19", "vgg16"), ("vgg11", "alexnet")),
     ("densenet161", "densenet201"),
