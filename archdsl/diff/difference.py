@@ -14,7 +14,7 @@ from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 
 #: The totals that are compared, which are attributes of a network.
-TOTALS = ("params", "trainable_params", "macs", "param_bytes", "buffer_bytes", "activation_bytes")
+TOTALS = ("params", "trainable_params", "macs", "param_bytes", "buffer_bytes", "activation_bytes", "peak_memory")
 
 
 class OtherShape(NamedTuple):

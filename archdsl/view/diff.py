@@ -23,6 +23,7 @@ SHOWN: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "macs": ("MACs", humanised),
     "param_bytes": ("Parameter memory", memory),
     "activation_bytes": ("Activation memory", memory),
+    "peak_memory": ("Peak memory", memory),
 }
 #: Longer lists end with how many more there are.
 MOST = 12
