@@ -10,7 +10,7 @@ from archdsl.arguments.values import Construct, Typed
 from archdsl.diagnostics import Frame, Help, Located, Note, Rejected
 from archdsl.diagnostics.codes.names import BadArgument, DuplicateName
 from archdsl.diagnostics.codes.sizes import OtherWeights
-from archdsl.elaborate.environment import BlockValue, Environment, PartialValue
+from archdsl.elaborate.environment import BlockValue, Environment, Labels, PartialValue
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed
 from archdsl.elaborate.forms import callee, no_tensor, recursive, reject_channels_as_eps
@@ -201,11 +201,13 @@ def _block(
         place,
         scope=place.scope if inline else Scope(name),
         env=env,
-        made={},
+        anew=False,
         chain=(*place.chain, Frame(f"block `{block.name}`", form.span)),
         blocks=(*place.blocks, definition),
     )
-    body, output = _expand(walk, block, inner, x, inline)
+    body, output, labels = _expand(walk, block, inner, x, keep=not (inline or place.anew))
+    if inline and labels is not None:
+        place.env.labels.take(labels)
     if output is None and not body:
         return Outcome(None, None)
     node = Group(
@@ -218,21 +220,24 @@ def _block(
         nodes=body,
         block=block.name,
     )
-    return Outcome(node, output)
+    return Outcome(node, output, labels)
 
 
 def _expand(
-    walk: Walk, block: BlockValue, place: Place, x: Shape | None, inline: bool
-) -> tuple[tuple[AnyNode, ...], Shape | None]:
-    """The nodes of a block's body, copied from an earlier expansion where there is one, and the shape after them."""
+    walk: Walk, block: BlockValue, place: Place, x: Shape | None, *, keep: bool
+) -> tuple[tuple[AnyNode, ...], Shape | None, Labels | None]:
+    """The nodes of a block's body, the shape after them, and the labels in it.
+
+    With `keep`, the nodes are copied from an earlier expansion where there is one, which leaves the labels unknown.
+    The names of an inline block's parts depend on what is around them, so it is not kept.
+    """
     definition = block.definition
-    # The names of an inline block's parts depend on what is around them.
-    key = None if x is None or inline else key_of(block, place.env, x, place.settings, place.aux)
+    key = None if x is None or not keep else key_of(block, place.env, x, place.settings, place.aux)
     kept = None if key is None else walk.expansions.get(key)
     if kept is not None:
         walk.reach(place, kept.depth, definition.span)
         walk.count(kept.layers, kept.steps, definition.span)
-        return kept.at(place.scope.path, place.chain), kept.output
+        return kept.at(place.scope.path, place.chain), kept.output, None
     before, walk.deepest = walk.deepest, place.depth
     taps, outputs, layers, steps = walk.taps, len(walk.output_names), walk.layers, walk.evaluator.steps
     nodes: list[AnyNode] = []
@@ -242,7 +247,7 @@ def _expand(
     if key is not None and output is not None and walk.taps == taps and len(walk.output_names) == outputs:
         used = (depth, walk.layers - layers, walk.evaluator.steps - steps)
         walk.expansions[key] = Expansion(body, output, place.scope.path, place.chain, *used)
-    return body, output
+    return body, output, place.env.labels
 
 
 def bind(

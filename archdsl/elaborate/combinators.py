@@ -46,7 +46,8 @@ def combine(
     if not walk.evaluator.has_tensor:
         raise no_tensor(form.span)
     if label is not None:
-        place = replace(place, scope=Scope(place.scope.full(place.scope.take(label, span))), made={})
+        scope = Scope(place.scope.full(place.scope.take(label, span)))
+        place = replace(place, scope=scope, env=place.env.scoped())
     head = _head(place, form.span, x, label)
     node: AnyNode
     match form:
@@ -66,7 +67,7 @@ def combine(
             assert_never(form)
     if output is None and next(layer_nodes(node), None) is None:
         return Outcome(None, None)
-    return Outcome(node, output)
+    return Outcome(node, output, None if label is None else place.env.labels)
 
 
 def _head(place: Place, span: Span, x: Shape | None, label: str | None = None) -> Head:
@@ -277,7 +278,7 @@ def _chain(
     nodes: list[AnyNode] = []
 
     def step(item: tree.Item, where: Place, before: Shape | None) -> Shape | None:
-        node, shape = walk.item(item, where, before)
+        node, shape, _ = walk.item(item, where, before)
         if node is None:
             return shape
         nodes.append(node)

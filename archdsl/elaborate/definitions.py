@@ -14,24 +14,21 @@ from archdsl.arguments.bind import Given, assign, assign_fields
 from archdsl.diagnostics import Diagnostic, Located
 from archdsl.diagnostics.codes.names import DuplicateName, NoModelToTrain, UnknownName
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
-from archdsl.elaborate.errors import Stop
+from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.forms import (
-    ANY_LABEL,
     STATEMENTS,
     callee,
     misplaced_input,
     no_input,
-    no_such_part,
     no_tensor,
     recursive,
     require_combinator,
     require_place,
-    reused_label,
-    written_label,
 )
 from archdsl.elaborate.inputs import INTEGERS, check_names, name_span
 from archdsl.elaborate.modules import Module, keyword_of
 from archdsl.elaborate.names import Scope, check_label
+from archdsl.elaborate.parts import ANY_LABEL, reused_labels, written_label
 from archdsl.elaborate.references import Definition
 from archdsl.elaborate.settings import require_setting
 from archdsl.elaborate.variants import all_params, lookup
@@ -47,11 +44,10 @@ Calls = Mapping[tree.BlockDef | None, Sequence[tuple[tree.BlockDef, Span]]]
 
 
 class Place(Record):
-    """Where a statement stands. `top` is the outermost body of its definition, `made` has the labels of the scope."""
+    """Where a statement stands. `top` is the outermost body of its definition, ."""
 
     env: Environment
     scope: Scope
-    made: dict[str, Definition]
     block: bool = False
     aux: bool = False
     top: bool = False
@@ -59,7 +55,7 @@ class Place(Record):
 
     def inside(self) -> Place:
         """The same place in a scope of its own."""
-        return replace(self, scope=Scope(), made={}, in_loop=False, top=False)
+        return replace(self, scope=Scope(), env=self.env.scoped(), in_loop=False, top=False)
 
     def maybe(self, *, in_loop: bool = False) -> Place:
         """A body that may run any number of times: its names end with it, its labels may exist afterwards."""
@@ -81,6 +77,7 @@ def check_definitions(modules: Sequence[Module]) -> tuple[list[Diagnostic], list
         for module in modules:
             checker.module(module)
         checker.report_missing()
+        checker.members.resolve(checker.names.definitions)
         for error in _circles(checker.calls):
             checker.report(error)
     except Stop:
@@ -136,11 +133,12 @@ class _Checker(Written):
                 case tree.BlockDef():
                     self.block, self.calls[item] = item, []
                     env = self.params(item.params, module.globals)
-                    self.body(item.body, Place(env, Scope(), {}, block=True))
+                    self.members.blocks[item] = env.labels
+                    self.body(item.body, Place(env, Scope(), block=True))
                 case tree.ModelDef():
                     self.block, before = None, len(self.found)
                     env = self.params(item.params, module.globals)
-                    self.body(item.body, Place(env, Scope(), {}, top=True))
+                    self.body(item.body, Place(env, Scope(), top=True))
                     if not self.has_tensor and len(self.found) == before:
                         self.report(no_input(item.body.span))
                 case tree.VariantDef():
@@ -276,10 +274,15 @@ class _Checker(Written):
             if not before:
                 self.report(no_tensor(form.span))
             self.has_tensor = True
-            self.combinator(form, place if item.label is None else place.inside())
+            inside = place if item.label is None else place.inside()
+            self.combinator(form, inside)
             self.has_tensor = before
         if item.label is not None:
-            self.make(item.label, place)
+            part = self.make(item.label, place)
+            if not isinstance(form, tree.LayerCall):
+                self.members.enter(part, inside.env.labels)
+            elif form.name not in STATEMENTS and isinstance(block := _block_of(form, place.env), tree.BlockDef):
+                self.members.enter(part, block)
         if item.tap is not None:
             if item.tap.index is not None:
                 self.expression(item.tap.index, place.env)
@@ -296,18 +299,21 @@ class _Checker(Written):
                 check_label(name, label.span)
                 place.scope.take(name, span)
 
-    def make(self, label: tree.Label, place: Place) -> None:
+    def make(self, label: tree.Label, place: Place) -> Definition:
         """Record that the scope has a part of that label."""
         name = written_label(label)
-        found = place.made.get(name)
-        if found is None or found.span != label.span:
-            place.made[name] = self.names.add(name or label.span.text, "label", label.span)
+        parts = place.env.labels.parts
+        if name not in parts or parts[name].span != label.span:
+            parts[name] = self.names.add(name or label.span.text, "label", label.span)
+        found: Definition = parts[name]
+        return found
 
     def tap(self, target: tree.TapTarget, env: Environment) -> None:
         """Bind the name of a tap, which lasts as long as its block or model."""
         start = target.span.start + target.span.text.index(target.name, len("->"))
         holder = env.holder(target.name) or env.function
         self.bind(holder, target.name, "tap", Span(target.span.source, start, start + len(target.name)))
+        env.labels.taps[target.name] = self.names.of(holder, target.name)
 
     def combinator(self, form: tree.GroupForm | tree.ResidualForm | tree.CombinatorForm, place: Place) -> None:
         place = replace(place, top=False)
@@ -330,11 +336,7 @@ class _Checker(Written):
         """`input`, `use`, `output` or `reuse`."""
         require_place(form, item, block=place.block, aux=place.aux)
         if form.name == "reuse":
-            found = place.made.get(reused_label(form))
-            if found is not None:
-                found.references.append(form.arguments[0].value.span)
-            elif ANY_LABEL not in place.made:
-                raise no_such_part(form, place.made)
+            self.labels_in(reused_labels(form), place.env, tap=False)
             return
         if form.name == "input":
             self.input(form, place)
@@ -365,7 +367,15 @@ class _Checker(Written):
         """A layer or block; one that a parameter holds is left to the expansion."""
         given = self.arguments(form.arguments, place.env)
         self.names.use(place.env, form.name, form.name_span, call=True)
-        found = callee(form, place.env)
+        try:
+            found = callee(form, place.env)
+        except Unknown:
+            found = None
+        if found is None or (isinstance(found.target, BlockValue) and found.target.definition.inline):
+            # The labels of an inline block are the caller's.
+            place.env.labels.parts.setdefault(ANY_LABEL, Definition("", "label", form.span))
+        if found is None:
+            return
         if not self.has_tensor:
             raise no_tensor(form.span)
         target, every = found.target, [*found.given, *given]
@@ -388,6 +398,15 @@ class _Checker(Written):
             assign_fields(f"`{cls.kind}`", cls, rest, span)
         except Located as error:  # arguments are missing: all others have just been checked
             self.missing.append((cls.kind, error))
+
+
+def _block_of(form: tree.LayerCall, env: Environment) -> tree.BlockDef | None:
+    """The block that a call means, where it is known."""
+    try:
+        target = callee(form, env).target
+    except (Located, Unknown):
+        return None
+    return target.definition if isinstance(target, BlockValue) else None
 
 
 def _labels_in(node: object) -> Iterator[tree.Label]:

@@ -19,7 +19,7 @@ from archdsl.elaborate.reuse import reuse
 from archdsl.elaborate.settings import Settings
 from archdsl.elaborate.statements import forget, label_of, sequence
 from archdsl.elaborate.taps import keep, output, use
-from archdsl.elaborate.walk import Outcome, Place, Reusable, Walk, known
+from archdsl.elaborate.walk import Outcome, Part, Place, Walk, known
 from archdsl.graph import AnyNode, Group
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
@@ -33,7 +33,7 @@ class Elaborator(Walk):
         nodes: list[AnyNode] = []
         end: Shape | None = None
         try:
-            end = sequence(self, body, Place(Scope(), env, {}, Settings()), None, nodes)
+            end = sequence(self, body, Place(Scope(), env, Settings()), None, nodes)
         except Stop as stop:
             enough = isinstance(stop.problem, TooManySteps) and self.diagnostics
             if not enough and len(self.diagnostics) < self.most_errors:
@@ -75,9 +75,10 @@ class Elaborator(Walk):
         else:
             outcome = combine(self, form, label, item.span, place, x)
         if label is not None:
-            place.made[label] = None
+            parts = place.env.labels.parts
+            parts[label] = None
             if outcome.node is not None and outcome.shape is not None:
-                place.made[label] = Reusable(item, before, outcome.node, place.settings)
+                parts[label] = Part(item, before, outcome.node, place.settings, outcome.labels)
         return outcome
 
     def _statement(self, form: tree.LayerCall, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
@@ -91,5 +92,5 @@ class Elaborator(Walk):
         given = arguments(self, form.arguments, place.env, x)
         if form.name == "use":
             return use(form, given, place, x)
-        output(self, given, place)
+        output(self, form, given, place)
         return Outcome(None, x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,28 +18,71 @@ UNKNOWN = object()
 
 
 @dataclass(eq=False, slots=True)
+class Labels:
+    """The labels of a scope of names: its parts so far, and the taps made in it.
+
+    function  the outermost body of the block or model
+    around    those of the scope around it in the same block or model
+    parts     by label, what the walk keeps of a part; None for one that is not known
+    taps      by name, as the values of an environment
+    """
+
+    function: Environment
+    around: Labels | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    taps: dict[str, Any] = field(default_factory=dict)
+
+    def scopes(self) -> Iterator[Labels]:
+        """The scope and those around it."""
+        scope: Labels | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.around
+
+    def holder(self, label: str) -> Labels | None:
+        """The nearest of these scopes that has a part of that label."""
+        return next((one for one in self.scopes() if label in one.parts), None)
+
+    def take(self, other: Labels) -> None:
+        """Take over the parts and taps of a scope that turned out to be a piece of this one."""
+        self.parts |= other.parts
+        self.taps |= other.taps
+
+
+@dataclass(eq=False, slots=True)
 class Environment:
     """Names of one body, inside those of the body around it. `function` is the block's or model's outermost body."""
 
     parent: Environment | None = None
     values: dict[str, Any] = field(default_factory=dict)
     function: Environment = field(init=False)
+    labels: Labels = field(init=False)
 
     def __post_init__(self) -> None:
         self.function = self
+        self.labels = Labels(self)
 
     def child(self) -> Environment:
-        """The environment of a body inside this one; its taps belong to the same block."""
-        inner = Environment(self)
-        inner.function = self.function
+        """The environment of a body inside this one; its taps and labels belong to the same block."""
+        inner = object.__new__(Environment)
+        inner.parent, inner.values, inner.function, inner.labels = self, {}, self.function, self.labels
+        return inner
+
+    def scoped(self, around: Labels | None = None) -> Environment:
+        """The environment of a body that is a scope of names by itself, inside this one or another."""
+        inner = self.child()
+        outer = self.labels if around is None else around
+        inner.labels = Labels(outer.function, outer)
         return inner
 
     def snapshot(self) -> Environment:
         """The same names with the values they have now, unaffected by later bindings; those of the file are shared."""
         if self.parent is None or self.function is self:
-            return Environment(self.parent, dict(self.values))
-        copy = self.parent.snapshot().child()
-        copy.values |= self.values
+            copy = Environment(self.parent, dict(self.values))
+        else:
+            copy = self.parent.snapshot().child()
+            copy.values |= self.values
+        copy.labels = self.labels
         return copy
 
     def holder(self, name: str) -> Environment | None:

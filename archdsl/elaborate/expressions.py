@@ -18,6 +18,7 @@ from archdsl.elaborate.forms import require_known
 from archdsl.elaborate.functions import CONSTANTS, FUNCTIONS
 from archdsl.elaborate.operators import binary, bounded, index, integer, sliced, unary, wrong_type
 from archdsl.elaborate.outside import is_layer, named
+from archdsl.elaborate.parts import require_tap, tap_inside
 from archdsl.elaborate.sizes import elements, iterated
 from archdsl.graph.network import Read
 from archdsl.layers import all_kinds, kind_named
@@ -219,6 +220,8 @@ class Evaluator:
                 return self._index(expression, env, value_of)
             case tree.Slice():
                 return self._slice(expression, env)
+            case tree.Member():
+                return self._member(expression, env)
             case tree.Call():
                 return self._call(expression, env, constructs)
             case _:
@@ -311,6 +314,25 @@ class Evaluator:
             for bound in (expression.start, expression.stop, expression.step)
         ]
         return self.weigh(sliced(expression, value, bounds), expression.span)
+
+    def label(self, label: tree.Label, env: Environment) -> str:
+        """The text of a label, with its expressions evaluated."""
+        parts = []
+        for part in label.parts:
+            value = part if isinstance(part, str) else self.evaluate(part, env)
+            if isinstance(value, bool) or not isinstance(value, str | int):
+                raise Located(WrongType("a label", "must consist of strings and integers", describe(value)), label.span)
+            parts.append(value if isinstance(value, str) else str(value.__index__()))
+        return "".join(parts)
+
+    def _member(self, expression: tree.Member, env: Environment) -> Any:
+        """The tap that labels lead to, or the family of taps."""
+        require_tap(expression)
+        *path, name = [self.label(one, env) for one in expression.labels]
+        found = tap_inside(env.labels, path, name, expression)
+        if found is UNKNOWN:
+            raise Unknown
+        return found
 
     def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
         function = FUNCTIONS.get(expression.name)

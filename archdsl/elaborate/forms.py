@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from archdsl.arguments.bind import Given, assign, assign_fields
 from archdsl.arguments.describe import describe, is_number
 from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.limits import Recursive
-from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, UnknownName, WrongInput
+from archdsl.diagnostics.codes.names import BadArgument, Misplaced, NotALayer, UnknownLayer, WrongInput
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, PartialValue
 from archdsl.elaborate.errors import Unknown
 from archdsl.elaborate.outside import named
@@ -20,8 +20,6 @@ from archdsl.text.source import Span
 
 #: Statements that are written like a layer.
 STATEMENTS = ("input", "use", "output", "reuse")
-#: Among the labels of a scope: one that is not known, after a mistake or without values.
-ANY_LABEL = ""
 
 
 class Callee(NamedTuple):
@@ -171,30 +169,3 @@ def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bo
             raise Located(Misplaced("`output` is only allowed in a model, not in a block or `aux`"), form.span)
         if not form.arguments:
             raise Located(Misplaced("`output` requires the taps to return"), form.span)
-
-
-def written_label(label: tree.Label) -> str:
-    """A label as it is written; `ANY_LABEL` for one that depends on a value."""
-    fixed = all(isinstance(part, str) for part in label.parts)
-    return "".join(map(str, label.parts)) if fixed else ANY_LABEL
-
-
-def reused_label(form: tree.LayerCall) -> str:
-    """The label that a `reuse(label)` names.
-
-    Raises:
-        Located: it has another form.
-    """
-    values = [one.value for one in form.arguments]
-    if len(values) == 1 and isinstance(values[0], tree.Name):
-        return values[0].name
-    if len(values) == 1 and isinstance(values[0], tree.Literal):
-        return str(values[0].value)
-    raise Located(Misplaced("`reuse(label)` takes the label of an earlier part of the same scope"), form.span)
-
-
-def no_such_part(form: tree.LayerCall, made: Iterable[str]) -> Located:
-    """The error of a `reuse` whose label no earlier part of the scope has; `made` has the known ones."""
-    name, span = reused_label(form), form.arguments[0].value.span
-    helps = did_you_mean(name, made, span)
-    return Located(UnknownName(name), span, label="not an earlier part of this scope", helps=helps)

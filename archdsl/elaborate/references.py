@@ -78,6 +78,10 @@ class Names:
         elif found.span != span:
             found.references.append(span)
 
+    def of(self, env: Environment, name: str) -> Definition:
+        """The definition of a name that a body has bound."""
+        return self._by_env[env][name]
+
     def use(self, env: Environment, name: str, span: Span, *, call: bool = False) -> None:
         """Record a use of a name, as a value or in a call, if anything of that name can be seen."""
         scope: Environment | None = env

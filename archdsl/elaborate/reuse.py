@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archdsl.diagnostics import Frame, Located, Note
 from archdsl.diagnostics.codes.names import WrongReuse
+from archdsl.elaborate.environment import Environment, Labels
 from archdsl.elaborate.errors import Unknown
-from archdsl.elaborate.forms import ANY_LABEL, no_such_part, reused_label
 from archdsl.elaborate.names import Scope
-from archdsl.elaborate.walk import Outcome, Place, Reusable, Walk
-from archdsl.graph import AnyNode, LayerNode, layer_nodes, rebuilt
+from archdsl.elaborate.parts import holder_of, no_such_part, reused_labels
+from archdsl.elaborate.statements import label_of
+from archdsl.elaborate.walk import Outcome, Part, Place, Walk
+from archdsl.graph import AnyNode, Group, LayerNode, layer_nodes, rebuilt
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 from archdsl.text.record import replace
@@ -16,15 +20,13 @@ from archdsl.text.record import replace
 
 def reuse(walk: Walk, form: tree.LayerCall, place: Place, x: Shape | None) -> Outcome:
     """Expand a labelled part again on the current tensor."""
-    name = reused_label(form)
-    found = place.made.get(name)
-    if found is None:
-        if name in place.made or ANY_LABEL in place.made:
-            raise Unknown
-        raise no_such_part(form, place.made)
+    labels = reused_labels(form)
+    path = [label_of(walk, one, place, x) for one in labels]
+    scope, found = _part(walk, path, labels, place)
     if x is None:
         raise Unknown
-    again, shape = _again(walk, name, found, place, form, x)
+    name = ".".join(path)
+    again, shape, _ = _again(walk, name, scope, found, place, form, x)
     if again is None or shape is None:
         raise Unknown
     reason = _other_weights(found.node, again)
@@ -34,22 +36,71 @@ def reuse(walk: Walk, form: tree.LayerCall, place: Place, x: Shape | None) -> Ou
     return Outcome(_shared(again), shape)
 
 
-def _again(walk: Walk, name: str, found: Reusable, place: Place, form: tree.LayerCall, x: Shape) -> Outcome:
+def _part(walk: Walk, path: Sequence[str], labels: Sequence[tree.Label], place: Place) -> tuple[Labels, Part]:
+    """The part that a path leads to, and the scope of its label.
+
+    Raises:
+        Located: there is no such part.
+        Unknown: it is not known after a mistake.
+    """
+    scope = holder_of(place.env.labels, path[0], labels[0].span)
+    for i, (name, label) in enumerate(zip(path, labels, strict=True)):
+        if name not in scope.parts:
+            raise no_such_part(name, label.span, scope.parts, path[i - 1])
+        part = scope.parts[name]
+        if part is None:
+            raise Unknown
+        if i < len(path) - 1:
+            scope = _inside(walk, scope, part, place) or Labels(scope.function)
+    return scope, part
+
+
+def _inside(walk: Walk, scope: Labels, part: Part, place: Place) -> Labels | None:
+    """The labels in a part. A block that was copied from an earlier call is expanded for them."""
+    if part.labels is None and isinstance(part.node, Group):
+        layers = walk.layers
+        where = _where(part, scope, place)
+        walk.item(replace(part.item, tap=None), replace(where, anew=True), part.node.input)
+        walk.layers = layers
+        _take_labels(part, scope, where.env)
+    found: Labels | None = scope.parts[_label(part)].labels
+    return found
+
+
+def _label(part: Part) -> str:
+    return part.node.name.rpartition(".")[2]
+
+
+def _where(part: Part, scope: Labels, place: Place) -> Place:
+    """The place of a part, with a scope of its own in which it may be made again."""
+    env = part.env.snapshot()
+    env.labels = Labels(scope.function, scope)
+    return replace(place, scope=Scope(part.node.name.rpartition(".")[0]), env=env, settings=part.settings)
+
+
+def _take_labels(part: Part, scope: Labels, env: Environment) -> None:
+    """Keep the labels of the newest run of a part."""
+    label = _label(part)
+    newest = env.labels.parts.get(label)
+    if newest is not None:
+        scope.parts[label] = part._replace(labels=newest.labels)
+
+
+def _again(walk: Walk, name: str, scope: Labels, part: Part, place: Place, form: tree.LayerCall, x: Shape) -> Outcome:
     # Copied each time, since the item may bind names again. Taps are tensors: the newest ones count.
-    env = found.env.snapshot()
-    env.take_taps(place.env)
+    where = _where(part, scope, place)
+    own = scope.function is place.env.labels.function
+    newest = place.env if own else scope.function
+    where.env.take_taps(newest)
     fresh = replace(
-        place,
-        scope=Scope(place.scope.path),
-        env=env,
-        made={},
-        settings=found.settings,
+        where,
         chain=(*place.chain, Frame(f"`reuse({name})`", form.span)),
         reusing=place.reusing or (name, form.span),
         depth=walk.reach(place, 1, form.span),
     )
-    outcome = walk.item(replace(found.item, tap=None), fresh, x)
-    place.env.take_taps(env)
+    outcome = walk.item(replace(part.item, tap=None), fresh, x)
+    newest.take_taps(where.env)
+    _take_labels(part, scope, where.env)
     return outcome
 
 

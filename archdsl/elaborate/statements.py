@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
-from archdsl.arguments.describe import describe
-from archdsl.diagnostics import Located
-from archdsl.diagnostics.codes.values import WrongType
 from archdsl.elaborate.environment import UNKNOWN
 from archdsl.elaborate.expansions import key_of_setting
 from archdsl.elaborate.expressions import unpack
-from archdsl.elaborate.forms import written_label
 from archdsl.elaborate.names import check_label
+from archdsl.elaborate.parts import written_label
 from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
 from archdsl.elaborate.walk import Place, Walk
 from archdsl.graph import AnyNode
@@ -29,7 +26,7 @@ def sequence(walk: Walk, body: tree.Body, place: Place, x: Shape | None, nodes: 
     """Run the items of a body one after the other: appends their nodes, returns the last shape."""
 
     def step(item: tree.Item, where: Place, x: Shape | None) -> Shape | None:
-        node, shape = walk.item(item, where, x)
+        node, shape, _ = walk.item(item, where, x)
         if node is not None:
             nodes.append(node)
         return shape
@@ -43,8 +40,8 @@ def branches(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tupl
     unknown: list[tree.Item] = []
     missing = walk.missing
 
-    def step(item: tree.Item, where: Place, _: Shape | None) -> Shape | None:
-        node, shape = walk.item(item, where, x)
+    def step(item: tree.Item, where: Place, before: Shape | None) -> Shape | None:
+        node, shape, _ = walk.item(item, where, x)
         if node is not None:
             nodes.append(node)
         if shape is None:
@@ -144,18 +141,13 @@ def forget(node: object, place: Place) -> None:
                 place.env.bind(dict.fromkeys(known, UNKNOWN))
             case tree.TapTarget():
                 (place.env.holder(inner.name) or place.env.function).values[inner.name] = UNKNOWN
+                place.env.labels.taps[inner.name] = UNKNOWN
             case tree.Label():
-                place.made.setdefault(written_label(inner), None)
+                place.env.labels.parts.setdefault(written_label(inner), None)
 
 
 def label_of(walk: Walk, label: tree.Label, place: Place, x: Shape | None) -> str:
     """A label with its expressions evaluated."""
-    parts = []
-    for part in label.parts:
-        value = part if isinstance(part, str) else walk.on(x).evaluate(part, place.env)
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Located(WrongType("a label", "must consist of strings and integers", describe(value)), label.span)
-        parts.append(value if isinstance(value, str) else str(value.__index__()))
-    name = "".join(parts)
+    name = walk.on(x).label(label, place.env)
     check_label(name, label.span)
     return name

@@ -24,7 +24,7 @@ from archdsl.text.source import Span
 
 def keep(walk: Walk, target: tree.TapTarget, outcome: Outcome, place: Place) -> Outcome:
     """Keep the current tensor under a name (`-> d1`, `-> skip[i]`), as long as its block or model lasts."""
-    node, shape = outcome
+    node, shape, _ = outcome
     values = (place.env.holder(target.name) or place.env.function).values
     index = None if target.index is None else _index(walk, target, target.index, place, shape)
     kept: object = UNKNOWN
@@ -34,12 +34,14 @@ def keep(walk: Walk, target: tree.TapTarget, outcome: Outcome, place: Place) -> 
         node = replace(node, taps=(*node.taps, tap))
         kept = TapValue(tap, place.aux)
     if target.index is None:
-        values[target.name] = kept
+        values[target.name] = place.env.labels.taps[target.name] = kept
     else:
         family = values.get(target.name)
         others = family if isinstance(family, dict) else {}
         walk.evaluator.count(len(others), target.span)
         values[target.name] = {**others, index: kept}
+        inside = place.env.labels.taps.get(target.name)
+        place.env.labels.taps[target.name] = {**(inside if isinstance(inside, dict) else {}), index: kept}
     return Outcome(node, shape)
 
 
@@ -111,11 +113,12 @@ def use(form: tree.LayerCall, given: Sequence[Given], place: Place, x: Shape | N
     return Outcome(Use(name=name, label=None, input=before, output=tap.shape, span=form.span, tap=tap), tap.shape)
 
 
-def output(walk: Walk, given: Sequence[Given], place: Place) -> None:
-    """`output(a, [b, c], name=d)`: the model returns these taps too."""
-    for one in given:
-        for tap in [tap_of(one, aux=place.aux)] if one.name else taps_of(one, aux=place.aux):
-            name = one.name or tap.name
+def output(walk: Walk, form: tree.LayerCall, given: Sequence[Given], place: Place) -> None:
+    """`output(a, [b, c], name=d, p{i}=e)`: the model returns these taps too."""
+    for argument, one in zip(form.arguments, given, strict=True):
+        own = one.name if argument.label is None else walk.evaluator.label(argument.label, place.env)
+        for tap in [tap_of(one, aux=place.aux)] if own else taps_of(one, aux=place.aux):
+            name = own or tap.name
             claim_output(walk, name, one.span, place)
             walk.outputs.append(dataclasses.replace(tap, name=name))
 

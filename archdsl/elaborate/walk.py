@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Frame, Located
 from archdsl.diagnostics.codes.limits import TensorTooLarge, TooDeep, TooManyLayers
-from archdsl.elaborate.environment import Environment
+from archdsl.elaborate.environment import Environment, Labels
 from archdsl.elaborate.errors import Reporting, Stop
 from archdsl.elaborate.expansions import Expansion
 from archdsl.elaborate.expressions import Evaluator
@@ -47,10 +47,14 @@ def known(shape: Shape | None) -> Shape:
 
 
 class Outcome(NamedTuple):
-    """The result of expanding an item: its node, None if it makes none, and the shape after it, None if unknown."""
+    """The result of expanding an item: its node, None if it makes none, and the shape after it, None if unknown.
+
+    `labels` are those inside an item that is a scope of names, as far as they are known.
+    """
 
     node: AnyNode | None
     shape: Shape | None
+    labels: Labels | None = None
 
 
 class Place(Record):
@@ -59,29 +63,33 @@ class Place(Record):
     chain     the calls that led here
     aux       whether it runs in training only
     blocks    the blocks around it, each called by the one before
-    made      the labelled parts of the scope; None for one that is not known
     reusing   the label and place of the outermost `reuse` around it
     depth     levels of expansion around it
+    anew      the block called here is expanded also where the result is known from an earlier call
     """
 
     scope: Scope
     env: Environment
-    made: dict[str, Reusable | None]
     settings: Settings
     chain: tuple[Frame, ...] = ()
     aux: bool = False
     blocks: tuple[tree.BlockDef, ...] = ()
     reusing: tuple[str, Span] | None = None
     depth: int = 0
+    anew: bool = False
 
 
-class Reusable(NamedTuple):
-    """A labelled item that `reuse` can run again, with the names and settings as they were before it."""
+class Part(NamedTuple):
+    """A labelled item that `reuse` can run again, with the names and settings as they were before it.
+
+    `labels` are those inside: None for a layer, and for a block that was copied from an earlier call, without taps.
+    """
 
     item: tree.Item
     env: Environment
     node: AnyNode
     settings: Settings
+    labels: Labels | None
 
 
 class Walk:

@@ -14,7 +14,9 @@ from archdsl.elaborate.expressions import FIGURES, layer_or_block, require_disti
 from archdsl.elaborate.forms import own_arguments, reject_channels_as_eps, require_known
 from archdsl.elaborate.functions import CONSTANTS, FUNCTIONS
 from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
-from archdsl.elaborate.references import Kind, Names
+from archdsl.elaborate.members import Members
+from archdsl.elaborate.parts import ANY_LABEL, holder_of, require_tap, written_label
+from archdsl.elaborate.references import Definition, Kind, Names
 from archdsl.elaborate.settings import layer_of_defaults, pairs_of, require_argument
 from archdsl.layers import kind_named
 from archdsl.layers.base import Layer
@@ -34,6 +36,7 @@ class Written:
     def __init__(self) -> None:
         self.found: list[Located] = []
         self.names = Names()
+        self.members = Members()
         self.has_tensor = False
         self.defaults: set[str] = set()
         self.all_defaults = False
@@ -78,6 +81,11 @@ class Written:
             case tree.Call() if not constructs:
                 with self.reporting:
                     self.partial(expression, env)
+            case tree.Member():
+                with self.reporting:
+                    require_tap(expression)
+                    self.labels_in(expression.labels, env, depth, tap=True)
+                return
             case tree.Comprehension():
                 self._names_in(expression.values, env, False, depth + 1)
                 env = env.child()
@@ -115,6 +123,21 @@ class Written:
                 self.literal(cls, Given(name, one.value, one.span))
         return rest
 
+    def labels_in(self, labels: Sequence[tree.Label], env: Environment, depth: int = 0, *, tap: bool) -> None:
+        """Check labels that lead to a part or `tap`; whether a part has what is inside is left to the expansion."""
+        for label in labels:
+            for part in label.parts:
+                if not isinstance(part, str):
+                    self._names_in(part, env, False, depth + 1)
+        first = written_label(labels[0])
+        holder = env.labels.holder(first)
+        if holder is None and first == ANY_LABEL:
+            found = Definition(ANY_LABEL, "label", labels[0].span)
+        else:
+            found = (holder or holder_of(env.labels, first, labels[0].span)).parts[first]
+            found.references.append(labels[0].span)
+        self.members.use(found, labels[1:], tap=tap)
+
     def bind_variables(self, targets: Sequence[tree.Target], env: Environment) -> None:
         """Bind the variables of a loop."""
         for name in tree.names_of(targets):
@@ -132,6 +155,9 @@ class Written:
         """The arguments of a call; those that are written out have their value."""
         for one in arguments:
             self.expression(one.value, env, constructs=one.name == "init")
+            for part in one.label.parts if one.label is not None else ():
+                if not isinstance(part, str):
+                    self.expression(part, env)
         return literal_values(arguments)
 
     def literal(self, cls: type[Layer], given: Given) -> None:

@@ -23,6 +23,9 @@ IGNORED = frozenset({"IGNORED", "COMMENT", "BLANK"})
 OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH", "PERCENT", "POWER", "COMPARE", "AND", "OR"})
 #: A line end or semicolon after one of these separates nothing.
 EXPECTS_MORE = OPERATORS | {"LBRACE", "COMMA", "EQUAL", "ELSE", "IN", "NOT", "IF", "COLON", "DOTDOT", "WHEN"}
+#: What a label with expressions may begin with.
+MAY_BE_BRACED = frozenset({"NAME", "INT", "LBRACE"})
+BRACED_PARTS = ("{", "-")
 #: The rules of what stands in a body, in a file and in `train { }`.
 STATEMENTS = ("_statement", "_toplevel", "entry")
 
@@ -159,6 +162,7 @@ class Run:
         text, place, end, before = self.text, self._place, self.end, self._before
         keywords, actions, states = self.table.keywords, self.table.actions, self.states
         match_token, match_label = self.table.tokens.match, self.table.label.match
+        match_braced = self.table.braced.match
         nesting = ["LBRACE"] * self.open_bodies()
         while place < end:
             row = actions[states[-1]]
@@ -169,6 +173,9 @@ class Run:
                 if found is None:
                     raise NoToken(place)
                 kind = found.lastgroup
+                if kind in MAY_BE_BRACED and (kind == "LBRACE" or text[found.end() : found.end() + 1] in BRACED_PARTS):
+                    braced = match_braced(text, place, end) if "BRACED" in row else None
+                    kind, found = (kind, found) if braced is None else ("BRACED", braced)
             assert kind is not None
             word = found[kind]
             place = found.end()

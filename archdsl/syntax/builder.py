@@ -113,7 +113,9 @@ class Builder:
         return tree.Item(label, form, tap, span)
 
     def label(self, parts: list[Any]) -> tree.Label:
-        token = parts[0]
+        return self._label(parts[0])
+
+    def _label(self, token: Token) -> tree.Label:
         found: list[str | tree.Expr] = []
         for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", str(token)):
             if match[1] is None:
@@ -160,7 +162,8 @@ class Builder:
 
     def named_argument(self, parts: list[Any]) -> tree.Argument:
         name, _, value = parts
-        return tree.Argument(name.text, value, Span(self.source, name.start, value.span.end))
+        label = self._label(name) if name.type == "BRACED" else None
+        return tree.Argument(name.text, value, Span(self.source, name.start, value.span.end), label=label)
 
     inputs = args
 
@@ -205,6 +208,11 @@ class Builder:
 
     def name(self, parts: list[Any]) -> tree.Name:
         return self.name_of(parts[0])
+
+    def member(self, parts: list[Any]) -> tree.Member:
+        return tree.Member(
+            [self._label(token) for token in parts if token.type != "DOT"], self.span(parts[0], parts[-1])
+        )
 
     def _literal(self, token: Token, value: int | float | bool | str | tuple[int, ...] | None) -> tree.Literal:
         return tree.Literal(value, Span(self.source, token.start, token.end))

@@ -15,6 +15,7 @@ WORDS = {
     "_SEP": "a new line",
     "NAME": "a name",
     "LABEL": "a label",
+    "BRACED": "a label",
     "INT": "a number",
     "FLOAT": "a number",
     "SIZE": "a size",
@@ -25,8 +26,8 @@ WORDS = {
 }
 SIGNS = {
     "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COLON": ":", "ARROW": "->",
-    "DOTDOT": "..", "EQUAL": "=", "PLUS": "+", "MINUS": "-", "POWER": "**", "STAR": "*", "DOUBLESLASH": "//",
-    "SLASH": "/", "PERCENT": "%",
+    "DOTDOT": "..", "DOT": ".", "EQUAL": "=", "PLUS": "+", "MINUS": "-", "POWER": "**", "STAR": "*",
+    "DOUBLESLASH": "//", "SLASH": "/", "PERCENT": "%",
 }  # fmt: skip
 OPERATORS = frozenset(SIGNS) - {"LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COLON", "ARROW", "EQUAL"}
 OPERATORS |= {"COMPARE", "AND", "OR", "IN", "NOT", "IF", "FOR"}

@@ -43,6 +43,8 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
         yield Help(WORDS[previous[1]])
     elif re.search(r"\bdense[ \t]*\([^()]*\)[ \t]*$", before):
         yield Help("use `linear` for a fully connected layer; `dense { }` is a combinator")
+    elif word == "." and re.search(r"\w$", before):
+        yield Help("layers have no dots: write `conv`, not `nn.Conv2d`; `archdsl layers` lists the layer types")
     elif word == "=" and "LBRACE" in accepted:
         yield Help("use `==` to compare", span, "==")
     elif word == ":" and "LBRACE" in accepted:
@@ -130,8 +132,6 @@ def at_character(source: Source, place: int) -> Iterator[Help]:
         yield Help('the escapes are `\\"`, `\\\\`, `\\n` and `\\t`')
     elif line[0] in QUOTES + '"':
         yield Help('strings start and end with `"` on the same line')
-    elif line[0] == "." and re.match(r"\w", source.text[place - 1 : place]):
-        yield Help("names cannot contain dots: write `conv`, not `nn.Conv2d`; `archdsl layers` lists the layer types")
     elif line[0] == "\\":
         yield Help("no backslash is needed: lines continue inside brackets and after operators")
     elif line[0].isalpha():

@@ -68,6 +68,7 @@ class Table:
     keywords: Mapping[str, str]
     tokens: re.Pattern[str]
     label: re.Pattern[str]
+    braced: re.Pattern[str]
     passes: dict[tuple[int, int, str], int]
 
 
@@ -104,6 +105,7 @@ def _loaded(data: Mapping[str, Any]) -> Table:
         keywords=data["keywords"] | dict.fromkeys(COMBINATORS, "COMBINATOR"),
         tokens=re.compile(f"{BLANKS}(?:{tokens})"),
         label=re.compile(BLANKS + f"(?P<LABEL>{data['label']})"),
+        braced=re.compile(BLANKS + f"(?P<BRACED>{data['braced']})"),
         passes={},
     )
 
@@ -138,6 +140,7 @@ def make(grammar: bytes) -> dict[str, Any]:
         "ends": {name: numbers[found.end_states[name]] for name in STARTS},
         "keywords": keywords,
         "label": others.pop("LABEL"),
+        "braced": others.pop("BRACED"),
         "tokens": others,
         "rules": [_rule(rule) for rule in rules],
         "actions": actions,

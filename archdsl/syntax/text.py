@@ -139,9 +139,12 @@ def _arguments(arguments: Sequence[tree.Argument]) -> str:
 
 
 def _listed(arguments: Iterable[tree.Argument]) -> str:
-    return ", ".join(
-        f"{one.name}={expression_text(one.value)}" if one.name else expression_text(one.value) for one in arguments
-    )
+    return ", ".join(map(_argument, arguments))
+
+
+def _argument(one: tree.Argument) -> str:
+    name = one.name if one.label is None else _label(one.label)
+    return f"{name}={expression_text(one.value)}" if name else expression_text(one.value)
 
 
 @deep
@@ -181,6 +184,8 @@ def expression_text(expression: tree.Expr) -> str:
             bounds = [expression.start, expression.stop, *([expression.step] if expression.step else [])]
             inside = ":".join("" if bound is None else _operand(bound) for bound in bounds)
             return f"{_operand(expression.value)}[{inside}]"
+        case tree.Member():
+            return ".".join(map(_label, expression.labels))
         case tree.Call():
             return f"{expression.name}({_listed(expression.arguments)})"
         case _:

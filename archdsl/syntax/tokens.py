@@ -5,7 +5,9 @@ from __future__ import annotations
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 #: What a value begins with, and a statement.
-VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE"})
+VALUES = frozenset(
+    {"NAME", "BRACED", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE"}
+)
 STATEMENTS = frozenset({"NAME", "LABEL", "RESIDUAL", "COMBINATOR", "SUM", "LET", "FOR", "IF"})
 
 

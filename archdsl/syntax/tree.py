@@ -138,12 +138,23 @@ class Slice(Record):
 
 
 class Argument(Record):
-    """One argument of a call; `name` is None for one by position. `name: sizes` declares an input."""
+    """One argument of a call; `name` is None for one by position. `name: sizes` declares an input.
+
+    A name with expressions (`p{i}=x`) has them in `label`.
+    """
 
     name: str | None
     value: Expr
     span: Span
     declares: bool = False
+    label: Label | None = None
+
+
+class Member(Record):
+    """A part by its label, or what is inside it: `layer{i}`, `a.b`, `stem.skip`."""
+
+    labels: list[Label]
+    span: Span
 
 
 class Call(Record):
@@ -167,6 +178,7 @@ Compound = (
     | RangeDisplay
     | Index
     | Slice
+    | Member
     | Call
 )
 Expr = Literal | Name | Compound

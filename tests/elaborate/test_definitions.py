@@ -53,7 +53,7 @@ UNUSED = {
     "a layer type of init": ("init = {convv: zeros}", "E202", "{convv: zeros}"),
     "a key twice": ("defaults = {conv: {bias: false}, conv: {padding: 1}}", "E208", "conv"),
     "reuse": ("a: relu; reuse(b)", "E202", "b"),
-    "reuse in another scope": ("a: relu; g: { reuse(a) }", "E202", "a"),
+    "reuse in another scope": ("g: { a: relu }; reuse(a)", "E202", "a"),
     "use": ("relu -> t; use(t, t)", "E206", "t"),
     "split": ("split { relu }", "E205", "split"),
     "inside a combinator": ("residual when n > 1 { inception { { nosuch } } }", "E201", "nosuch"),

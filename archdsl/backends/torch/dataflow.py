@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from archdsl.graph import AnyNode, Aux
+from archdsl.graph import AnyNode, Aux, layer_nodes
 from archdsl.graph.lower import Program, Step, Value, is_scope
 
 
@@ -13,26 +13,32 @@ from archdsl.graph.lower import Program, Step, Value, is_scope
 class Interface:
     """The arguments and results of a scope besides the current tensor (auxiliary heads last).
 
-    Arguments and results are taps, as the values of their `keep` steps.
+    Arguments and results are taps, as the values of their `keep` steps. `modules` are names of modules outside the
+    scope that run in it again, arguments too.
     """
 
     arguments: tuple[Value, ...] = ()
     results: tuple[Value, ...] = ()
     aux: tuple[Aux, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def plain(self) -> bool:
-        return not (self.arguments or self.results or self.aux)
+        return not (self.arguments or self.results or self.aux or self.modules)
 
 
 @dataclass(slots=True)
 class _Contents:
-    """The taps and auxiliary heads that a scope defines, and the taps that it reads, once for each time."""
+    """The taps and auxiliary heads that a scope defines, and the taps that it reads, once for each time.
+
+    `again` are the nodes with weights that run in it again.
+    """
 
     name: str
     taps: list[Value] = field(default_factory=list)
     aux: list[Aux] = field(default_factory=list)
     uses: list[Value] = field(default_factory=list)
+    again: list[AnyNode] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:
@@ -49,11 +55,29 @@ class _Contents:
             self.uses += step.inputs[1:]
         elif step.op == "exit" and isinstance(step.node, Aux):
             self.aux.append(step.node)
+        if step.op in ("layer", "exit") and step.node.shared and has_state(step.node):
+            self.again.append(step.node)
 
     def extend(self, other: _Contents) -> None:
         self.taps += other.taps
         self.aux += other.aux
         self.uses += other.uses
+        self.again += [one for one in other.again if not is_within(one.name, other.name)]
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The names of the modules outside that run in it again, each once."""
+        return tuple(dict.fromkeys(one.name for one in self.again if not is_within(one.name, self.name)))
+
+
+def is_within(name: str, scope: str) -> bool:
+    """Whether a part is in a scope, however deep."""
+    return not scope or name.startswith(f"{scope}.")
+
+
+def has_state(node: AnyNode) -> bool:
+    """Whether a node has weights or buffers."""
+    return any(layer.weights or layer.buffers for layer in layer_nodes(node))
 
 
 class Interfaces:
@@ -80,7 +104,7 @@ class Interfaces:
         if node.name not in self._shared:
             arguments = list(dict.fromkeys(arguments))
         results = [inside.taps[i] for i in sorted(self._returned[inside.key])]
-        return Interface(tuple(arguments), tuple(results), tuple(inside.aux))
+        return Interface(tuple(arguments), tuple(results), tuple(inside.aux), inside.modules)
 
 
 def _contents(program: Program) -> tuple[_Contents, dict[int, _Contents]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archdsl.backends.torch.dataflow import Interface, Interfaces
+from archdsl.backends.torch.dataflow import Interface, Interfaces, has_state, is_within
 from archdsl.backends.torch.scope import Leaf, Run, Scope, class_name, identifier, mark
 from archdsl.graph import AnyNode, Aux, Group, LayerNode, Tap, walk
 from archdsl.graph.in_place import in_place, torch_forms
@@ -40,6 +40,8 @@ class _Plan:
     forms: Mapping[Step, TorchForm]
     overwriting: Collection[Step]
     names: frozenset[str]
+    #: The children of each scope by the scope's name, which may run again elsewhere.
+    children: dict[str, dict[str, Leaf | Scope]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,12 +65,17 @@ class _Writer:
     _parameters: list[str] = field(default_factory=list)
     _returns: str = "torch.Tensor"
     _x: str = "x"
+    _modules: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.plan.children[self.name] = self.children
 
     # The finished scope.
 
     @property
     def run(self) -> Run:
-        return Run(tuple(self._parameters), tuple(self._lines), self._returns, self._x)
+        modules = frozenset(self._modules.values())
+        return Run(tuple(self._parameters), tuple(self._lines), self._returns, self._x, modules)
 
     @classmethod
     @deep
@@ -80,23 +87,27 @@ class _Writer:
         interface = plan.interfaces.of(enter.node)
         writer = cls(plan, steps, enter.node.name, interface, dict(known.children) if known else {})
         writer.plain = interface.plain and known is None
-        writer._take(interface.arguments)
+        writer._take(interface)
         end = writer.write(enter.outputs[0])
         writer._return(writer._names[end.inputs[0]])
         run = writer.run
         if known is not None and run in known.runs:
+            plan.children[writer.name] = known.children
             return known, run, end
         earlier = () if known is None else known.runs
         cls_name = _scope_class(enter.node, plain=writer.plain)
         return Scope(cls_name, writer.plain, writer.children, (*earlier, run)), run, end
 
-    def _take(self, taps: Sequence[Value]) -> None:
+    def _take(self, interface: Interface) -> None:
         """Name the parameters of `forward` besides `x`."""
+        taps = interface.arguments
         for tap in taps:
             # Without its number, so that blocks that differ in it alone are one class.
             plain = tap.slot.name.rstrip("0123456789") if len(taps) == 1 else ""
             self._names[tap] = self._new(plain or tap.slot.name)
             self._parameters.append(self._names[tap])
+        self._modules = {name: self._new(name.rpartition(".")[2]) for name in interface.modules}
+        self._parameters += self._modules.values()
 
     def write_model(self, program: Program, inputs: Sequence[Tap]) -> None:
         """Write the code of the model, whose parameters are the inputs by their names."""
@@ -192,12 +203,26 @@ class _Writer:
         assert isinstance(node, LayerNode)
         x, *operands = [self._names[value] for value in step.inputs]
         self.plain = self.plain and not operands and not node.layer.is_parameter
-        child = mark(self._register(node, Leaf(self._form(step), node)))
+        if self._is_elsewhere(node):
+            self.plain = False
+            child = self._module(node.name)
+        else:
+            child = mark(self._register(node, Leaf(self._form(step), node)))
         if node.layer.is_parameter:
             self._assign(step.outputs[0], f"{child}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
         else:
             arguments = [x, *node.layer.written_operands(operands)]
             self._assign(step.outputs[0], f"{child}({', '.join(arguments)})")
+
+    def _is_elsewhere(self, node: AnyNode) -> bool:
+        """Whether a node runs on a module of another scope again; one without weights gets another module."""
+        return node.shared and node.name.rpartition(".")[0] != self.name and has_state(node)
+
+    def _module(self, name: str) -> str:
+        """The module of another scope: inside one of this scope's children, or an argument."""
+        if is_within(name, self.name):
+            return mark(name.removeprefix(f"{self.name}."))
+        return self._modules[name]
 
     def _form(self, step: Step) -> TorchForm:
         """The layer's module. `inplace=true` in a spec has no effect on results: it is set again here where allowed."""
@@ -245,16 +270,23 @@ class _Writer:
 
     def _call(self, step: Step) -> tuple[str, Step]:
         """Add a scope, or a run to one of an earlier run; return the call and the step that ends the scope."""
-        label = self._label(step.node, lambda before: isinstance(before, Scope))
-        known = self.children.get(label)
+        if self._is_elsewhere(step.node):
+            self.plain = False
+            owner, _, label = step.node.name.rpartition(".")
+            children, module = self.plan.children[owner], self._module(step.node.name)
+        else:
+            label = self._label(step.node, lambda before: isinstance(before, Scope))
+            children, module = self.children, mark(label)
+        known = children.get(label)
         scope, run, end = _Writer.nested(self.plan, self.steps, step, known if isinstance(known, Scope) else None)
-        self.children[label] = scope
+        children[label] = scope
         number = scope.runs.index(run) + 1
-        values = [self._names[tap] for tap in self.plan.interfaces.of(step.node).arguments]
+        interface = self.plan.interfaces.of(step.node)
+        values = [self._names[tap] for tap in interface.arguments] + list(map(self._module, interface.modules))
         if number > 1:
             values = [f"{name}={value}" for name, value in zip(run.parameters, values, strict=True)]
             values.append(f"run={number}")
-        return f"{mark(label)}({', '.join([self._names[step.inputs[0]], *values])})", end
+        return f"{module}({', '.join([self._names[step.inputs[0]], *values])})", end
 
     def _aux_head(self, step: Step, node: Aux) -> None:
         """Run an auxiliary head in training only."""

@@ -37,7 +37,7 @@ class Members:
         self.keys = {
             name: label for label, name in self.attributes.items() if name != label and has_state(scope.children[label])
         }
-        self.forward = scope.written(self._use).replace("torch.Tensor", "Tensor")
+        self.forward = scope.written(self._use).replace("torch.Tensor", "Tensor").replace("torch.nn.", "nn.")
 
     def _new(self, label: str, taken: set[str]) -> str:
         return unused(name_for(label, self._scope.children[label]), taken)
@@ -51,10 +51,33 @@ class Members:
                 return attribute
         return None
 
-    def _use(self, label: str, arguments: str | None) -> str:
+    def _use(self, path: str, arguments: str | None) -> str:
+        label, *inner = path.split(".")
         if label not in self.attributes:
             return expression(self._scope.children[label], arguments or "") or ""
-        return f"self.{self.attributes[label]}" + ("" if arguments is None else f"({arguments})")
+        code, child = f"self.{self.attributes[label]}", self._scope.children[label]
+        for one in inner:
+            assert isinstance(child, Scope)
+            code, child = code + _attribute(child, one), child.children[one]
+        return code + ("" if arguments is None else f"({arguments})")
+
+
+def _attribute(scope: Scope, label: str) -> str:
+    """How a child of a scope is read."""
+    if not is_sequence(scope):
+        return f".{Members(scope).attributes[label]}"
+    name = entry_names(scope)[label]
+    return f".{name}" if is_name(name) else f"[{list(scope.children).index(label)}]"
+
+
+def is_counted(scope: Scope) -> bool:
+    """Whether the children are named 0, 1, 2, ..., as nn.Sequential names them itself."""
+    return list(scope.children) == [str(i) for i in range(len(scope.children))]
+
+
+def is_sequence(scope: Scope) -> bool:
+    """Whether the scope is printed as an nn.Sequential: one in place, or a class of such."""
+    return scope.cls is None or (scope.plain and is_counted(scope))
 
 
 def entry_names(scope: Scope) -> dict[str, str]:

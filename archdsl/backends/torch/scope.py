@@ -28,13 +28,19 @@ class Leaf:
 class Run:
     """One way to run a scope: its parameters besides `x`, its code, and the type of its result.
 
-    x  what the first parameter is called
+    x        what the first parameter is called
+    modules  the parameters that are modules of other scopes
     """
 
     parameters: tuple[str, ...]
     lines: tuple[str, ...]
     returns: str
     x: str = "x"
+    modules: frozenset[str] = frozenset()
+
+    def kind(self, parameter: str) -> str:
+        """The type of a parameter."""
+        return "torch.nn.Module" if parameter in self.modules else "torch.Tensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,25 @@ class Scope:
         return self.written(lambda label, arguments: member(label) + ("" if arguments is None else f"({arguments})"))
 
     def written(self, use: Callable[[str, str | None], str]) -> str:
-        """The source of `forward`; `use` writes a child from its label and the arguments (None: it is only read)."""
-        return _USE.sub(lambda match: use(match[1], match[2]), self._code)
+        """The source of `forward`; `use` writes a child from its label and the arguments (None: it is only read).
+
+        Labels with dots between them lead to a module inside a child.
+        """
+
+        def written(text: str) -> str:
+            return _USE.sub(lambda match: use(match[1], None if match[2] is None else written(match[2])), text)
+
+        return written(self._code)
 
     @property
     def _code(self) -> str:
         """The source of `forward` with marks for children; its argument `run` chooses between several runs."""
         first, *others = self.runs
         alike = all(run.parameters == first.parameters for run in others)
-        kind = "torch.Tensor" if alike else "torch.Tensor | None = None"
-        names = dict.fromkeys(name for run in self.runs for name in run.parameters)
-        parameters = ["self", f"{first.x}: torch.Tensor", *(f"{name}: {kind}" for name in names)]
+        optional = "" if alike else " | None = None"
+        kinds = {name: run.kind(name) for run in self.runs for name in run.parameters}
+        parameters = ["self", f"{first.x}: torch.Tensor"]
+        parameters += [f"{name}: {kind}{optional}" for name, kind in kinds.items()]
         if others:
             parameters.append("run: int = 1")
         returns = " | ".join(dict.fromkeys(run.returns for run in self.runs))
@@ -114,7 +128,10 @@ def identifier(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def member(label: str) -> str:
-    """The expression that reads the child `label` of `self`."""
-    plain = label.isidentifier() and not keyword.iskeyword(label)
-    return f"self.{label}" if plain else f'getattr(self, "{label}")'
+def member(path: str) -> str:
+    """The expression that reads a child of `self`, or a module inside one, by labels with dots between them."""
+    expression = "self"
+    for label in path.split("."):
+        plain = label.isidentifier() and not keyword.iskeyword(label)
+        expression = f"{expression}.{label}" if plain else f'getattr({expression}, "{label}")'
+    return expression

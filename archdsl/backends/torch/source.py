@@ -17,7 +17,18 @@ from archdsl.backends.torch.build import torch_class
 from archdsl.backends.torch.forward import scopes
 from archdsl.backends.torch.init_statements import InitStatements
 from archdsl.backends.torch.layout import WIDTH, wrapped
-from archdsl.backends.torch.naming import Child, Members, entry_names, expression, is_name, literal, name_for, unused
+from archdsl.backends.torch.naming import (
+    Child,
+    Members,
+    entry_names,
+    expression,
+    is_counted,
+    is_name,
+    is_sequence,
+    literal,
+    name_for,
+    unused,
+)
 from archdsl.backends.torch.scope import Leaf, Scope, class_name, identifier
 from archdsl.backends.torch.standalone import Imports, definitions
 from archdsl.graph.network import Network
@@ -127,7 +138,7 @@ class _Printer:
         """The source of this project's modules that the network needs, directly or not."""
         names = set()
         for scope in root.scopes():
-            written = not _is_sequence(scope)
+            written = not is_sequence(scope)
             for child in scope.children.values():
                 if isinstance(child, Leaf) and not child.is_parameter and not (written and expression(child, "x")):
                     where, _, name = child.form.cls.rpartition(".")
@@ -137,7 +148,7 @@ class _Printer:
                         self._imports.add(where)
             if written and self.members(scope).keys:
                 names.add("Keyed")
-            if _is_sequence(scope) and not _is_counted(scope):
+            if is_sequence(scope) and not is_counted(scope):
                 self._imports.add("collections", "OrderedDict")
         return definitions(names, self._imports)
 
@@ -148,7 +159,7 @@ class _Printer:
             required = frozenset(child.form.keywords) - set(_signature(child.form.cls)[1])
             return (child.form.cls, len(child.form.arguments), required, tuple(self.init.lines(child, "layer")))
         inner = ((label, self._key(each)) for label, each in child.children.items())
-        if _is_sequence(child):
+        if is_sequence(child):
             return (child.cls, *inner)
         members = self.members(child)
         return (child.cls, members.forward, *members.keys.items(), *members.attributes.items(), *inner)
@@ -176,7 +187,7 @@ class _Printer:
             path = (*prefix, label)
             name = within if within and label.isdigit() else name_for(label, child)
             if isinstance(child, Leaf):
-                if _is_sequence(scope) or label in self.members(scope).attributes:
+                if is_sequence(scope) or label in self.members(scope).attributes:
                     calls[path] = _layer_call(name, child)
             elif child.cls is None:
                 calls |= self._inner_calls(child, path, name if several else within)
@@ -198,16 +209,6 @@ def _class_name(label: str, scope: Scope) -> str:
     """The block's name; a group that is not a block is named after its label: `layer1` -> `Layer`."""
     own = class_name(label.rstrip("0123456789")) if scope.cls == "Group" else ""
     return own or scope.cls or ""
-
-
-def _is_counted(scope: Scope) -> bool:
-    """Whether the children are named 0, 1, 2, ..., as nn.Sequential names them itself."""
-    return list(scope.children) == [str(i) for i in range(len(scope.children))]
-
-
-def _is_sequence(scope: Scope) -> bool:
-    """Whether the scope is printed as an nn.Sequential: one in place, or a class of such."""
-    return scope.cls is None or (scope.plain and _is_counted(scope))
 
 
 class _Parameters:
@@ -264,7 +265,7 @@ class _Class:
     def text(self, name: str, parameters: Sequence[str]) -> str:
         head = f"    def __init__({', '.join(['self', *parameters])}) -> None:"
         starts = [f"        {line}" for line in self._starts()]
-        if _is_sequence(self.scope):
+        if is_sequence(self.scope):
             items = [f"            {self._call(child, (label,), 3)}," for label, child in self.scope.children.items()]
             call = ["        super().__init__(", *items, "        )"] if items else ["        super().__init__()"]
             return "\n".join([f"class {name}(nn.Sequential):", head, *call, *starts])
@@ -293,7 +294,7 @@ class _Class:
         assert isinstance(child, Scope)
         if not child.children:
             return "nn.Sequential()"
-        names = None if _is_counted(child) else entry_names(child)
+        names = None if is_counted(child) else entry_names(child)
         depths = depth + (1 if names is None else 2 if all(map(is_name, names.values())) else 3)
         calls = {label: self._call(each, (*path, label), depths) for label, each in child.children.items()}
         if names is None:
@@ -327,7 +328,7 @@ class _Class:
 
     def _leaves(self, scope: Scope, prefix: str) -> Iterator[tuple[str, Leaf]]:
         """The layers that this class makes, and the expressions that read them."""
-        sequence = _is_sequence(scope)
+        sequence = is_sequence(scope)
         names = entry_names(scope) if sequence else self.printer.members(scope).attributes
         for i, (label, child) in enumerate(scope.children.items()):
             name = names.get(label, "")

@@ -269,3 +269,18 @@ class NoModelToTrain(Problem):
     text = "this recipe applies to no model: the file defines none"
     wrong = "block b { relu }\ntrain { epochs = 5 }"
     right = "model m { input(3x8x8); flatten; linear(10) }\ntrain { epochs = 5 }"
+
+
+class NoSuchTap(Problem):
+    """A tap that a labelled part does not have.
+
+    `stem.skip` is the tap that `-> skip` made inside the part with the label `stem`: a group, a combinator or a block
+    call. It is the one of the part's newest run.
+    """
+
+    code = "E240"
+    text = "`{part}` has no tap `{name}`"
+    wrong = "block b { conv(4, 1) -> a; relu }; model m { input(3x8x8); stem: b; add(stem.skip) }"
+    right = "block b { conv(4, 1) -> skip; relu }; model m { input(3x8x8); stem: b; add(stem.skip) }"
+    part: str
+    name: str

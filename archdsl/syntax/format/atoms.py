@@ -13,7 +13,7 @@ from archdsl.text.source import Source
 ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH", "PERCENT", "POWER"}
 CONDITIONS = {"IF", "COMPARE", "AND", "OR", "IN"}
 #: What an expression may end with.
-OPERANDS = {"NAME", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE"}
+OPERANDS = {"NAME", "BRACED", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE"}
 #: A `{` after one of these is a dictionary.
 BEFORE_VALUES = ARITHMETIC | {"EQUAL", "IN", "WHEN", "IF", "NOT", "AND", "OR", "COMPARE", "DOTDOT"}
 #: The ends of a range's operand: what binds less than `..`, apart from brackets.
@@ -166,7 +166,7 @@ def _gap(before: Atom, atom: Atom) -> int:
         return int(atom.bracket == "body")
     if before.kind in OPENING:
         return int(before.bracket == "body")
-    if atom.kind in {"COMMA", "TARGET_COMMA", "COLON", "DOTDOT"} or before.kind == "DOTDOT":
+    if atom.kind in {"COMMA", "TARGET_COMMA", "COLON", "DOTDOT", "DOT"} or before.kind in {"DOTDOT", "DOT"}:
         return 0
     if before.kind == "COLON" and atom.is_in("index"):
         return 0

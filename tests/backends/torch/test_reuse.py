@@ -105,11 +105,60 @@ SEMANTICS: dict[str, tuple[str, Callable[[Layers], Callable[[Tensor], Tensor]]]]
         "use(t); upsample(size=5); conv(4, 1) -> t; reuse(g)",
         lambda f: lambda x: f("g.d", y := f("3", functional.interpolate(x.tanh(), size=5))) + y,
     ),
+    "labels with expressions": (
+        "for i in 1..2 { c{i}: conv(4, 1); tanh }; for i in 1..2 { reuse(c{3 - i}) }",
+        lambda f: lambda x: f("c1", f("c2", f("c2", f("c1", x).tanh()).tanh())),
+    ),
+    "a part of a group": (
+        "a: { b: { conv(4, 1); tanh }; conv(4, 1) }; reuse(a.b); reuse(a)",
+        lambda f: lambda x: a_group(f, f("a.b.0", a_group(f, x)).tanh()),
+    ),
+    "from inside other groups": (
+        "s: conv(4, 1); g: { tanh; reuse(s) }; h: { conv(4, 1); i: { reuse(s); reuse(g) }; reuse(g) }",
+        lambda f: lambda x: f("s", f("s", f("s", f("h.0", f("s", f("s", x).tanh()))).tanh()).tanh()),
+    ),
+    "from one branch in another": (
+        "sum { l: { a: { conv(4, 1); tanh } }; r: { sigmoid; reuse(l.a) } }",
+        lambda f: lambda x: f("l.a.0", x).tanh() + f("l.a.0", x.sigmoid()).tanh(),
+    ),
+    "other code in another group": (
+        "g: { c: conv(4, 1); crop(3) }; h: { upsample(size=8); reuse(g); upsample(size=6) }; reuse(g)",
+        lambda f: lambda x: middle(f("g.c", in_h(f, middle(f("g.c", x), 3))), 3),
+    ),
+    "parts without weights elsewhere": (
+        "c: crop(3); a: { d: { tanh; crop(2) } }; upsample(size=5);g: { reuse(c); reuse(a.d); conv(4, 1) }; reuse(a.d)",
+        lambda f: lambda x: small(f("g.0", small(middle(functional.interpolate(small(middle(x, 3)), size=5), 3)))),
+    ),
+    "taps by labels": (
+        "for i in 1..2 { l{i}: { conv(4, 1) -> t; tanh } }; g: { h: { sigmoid -> t } }; add(l{1}.t, l2.t, g.h.t)",
+        lambda f: lambda x: (y := f("l2.0", (z := f("l1.0", x)).tanh())).tanh().sigmoid() * 2 + z + y,
+    ),
+    "the tap of the newest run": (
+        "g: { conv(4, 1) -> t; tanh }; add(g.t); reuse(g); add(g.t)",
+        lambda f: lambda x: (y := f("g.0", (z := f("g.0", x)).tanh() + z)).tanh() + y,
+    ),
+    "a tap of a part in a group": (
+        "a: { conv(4, 1) -> t; b: { conv(4, 1); add(t) -> u } }; tanh; reuse(a.b); add(a.b.u, a.t)",
+        lambda f: lambda x: 2 * (f("a.b.0", (f("a.b.0", y := f("a.0", x)) + y).tanh()) + y) + y,
+    ),
     "values of the first time": (
         "let n = 4; c: { conv(n, 1) }; let n = 2; sigmoid; reuse(c)",
         lambda f: lambda x: f("c", f("c", x).sigmoid()),
     ),
 }
+
+
+def a_group(f: Layers, x: Tensor) -> Tensor:
+    return f("a.1", f("a.b.0", x).tanh())
+
+
+def small(x: Tensor) -> Tensor:
+    return middle(x.tanh(), 2)
+
+
+def in_h(f: Layers, x: Tensor) -> Tensor:
+    y = middle(f("g.c", functional.interpolate(x, size=8)), 3)
+    return functional.interpolate(y, size=6)
 
 
 def dense(f: Layers, x: Tensor) -> Tensor:
@@ -217,3 +266,56 @@ def test_the_table_has_every_run() -> None:
         ("g.0", "4x7x7", 0),
         ("g.1", "4x7x7", 0),
     ]
+
+
+BLOCKS = """
+block unit(n) { inner: { conv(n, 1); tanh }; rest: { sigmoid; conv(n, 1) -> t } ; scale { t2: sigmoid } }
+block plain(n) { inner: { conv(n, 1); tanh }; sigmoid; conv(n, 1) }
+inline block pair(n) { left: conv(n, 1) -> l; tanh }
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # The second call is copied from the first, and its parts are found all the same.
+        (
+            "a: plain(4); b: plain(4); reuse(b.inner); reuse(a.inner)",
+            lambda f: lambda x: f("a.inner.0", f("b.inner.0", whole(f, "b", whole(f, "a", x))).tanh()).tanh(),
+        ),
+        ("g: { pair(4) }; reuse(g.left); add(g.l)", lambda f: lambda x: f("g.left", (y := f("g.left", x)).tanh()) + y),
+        ("pair(4); sigmoid; reuse(left)", lambda f: lambda x: f("left", f("left", x).tanh().sigmoid())),
+        (
+            "a: unit(4); use(a.rest.t); reuse(a.rest); add(a.rest.t)",
+            lambda f: lambda x: 2 * f("a.rest.1", f("a.rest.1", f("a.inner.0", x).tanh().sigmoid()).sigmoid()),
+        ),
+    ],
+)
+def test_parts_of_blocks(body: str, expected: Any) -> None:
+    network = archdsl.load(f"{BLOCKS} model m {{ input(4x6x6); {body} }}")
+    module = network.build(seed=0).eval()
+    x = torch.randn(2, 4, 6, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x), expected(lambda name, x: module.get_submodule(name)(x))(x))
+        torch.testing.assert_close(printed(network, module)(x), module(x))
+
+
+def whole(f: Layers, name: str, x: Tensor) -> Tensor:
+    return f(f"{name}.2", f(f"{name}.inner.0", x).tanh().sigmoid())
+
+
+def test_a_module_of_another_scope_is_trained_once(tmp_path: Path) -> None:
+    """Gradients, copies and pickles of a module that is an argument of `forward` elsewhere."""
+    network = load("s: { c: conv(4, 1) }; g: { tanh; reuse(s) }")
+    module = network.build(seed=0)
+    x = torch.randn(2, *network.input_shape)
+    layer = module.get_submodule("s.c")
+    assert isinstance(layer, nn.Conv2d)
+    twin = nn.Conv2d(4, 4, 1)
+    twin.load_state_dict(layer.state_dict())
+    torch.autograd.backward(module(x).sum())
+    torch.autograd.backward(twin(twin(x).tanh()).sum())
+    torch.testing.assert_close([one.grad for one in layer.parameters()], [one.grad for one in twin.parameters()])
+    torch.save(module, tmp_path / "m.pt")
+    again = torch.load(tmp_path / "m.pt", weights_only=False)
+    torch.testing.assert_close(again(x), module(x))
