@@ -97,7 +97,7 @@ def _times(
         mul = kind_named("mul")
         if factor is not None and mul is not None:
             call = tree.LayerCall(mul.kind, [], form.kind_span, form.kind_span.to(factor.span))
-            node, output = layer_call(
+            node, output, _ = layer_call(
                 walk, mul, [Given(None, factor.value, factor.span)], call, None, call.span, place, body
             )
             nodes += [node] if node is not None else []
