@@ -10,10 +10,11 @@ from archdsl.arguments.values import Construct, Typed
 from archdsl.diagnostics import Frame, Help, Located, Note, Rejected
 from archdsl.diagnostics.codes.names import BadArgument, DuplicateName
 from archdsl.diagnostics.codes.sizes import OtherWeights
+from archdsl.elaborate import parametrization
 from archdsl.elaborate.environment import BlockValue, Environment, Labels, PartialValue
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.expansions import Expansion, key_of, key_of_layer, renamed
-from archdsl.elaborate.forms import callee, no_tensor, recursive, reject_channels_as_eps
+from archdsl.elaborate.forms import OF_EVERY_LAYER, callee, no_tensor, recursive, reject_channels_as_eps
 from archdsl.elaborate.initialisation import for_layer, frozen_weights
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.outside import Outside, fitting, is_layer
@@ -116,8 +117,7 @@ def _new_layer(
     what = f"`{cls.kind}`"
     given = place.settings.given(cls, given)
     by_name = {one.name: one for one in given}
-    init, trainable = by_name.get("init"), by_name.get("trainable")
-    rest = [one for one in given if one.name not in {"init", "trainable"}]
+    rest = [one for one in given if one.name not in OF_EVERY_LAYER]
     operands, rest = taken(cls, rest, aux=place.aux)
     reject_channels_as_eps(cls, rest)
     try:
@@ -126,7 +126,9 @@ def _new_layer(
             raise Unknown
         y = _shape(layer, x, operands, form, rest)
         weights = layer.weights(x)
-        frozen = frozen_weights(cls.kind, weights, trainable)
+        parametrized = parametrization.for_layer(cls.kind, weights, by_name.get("parametrization"))
+        replaced = weights if parametrized is None else parametrized.replaced(weights, cls.output_axis)
+        frozen = frozen_weights(cls.kind, weights, replaced, by_name.get("trainable"))
     except Located as error:
         error.helps = (*_helps_for_habits(cls.kind, rest, x, walk.input), *error.helps)
         if not error.span.is_inside(form.span):
@@ -135,6 +137,9 @@ def _new_layer(
     check_size(f"the output of {what}", y, form.span)
     for key, tensor in weights.items():
         check_size(f"the {key} of {what}", tensor.shape, form.span)
+    init = for_layer(cls.kind, weights, place.settings.init, by_name.get("init"), form.span) if weights else {}
+    if parametrized is not None:
+        parametrization.require_norm(parametrized, init, by_name["parametrization"])
     return LayerNode(
         name="",
         label=None,
@@ -143,8 +148,9 @@ def _new_layer(
         span=span,
         layer=layer,
         operands=operands,
-        init=for_layer(cls.kind, weights, place.settings.init, init, form.span) if weights else {},
+        init=init,
         frozen=frozen,
+        parametrization=parametrized,
     )
 
 

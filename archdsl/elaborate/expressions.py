@@ -12,6 +12,7 @@ from archdsl.diagnostics import Help, Located, Note, did_you_mean
 from archdsl.diagnostics.codes.limits import TooDeep, TooManySteps
 from archdsl.diagnostics.codes.names import DuplicateName, RepeatedArgument, UnknownName
 from archdsl.diagnostics.codes.values import NoSuchAxis, NotAFunction, WrongType, WrongUnpacking
+from archdsl.elaborate import parametrization
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, KindValue, PartialValue, with_arguments
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.forms import require_known
@@ -55,7 +56,8 @@ def unknown_name(expression: tree.Name, env: Environment, *, has_tensor: bool) -
     name = expression.name
 
     def helps() -> tuple[Help, ...]:
-        known = [*WORDS, *CONSTANTS, *sorted(env.names()), *(FIGURES if has_tensor else ()), "shape"]
+        figures = (*FIGURES, "shape") if has_tensor else ("shape",)
+        known = [*WORDS, *CONSTANTS, *sorted(env.names()), *figures, *parametrization.NAMES]
         if found := did_you_mean(name, known, expression.span):
             return found
         if name in STRINGS:
@@ -99,8 +101,14 @@ def layer_or_block(expression: tree.Call, env: Environment) -> BlockValue | Kind
         return found
     if found is not None:
         raise Located(NotAFunction(name, describe(found)), span)
-    known = [*FUNCTIONS, *sorted(one for one in env.names() if is_layer(env.find(one))), *all_kinds()]
+    layers = sorted(one for one in env.names() if is_layer(env.find(one)))
+    known = [*FUNCTIONS, *layers, *all_kinds(), *parametrization.NAMES]
     raise Located(UnknownName(name), span, helps=did_you_mean(name, known, span))
+
+
+def is_parametrization_name(name: str, env: Environment) -> bool:
+    """Whether a name stands for a parametrization, and not for something of the spec."""
+    return name in parametrization.NAMES and name not in env.names()
 
 
 class Evaluator:
@@ -255,6 +263,8 @@ class Evaluator:
             return Construct(expression.name, span=expression.span)
         if expression.name in CONSTANTS:
             return CONSTANTS[expression.name]
+        if expression.name in parametrization.NAMES:
+            return Construct(expression.name, span=expression.span)
         if kind_named(expression.name) is not None:
             return KindValue(expression.name)
         raise unknown_name(expression, env, has_tensor=self.has_tensor)
@@ -337,7 +347,7 @@ class Evaluator:
     def _call(self, expression: tree.Call, env: Environment, constructs: bool) -> Any:
         function = FUNCTIONS.get(expression.name)
         if function is None:
-            if constructs:
+            if constructs or is_parametrization_name(expression.name, env):
                 return self._construct(expression, env)
             return self._with_arguments(expression, env)
         given = [Given(one.name, self.evaluate(one.value, env), one.span) for one in expression.arguments]

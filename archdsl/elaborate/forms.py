@@ -62,9 +62,13 @@ def callee(form: tree.LayerCall, env: Environment) -> Callee:
     return Callee(cls, whole)
 
 
+#: The arguments of every layer besides those of its type.
+OF_EVERY_LAYER = ("init", "trainable", "parametrization")
+
+
 def own_arguments(cls: type[Layer], given: Sequence[Given]) -> list[Given]:
     """The arguments that are a layer type's own: no taps, and not those that every layer takes."""
-    return [one for one in given if one.name not in {"init", "trainable"} and not is_tap(cls, one)]
+    return [one for one in given if one.name not in OF_EVERY_LAYER and not is_tap(cls, one)]
 
 
 def require_known(value: PartialValue) -> None:

@@ -186,16 +186,25 @@ def _fitting(sizes: Shape) -> Help:
     )
 
 
-def frozen_weights(kind: str, weights: Mapping[str, Tensor], own: Given | None) -> frozenset[str]:
-    """The weights of a layer that its argument `trainable` freezes: all with `false`, else by name."""
+def frozen_weights(
+    kind: str, weights: Mapping[str, Tensor], replaced: Mapping[str, Tensor], own: Given | None
+) -> frozenset[str]:
+    """The parameters of a layer that its argument `trainable` freezes: all with `false`, else by name.
+
+    `replaced` are the parameters after a parametrization; the name of a weight that it computes means all of those
+    that it is computed from.
+    """
     if own is None:
         return frozenset()
     by_name = trainable_by_name(kind, own)
     if isinstance(by_name, bool):
-        return frozenset() if by_name else frozenset(weights)
+        return frozenset() if by_name else frozenset(replaced)
     for name in by_name:
-        _require_weight(name, kind, weights, own)
-    return frozenset(name for name, trained in by_name.items() if not trained)
+        _require_weight(name, kind, {**weights, **replaced}, own)
+    named = {name for name, trained in by_name.items() if not trained}
+    if named <= replaced.keys():
+        return frozenset(named)
+    return frozenset((named & replaced.keys()) | (replaced.keys() - weights.keys()))
 
 
 def trainable_by_name(kind: str, own: Given) -> bool | dict[str, bool]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from archdsl.arguments.bind import Given, given_of
 from archdsl.arguments.values import Construct, Typed
 from archdsl.elaborate.environment import BlockValue, Environment, KindValue, PartialValue, with_arguments
+from archdsl.elaborate.parametrization import NAMES, is_parametrization
 from archdsl.layers import kind_named
 from archdsl.text.source import Span
 
@@ -59,6 +60,8 @@ def is_layer(value: object) -> bool:
 
 def fitting(value: Any, default: Any, scopes: Sequence[Environment]) -> Any:
     """A value as its parameter takes it: a string means the layer or block of that name if the default is one."""
+    if isinstance(value, str) and is_parametrization(default) and value in NAMES:
+        return Construct(value)
     return named(value, scopes) or value if isinstance(value, str) and is_layer(default) else value
 
 
@@ -73,9 +76,13 @@ class _Reader(NamedTuple):
         match value:
             case Construct() if not value.args and not value.kwargs:
                 found = None if self.typed and isinstance(default, str) else named(value.name, self.scopes)
+                if found is None and is_parametrization(value) and not isinstance(default, str):
+                    return value
                 if found is not None or self.typed:
                     return found or value.name
             case Construct():
+                if is_parametrization(value):
+                    return value
                 callee = named(value.name, self.scopes)
                 if callee is not None:
                     span = value.span or self.span

@@ -125,6 +125,8 @@ def _other_weights(first: AnyNode, again: AnyNode) -> str | None:
                 sizes = [f"{one[key].shape}" if key in one else "nothing" for one in (found, wanted)]
                 return f"`{node.key(key)}` was {sizes[0]} and would be {sizes[1]}"
         forms = [one.layer.torch(one.input) for one in (same, node)]
+        if same.parametrization != node.parametrization:
+            return f"the parametrization of `{name}` was {same.parametrization} and would be {node.parametrization}"
         if forms[0] != forms[1]:
             return f"`{name}` was {forms[0]} and would be {forms[1]}"
     return None

@@ -13,7 +13,8 @@ from archdsl.arguments.describe import describe
 from archdsl.diagnostics import Help, Located, did_you_mean
 from archdsl.diagnostics.codes.names import Misplaced, UnknownArgument, UnknownName, UnknownSetting
 from archdsl.diagnostics.codes.values import WrongType
-from archdsl.elaborate.forms import is_tap
+from archdsl.elaborate import parametrization
+from archdsl.elaborate.forms import OF_EVERY_LAYER, is_tap
 from archdsl.elaborate.initialisation import Initialisation, is_dictionary, rules, trainable_by_name
 from archdsl.layers import all_kinds, kind_named
 from archdsl.layers.base import Layer
@@ -116,7 +117,7 @@ def require_argument(cls: type[Layer], name: str, place: Span) -> None:
     Raises:
         Located: at the name's place.
     """
-    known = [*cls.model_fields, "trainable"]
+    known = [*cls.model_fields, *(name for name in OF_EVERY_LAYER if name != "init")]
     if name not in known:
         helps = did_you_mean(name, known, place, "known: " + ", ".join(known))
         raise Located(UnknownArgument(f"`{cls.kind}`", name), place, helps=helps)
@@ -130,6 +131,8 @@ def _arguments(cls: type[Layer], arguments: Mapping[str, Any], expression: tree.
         given = Given(name, value, inner.span)
         if name == "trainable":
             trainable_by_name(cls.kind, given)
+        elif name == "parametrization":
+            parametrization.made(cls.kind, given)
         else:
             require_argument(cls, name, place)
             check_argument(what, cls, given)

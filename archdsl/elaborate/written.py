@@ -8,9 +8,16 @@ from typing import Any
 from archdsl.arguments.bind import Given, assign_fields, check_argument
 from archdsl.diagnostics import Located
 from archdsl.diagnostics.codes.limits import TooDeep
+from archdsl.elaborate import parametrization
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, with_arguments
 from archdsl.elaborate.errors import Reporting, Stop
-from archdsl.elaborate.expressions import FIGURES, layer_or_block, require_distinct, unknown_name
+from archdsl.elaborate.expressions import (
+    FIGURES,
+    is_parametrization_name,
+    layer_or_block,
+    require_distinct,
+    unknown_name,
+)
 from archdsl.elaborate.forms import own_arguments, reject_channels_as_eps, require_known
 from archdsl.elaborate.functions import CONSTANTS, FUNCTIONS
 from archdsl.elaborate.initialisation import initializer_named, require_key, require_parameter
@@ -71,13 +78,19 @@ class Written:
                 require_distinct(expression)
             case tree.Name():
                 self.names.use(env, expression.name, expression.span)
-                known = constructs or self.is_known(expression.name, env) or kind_named(expression.name) is not None
+                known = constructs or self.is_known(expression.name, env) or expression.name in parametrization.NAMES
+                known = known or kind_named(expression.name) is not None
                 if not known:
                     self.report(unknown_name(expression, env, has_tensor=self.has_tensor))
             case tree.Call() if expression.name in FUNCTIONS:
                 constructs = False
                 with self.reporting:
                     FUNCTIONS[expression.name].assign(unknown_values(expression.arguments), expression.span)
+            case tree.Call() if is_parametrization_name(expression.name, env):
+                with self.reporting:
+                    parametrization.require_arguments(
+                        expression.name, unknown_values(expression.arguments), expression.span
+                    )
             case tree.Call() if not constructs:
                 with self.reporting:
                     self.partial(expression, env)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archdsl.combinators import Combinator
     from archdsl.layers.base import Layer
     from archdsl.layers.initializers import Initializer
+    from archdsl.layers.parametrizations import Parametrization
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,15 @@ class Node(Record, kw_only=True):
 class LayerNode(Node, kw_only=True):
     """A layer. `operands` are the taps it takes besides the current tensor.
 
-    `frozen` are the names of the weights that training leaves as they are.
+    `init` are the initializers of the layer's own weights. `parametrization` is what computes its `weight` from others,
+    which the state_dict has instead. `frozen` are the names of the weights that training leaves as they are.
     """
 
     layer: Layer
     operands: tuple[Tap, ...] = ()
     init: Mapping[str, Initializer] = {}
     frozen: frozenset[str] = frozenset()
+    parametrization: Parametrization | None = None
 
     @property
     def kind(self) -> str:
@@ -75,11 +78,15 @@ class LayerNode(Node, kw_only=True):
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        return self.layer.weights(self.input)
+        own = self.layer.weights(self.input)
+        return own if self.parametrization is None else self.parametrization.replaced(own, self.layer.output_axis)
 
     @property
     def buffers(self) -> dict[str, Tensor]:
-        return self.layer.buffers(self.input)
+        own = self.layer.buffers(self.input)
+        if self.parametrization is None:
+            return own
+        return own | self.parametrization.added(self.layer.weights(self.input), self.layer.output_axis)
 
     @property
     def macs(self) -> int:

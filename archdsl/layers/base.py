@@ -136,6 +136,8 @@ class Layer(BaseModel):
     is_pointwise: ClassVar[bool] = False
     #: The type in which PyTorch's autocast runs it: that of its input, "half" or "float32".
     autocast: ClassVar[str] = "input"
+    #: The axis of `weight` with one index for each output channel.
+    output_axis: ClassVar[int] = 0
     #: True where the only weight is a parameter of the scope itself, named by the layer's label.
     is_parameter: ClassVar[bool] = False
 

@@ -137,6 +137,7 @@ class ConvTranspose(Layer):
     kind = "conv_transpose"
     autocast = "half"
     parameters = ("weight", "bias")
+    output_axis = 1
     bias_axis = 0
 
     out_channels: Positive

@@ -72,6 +72,8 @@ def _what(node: AnyNode) -> str:
 def _layer(node: LayerNode) -> str:
     """The layer as a spec could write it: taps first, then the arguments that are not at their defaults."""
     arguments = node.layer.written_operands([tap.name for tap in node.operands]) + _arguments(node.layer)
+    if node.parametrization is not None:
+        arguments.append(f"parametrization={node.parametrization}")
     names = [name for name in node.weights if name in node.frozen]
     which = "" if len(names) == len(node.weights) else f"{', '.join(names)} "
     frozen = f" ({which}frozen)" if names else ""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from torch import nn
 
+import archdsl
 from archdsl.recipe import FAMILIES, Recipe
 from archdsl.recipe.augmentations import HFlip
 from archdsl.recipe.optimizers import Adam, Sgd
@@ -68,6 +69,28 @@ def test_every_combination_goes_on_exactly(
 ) -> None:
     recipe = changed(optimizer=OPTIMIZERS[kind], channels_last=channels_last, ema=ema, precision=precision)
     assert_resumed_exactly(tmp_path, recipe, Stub(layouts))
+
+
+def parametrized() -> nn.Module:
+    """Weights that are computed; the vectors of spectral norm change in every forward pass of training."""
+    spec = """
+      model m {
+        input(1x8x8)
+        conv(6, 3, parametrization=weight_norm); batchnorm; relu
+        conv(6, 3, parametrization=spectral_norm); relu
+        flatten
+        gru: { unflatten(1, (6, 16)); gru(8) }
+        flatten
+        linear(10, parametrization=spectral_norm(n_power_iterations=2))
+      }
+    """
+    return archdsl.load(spec).build()
+
+
+@pytest.mark.parametrize("ema", [None, 0.8])
+def test_parametrizations_go_on_exactly(tmp_path: Path, ema: float | None) -> None:
+    recipe = changed(ema=ema, optimizer=Sgd(lr=0.05, momentum=0.9))
+    assert_resumed_exactly(tmp_path, recipe, Stub(parametrized))
 
 
 def transposed() -> nn.Module:

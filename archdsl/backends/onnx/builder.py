@@ -128,7 +128,8 @@ class GraphBuilder:
         self.input = input
         self.operands = operands
         self._graph = graph
-        self._entries = node.weights | node.buffers
+        # With the weight that a parametrization computes, which the file holds.
+        self._entries = node.layer.weights(node.input) | node.layer.buffers(node.input)
         self._scope = node.name or node.layer.kind
         self._node = node
 

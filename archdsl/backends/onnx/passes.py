@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from archdsl.backends.onnx.builder import Array, OnnxGraph, OnnxNode
+from archdsl.backends.onnx.parametrized import computed, parametrized, sources
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import MissingWeight, WrongWeightShape
 from archdsl.graph.network import Network
@@ -33,10 +34,17 @@ def arrays_of(graph: OnnxGraph, network: Network, weights: Mapping[str, Array]) 
     """The initializers the nodes read, by name: the model's weights in its dtypes, and the constants."""
     used = {value for node in graph.nodes for value in node.inputs}
     keys = {name: key for key, name in graph.weights.items() if name in used}
-    problems = [p for key in keys.values() if (p := _misfit(key, network.state[key], weights))]
+    layers = parametrized(network)
+    needed = [entry for key in keys.values() for entry in (sources(layers[key]) if key in layers else [key])]
+    problems = [p for key in needed if (p := _misfit(key, network.state[key], weights))]
     if problems:
         raise SpecError([Diagnostic(problem, path=network.path) for problem in problems])
-    arrays = {name: _as(weights[key], network.state[key].dtype) for name, key in keys.items()}
+    arrays = {
+        name: _as(computed(layers[key], weights), "float32")
+        if key in layers
+        else _as(weights[key], network.state[key].dtype)
+        for name, key in keys.items()
+    }
     return arrays | {name: array for name, array in graph.constants.items() if name in used}
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from archdsl.backends.torch import modules
 from archdsl.backends.torch.forward import scopes
-from archdsl.backends.torch.init import initialise, seeded
+from archdsl.backends.torch.init import freeze, initialise, parametrize, seeded
 from archdsl.backends.torch.scope import Leaf, Scope
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import NotBuiltFromSpec
@@ -130,6 +130,8 @@ def _child(child: Leaf | Scope) -> nn.Module:
         return _instantiate(child)
     module = torch_class(child.form)(*child.form.arguments, **child.form.keywords)
     initialise(module, child.node)
+    parametrize(module, child.node)
+    freeze(module, child.node)
     return module
 
 

@@ -8,6 +8,7 @@ from archdsl.backends.torch.naming import literal
 from archdsl.backends.torch.scope import Leaf, Scope
 from archdsl.graph import LayerNode
 from archdsl.layers.initializers import Initializer
+from archdsl.layers.parametrizations import Parametrization
 
 
 class InitStatements:
@@ -23,6 +24,8 @@ class InitStatements:
     def lines(self, leaf: Leaf, target: str) -> list[str]:
         """The statements for the layer `target`, besides those in `everywhere`."""
         lines = [] if leaf.form.cls in self._common else list(_filling(leaf.node, target))
+        if lines and leaf.node.parametrization is not None:
+            lines.append(_applied(leaf.node.parametrization, target))
         return lines + _freezing(leaf.node, target)
 
     @property
@@ -58,8 +61,10 @@ def _common_inits(leaves: Sequence[Leaf]) -> _Common:
 
 
 def _common_init(nodes: Sequence[LayerNode]) -> dict[str, tuple[Initializer, bool]]:
-    """The initialiser of each weight; empty where the layers differ in one."""
+    """The initialiser of each weight; empty where the layers differ in one, or have a parametrization by then."""
     fills = {}
+    if any(node.parametrization for node in nodes):
+        return {}
     for name in dict.fromkeys(name for node in nodes for name in node.weights):
         having = [node for node in nodes if name in node.weights]
         initializer = having[0].init.get(name)
@@ -69,6 +74,17 @@ def _common_init(nodes: Sequence[LayerNode]) -> dict[str, tuple[Initializer, boo
             assert initializer is not None
             fills[name] = (initializer, len(having) == len(nodes))
     return fills
+
+
+def parametrized(leaf: Leaf) -> str:
+    """What the constructor call of a layer is put into: its parametrization, unless initialisation comes first."""
+    found = leaf.node.parametrization
+    return "{}" if found is None or any(_filling(leaf.node, "layer")) else _applied(found, "{}")
+
+
+def _applied(parametrization: Parametrization, target: str) -> str:
+    given = "".join(f", {name}={literal(value)}" for name, value in parametrization.given.items())
+    return f"parametrizations.{parametrization.kind}({target}{given})"
 
 
 def _filling_of_module(fills: Mapping[str, tuple[Initializer, bool]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils.parametrize import ParametrizationList
 
 #: Added to the biases of convolutions and running norms: open rectifiers keep rounding errors from growing with depth.
 OFFSET = 0.2
@@ -33,15 +34,18 @@ def run_with_random_weights(
 
 
 def random_state(module: nn.Module, gain: float = 1.0) -> dict[str, Tensor]:
-    """Random values for every parameter of a module, by its key, the same each time; buffers are copied."""
+    """Random values for every parameter of a module, by its key, the same each time; buffers are copied.
+
+    What a parametrization computes a weight from is copied too: the parts belong together.
+    """
     random = torch.Generator().manual_seed(0)
     if not any(_is_norm(layer) for layer in module.modules()):
         gain *= sqrt(2.0)  # as rectifiers need it
-    parameters = dict(module.named_parameters())
-    state = {key: torch.empty_like(t) if key in parameters else t.clone() for key, t in module.state_dict().items()}
+    state = {key: tensor.clone() for key, tensor in module.state_dict().items()}
     for prefix, layer in module.named_modules():
         for name, _ in layer.named_parameters(recurse=False):
-            _fill(state[f"{prefix}.{name}" if prefix else name], name, layer, random, gain)
+            if not isinstance(layer, ParametrizationList):
+                _fill(state[f"{prefix}.{name}" if prefix else name], name, layer, random, gain)
     return state
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from archdsl.backends.torch.build import torch_class
 from archdsl.backends.torch.forward import scopes
-from archdsl.backends.torch.init_statements import InitStatements
+from archdsl.backends.torch.init_statements import InitStatements, parametrized
 from archdsl.backends.torch.layout import WIDTH, wrapped
 from archdsl.backends.torch.naming import (
     Child,
@@ -68,6 +68,7 @@ class _Call:
     """A constructor call. The first `positional` of the named arguments are passed by position.
 
     name  a name for the module it makes
+    wrap  what the call is put into: a parametrization
     """
 
     cls: str
@@ -75,10 +76,11 @@ class _Call:
     arguments: dict[str, Any]
     positional: int = 0
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    wrap: str = "{}"
 
     def text(self, values: Mapping[str, str]) -> str:
         parts = [text if i < self.positional else f"{name}={text}" for i, (name, text) in enumerate(values.items())]
-        return f"{self.cls.removeprefix('modules.')}({', '.join(parts)})"
+        return self.wrap.format(f"{self.cls.removeprefix('modules.')}({', '.join(parts)})")
 
 
 @cache
@@ -96,7 +98,7 @@ def _layer_call(name: str, leaf: Leaf) -> _Call:
     names, defaults = _signature(form.cls)
     names += tuple(f"argument{i}" for i in range(len(names), len(form.arguments)))
     arguments = dict(zip(names, form.arguments, strict=False)) | dict(form.keywords)
-    return _Call(form.cls, name, arguments, len(form.arguments), defaults)
+    return _Call(form.cls, name, arguments, len(form.arguments), defaults, parametrized(leaf))
 
 
 class _Printer:
@@ -109,6 +111,8 @@ class _Printer:
         self._imports = Imports()
         self._imports.add("torch")
         self._imports.add("torch", "nn")
+        if any(leaf.node.parametrization for leaf in root.leaves()):
+            self._imports.add("torch.nn.utils", "parametrizations")
         own = self._own_classes(root)
         self._names = {*own, *self._imports.names, "Tensor"}
         self._classes = list(own.values())
@@ -157,7 +161,8 @@ class _Printer:
         if isinstance(child, Leaf):
             # A keyword without a known default has to be there in all of them or in none.
             required = frozenset(child.form.keywords) - set(_signature(child.form.cls)[1])
-            return (child.form.cls, len(child.form.arguments), required, tuple(self.init.lines(child, "layer")))
+            made = (child.form.cls, len(child.form.arguments), required, parametrized(child))
+            return (*made, tuple(self.init.lines(child, "layer")))
         inner = ((label, self._key(each)) for label, each in child.children.items())
         if is_sequence(child):
             return (child.cls, *inner)

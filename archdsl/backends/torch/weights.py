@@ -25,11 +25,17 @@ _WRAPPERS = ("state_dict", "model")
 _SHOWN = 8
 #: The prefix of published weights of torchvision, given instead of a path.
 PREFIX = "torchvision:"
-#: Keys in files that torchvision published years ago, and what they are now.
+#: Keys in files that torchvision published years ago, those of torch.nn.utils.weight_norm and spectral_norm before they
+#: were parametrizations, and what they are now.
 _OLDER_KEYS = (
     (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
     (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+    (re.compile(r"\bweight_g$"), "parametrizations.weight.original0"),
+    (re.compile(r"\bweight_v$"), "parametrizations.weight.original1"),
+    (re.compile(r"\bweight_orig$"), "parametrizations.weight.original"),
+    (re.compile(r"\bweight_u$"), "parametrizations.weight.0._u"),
+    (re.compile(r"\bweight_v$"), "parametrizations.weight.0._v"),
 )
 #: Batch norms count batches since PyTorch 0.4.1; nothing in eval mode depends on it.
 _COUNTER = "num_batches_tracked"

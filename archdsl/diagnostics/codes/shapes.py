@@ -120,3 +120,19 @@ class WrongElements(Problem):
     kind: str
     expected: str
     found: str
+
+
+class WrongParametrization(Problem):
+    """A parametrization that does not fit the layer.
+
+    `weight_norm` and `spectral_norm` compute the parameter `weight` of a layer from others, as in
+    torch.nn.utils.parametrizations. The layer must have that parameter, and the weight the axis `dim`. `weight_norm`
+    divides by the norm of the weight, which must not be zero at first.
+    """
+
+    code = "E420"
+    text = "`{parametrization}` cannot be applied: {reason}"
+    wrong = "model m { input(3x8x8); relu(parametrization=weight_norm) }"
+    right = "model m { input(3x8x8); conv(4, 3, parametrization=weight_norm) }"
+    parametrization: str
+    reason: str
