@@ -39,8 +39,8 @@ class UnknownArgument(Problem):
     """An unknown argument.
 
     A layer takes the arguments of the PyTorch module, under the same names, without the input size (`archdsl layers
-    LAYER` lists them), and `init`, `trainable` and `parametrization`. A block or model takes its declared parameters. An
-    optimizer takes the arguments of torch.optim; docs/training.md lists those of all entries of `train { }`.
+    LAYER` lists them), and `init`, `trainable` and `parametrization`. A block or model takes its declared parameters.
+    An optimizer takes the arguments of torch.optim; docs/training.md lists those of all entries of `train { }`.
     """
 
     code = "E203"
