@@ -134,7 +134,7 @@ def test_where_a_parametrization_comes_from_and_what_is_frozen() -> None:
     module = network.build(seed=0)
     frozen = [name for name, weight in module.named_parameters() if not weight.requires_grad]
     assert frozen == ["c.parametrizations.weight.original0", "c.parametrizations.weight.original1"]
-    kernel = module.get_submodule("c").weight.flatten(1)
+    kernel = torch.as_tensor(module.get_submodule("c").weight).flatten(1)
     torch.testing.assert_close(kernel @ kernel.T, torch.eye(6), rtol=0, atol=1e-5)
 
 
