@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Collection, Sequence
+
+from archdsl.graph.network import prefixes
 
 
 def shortened(names: Sequence[str]) -> list[str]:
@@ -38,11 +39,6 @@ def _range(first: str, last: str) -> str:
 def scopes(keys: Collection[str], all_keys: Collection[str]) -> list[str]:
     """The keys by the outermost scopes that have no others of `all_keys`, in short form."""
     chosen = set(keys)
-    others = {prefix for key in all_keys if key not in chosen for prefix in _prefixes(key)}
-    found = dict.fromkeys(next(prefix for prefix in _prefixes(key) if prefix not in others) for key in keys)
+    others = {prefix for key in all_keys if key not in chosen for prefix in prefixes(key)}
+    found = dict.fromkeys(next(prefix for prefix in prefixes(key) if prefix not in others) for key in keys)
     return shortened(list(found))
-
-
-def _prefixes(key: str) -> Iterator[str]:
-    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
-    return accumulate(key.split("."), "{}.{}".format)

@@ -65,12 +65,16 @@ class _Names:
         shared = self._shared_parameters() | set(_first_inputs(self.items))
         exported = set(self.module.definitions.values())
         for one in self.own:
-            is_global = one in exported
+            # A tap of a block is read from outside as `label.tap`.
+            is_global = one in exported or (one.kind == "tap" and self._is_in_block(one))
             is_used = one.is_read or one.span.start in shared or (is_global and not self.module.models)
             if is_used or one.name.startswith("_") or (one.kind == "block" and one.name in self.strings):
                 continue
             if one.kind in {"value", "parameter", "tap", "block", "input"}:
                 yield Diagnostic(Unused(one.kind, one.name, is_global), one.span)
+
+    def _is_in_block(self, one: Definition) -> bool:
+        return isinstance(self.items[self._item(one.span)], tree.BlockDef)
 
     def _shared_parameters(self) -> set[int]:
         """Where the parameters of blocks are that are passed as values: such blocks take the same arguments."""
