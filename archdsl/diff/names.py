@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from archdsl.graph.network import prefixes
+from archdsl.graph.traverse import prefixes
 
 
 def shortened(names: Sequence[str]) -> list[str]:
