@@ -15,6 +15,7 @@ from archdsl.shapes import Shape
 _FRESH = frozenset(
     {
         *(f"nn.{kind}{rank}d" for kind in ("Conv", "ConvTranspose", "BatchNorm") for rank in (1, 2, 3)),
+        *(f"modules.Conv{rank}dSame" for rank in (1, 2, 3)),
         *("nn.Linear", "nn.GroupNorm", "nn.LayerNorm", "modules.Concat"),
         *(f"modules.{kind}" for kind in ("Add", "Sub", "Mul", "Div", "MatMul")),
     }

@@ -20,7 +20,7 @@ from archdsl.layers.base import (
     weight_and_bias,
 )
 from archdsl.layers.memory import Memory
-from archdsl.layers.windows import onnx_window, slide, windows_of
+from archdsl.layers.windows import SAME_UPPER, SamePaddings, onnx_same_upper, onnx_window, slide, windows_of
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -30,7 +30,8 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 class Conv(Layer):
     """Convolution (cross-correlation) with learned kernels, `torch.nn.Conv1d`, `Conv2d` or `Conv3d` by the input.
 
-    out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis.
+    out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis. With padding="same_upper"
+    it is ceil(n / stride), an odd element of padding at the end: TensorFlow's "same".
     Weights out*(in/groups)*k, one bias for each output channel.
     """
 
@@ -42,15 +43,14 @@ class Conv(Layer):
     out_channels: Positive
     kernel_size: Sizes
     stride: Sizes = 1
-    padding: Paddings | Literal["same", "valid"] = 0
+    padding: SamePaddings | Literal["same", "valid"] = 0
     dilation: Sizes = 1
     groups: Positive = 1
     bias: bool = True
     padding_mode: PaddingMode = "zeros"
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
-        padding = 0 if isinstance(self.padding, str) else self.padding
-        windows = windows_of(self, x, self.kernel_size, self.stride, padding=padding, dilation=self.dilation)
+        windows = windows_of(self, x, self.kernel_size, self.stride, padding=self.padding, dilation=self.dilation)
         if self.padding != "same":
             return windows
         # PyTorch puts the odd position of an even kernel's padding after the input.
@@ -94,7 +94,7 @@ class Conv(Layer):
         Zeros on both sides are left to the kernel.
         """
         windows = self.windows(x)
-        if self.padding_mode != "zeros":
+        if self.padding_mode != "zeros" or self.padding == SAME_UPPER:
             ends = [(w.before, w.after) for w in windows]
         else:
             ends = [(0, w.after - w.before) for w in windows]
@@ -114,6 +114,9 @@ class Conv(Layer):
     def torch(self, x: Shape) -> TorchForm:
         arguments = (x.channels, self.out_channels, self.kernel_size)
         keywords = changed(self, "stride", "padding", "dilation", "groups", "bias", "padding_mode")
+        if keywords.get("padding") == SAME_UPPER:
+            del keywords["padding"]
+            return TorchForm(f"modules.Conv{x.rank}dSame", arguments, keywords)
         return TorchForm(f"nn.Conv{x.rank}d", arguments, keywords)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
@@ -124,7 +127,10 @@ class Conv(Layer):
             value = onnx_spatial_pad(g, value, [(w.before, w.after) for w in windows], self.padding_mode)
             pads = [0] * len(pads)
         inputs = [value, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
-        return g.node("Conv", *inputs, **onnx_window(windows), pads=pads, group=self.groups)
+        padding: dict[str, Any] = {"pads": pads}
+        if self.padding == SAME_UPPER and self.padding_mode == "zeros":
+            padding = onnx_same_upper(windows) or padding
+        return g.node("Conv", *inputs, **onnx_window(windows), **padding, group=self.groups)
 
 
 class ConvTranspose(Layer):

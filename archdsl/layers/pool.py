@@ -7,9 +7,17 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl.layers.axes import onnx_spatial_pad
-from archdsl.layers.base import AXES, Layer, OnnxBuilder, Paddings, Positive, Sizes, TorchForm, Twin, changed
+from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, Twin, changed
 from archdsl.layers.memory import Memory, numbers
-from archdsl.layers.windows import onnx_window, slide, windows_of
+from archdsl.layers.windows import (
+    SAME_UPPER,
+    SamePaddings,
+    onnx_same_upper,
+    onnx_window,
+    padded,
+    slide,
+    windows_of,
+)
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -50,13 +58,25 @@ def onnx_ends(windows: Sequence[Window], x: Shape, y: Shape) -> list[int]:
 
 
 def onnx_pool(
-    g: OnnxBuilder, op: str, value: str, windows: Sequence[Window], pads: Sequence[int], *, count_pads: bool = False
+    g: OnnxBuilder,
+    op: str,
+    value: str,
+    windows: Sequence[Window],
+    pads: Sequence[int],
+    *,
+    count_pads: bool = False,
+    same: bool = False,
 ) -> str:
-    """A MaxPool or AveragePool; `pads` are those before the input on each axis, then those after it."""
+    """A MaxPool or AveragePool; `pads` are those before the input on each axis, then those after it.
+
+    Windows without dilation that are padded to `same` sizes leave the padding to ONNX.
+    """
     attributes = onnx_window(windows)
     if all(w.dilation == 1 for w in windows):
         del attributes["dilations"]
-    if any(pads):
+    if same and (own := onnx_same_upper(windows)):
+        attributes |= own | {"count_include_pad": 1 if count_pads else None}
+    elif any(pads):
         attributes |= {"pads": list(pads), "count_include_pad": 1 if count_pads else None}
     return g.node(op, value, **attributes)
 
@@ -66,31 +86,51 @@ def _with_positions(y: Shape) -> Memory:
     return Memory(kept=(Tensor(y, "int64"),), inside=(Tensor(y, "int64"),))
 
 
-class MaxPool(Twin):
+def _of_copy(copy: Shape, others: tuple[Tensor, ...] = ()) -> Memory:
+    """The memory of a pool that runs on a padded copy of its input."""
+    return Memory((), kept=(Tensor(copy), *others), inside=(Tensor(copy), *others))
+
+
+class _SamePool(Twin):
+    """A pool with a window, which TensorFlow's padding has in a class of its own."""
+
+    twin = "nn.{name}{rank}d"
+
+    def torch(self, x: Shape) -> TorchForm:
+        form = super().torch(x)
+        if form.keywords.get("padding") != SAME_UPPER:
+            return form
+        keywords = {name: value for name, value in form.keywords.items() if name != "padding"}
+        return TorchForm(f"modules.{type(self).__name__}{x.rank}dSame", form.arguments, keywords)
+
+
+class MaxPool(_SamePool):
     """The maximum of each window, `torch.nn.MaxPool1d`, `MaxPool2d` or `MaxPool3d` by the input.
 
     out = floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1 on each axis. With `ceil_mode`
     it is rounded up, less a last window that would start in the padding after the input. Padding counts as
-    minus infinity and is at most half of the kernel.
+    minus infinity and is at most half of the kernel. With padding="same_upper" out is ceil(n / stride).
     """
 
     kind = "maxpool"
-    twin = "nn.{name}{rank}d"
-
-    def memory(self, x: Shape, y: Shape) -> Memory:
-        return _with_positions(y)
 
     kernel_size: Sizes
     stride: Sizes | None = None
-    padding: Paddings = 0
+    padding: SamePaddings = 0
     dilation: Sizes = 1
     ceil_mode: bool = False
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        copy = padded(self.windows(x), x) if self.padding == SAME_UPPER else None
+        return _with_positions(y) if copy is None else _of_copy(copy, (Tensor(y, "int64"),))
 
     def windows(self, x: Shape) -> tuple[Window, ...]:
         return windows_of(self, x, self.kernel_size, self.stride, padding=self.padding, dilation=self.dilation)
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
+        if self.padding == SAME_UPPER:
+            return Shape((x.channels, *slide(self, self.windows(x), x)))
         return pool_shape(self, self.windows(x), x, ceil=self.ceil_mode)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
@@ -101,23 +141,23 @@ class MaxPool(Twin):
             # A dilated kernel can need more padding than ONNX Runtime allows for a pool.
             value = onnx_spatial_pad(g, value, list(zip(befores, ends, strict=True)), "constant", float("-inf"))
             befores = ends = [0] * x.rank
-        return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends])
+        return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends], same=self.padding == SAME_UPPER)
 
 
-class AvgPool(Twin):
+class AvgPool(_SamePool):
     """The mean of each window, `torch.nn.AvgPool1d`, `AvgPool2d` or `AvgPool3d` by the input.
 
     Sizes as of `maxpool`. The sum is divided by the number of positions in the window: those in the input and, with
     `count_include_pad`, in the padding, but never those that `ceil_mode` adds after it. `divisor_override`
-    is the divisor instead (PyTorch has it for two and three axes).
+    is the divisor instead (PyTorch has it for two and three axes). TensorFlow's means with padding="same_upper"
+    have count_include_pad=false.
     """
 
     kind = "avgpool"
-    twin = "nn.{name}{rank}d"
 
     kernel_size: Sizes
     stride: Sizes | None = None
-    padding: Paddings = 0
+    padding: SamePaddings = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
     divisor_override: Positive | None = None
@@ -131,21 +171,28 @@ class AvgPool(Twin):
             reason = f"PyTorch's AvgPool1d has no divisor_override, and the input {x} has one spatial axis"
             raise self.unfit("divisor_override", reason)
         windows = self.windows(x)
-        _require_kernel_inside(self, windows, x)
+        if self.padding != SAME_UPPER:
+            _require_kernel_inside(self, windows, x)
         return pool_shape(self, windows, x, ceil=self.ceil_mode)
+
+    def memory(self, x: Shape, y: Shape) -> Memory:
+        copy = padded(self.windows(x), x) if self.padding == SAME_UPPER else None
+        return Memory() if copy is None else _of_copy(copy)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
         befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
+        same = self.padding == SAME_UPPER
         if self.divisor_override is not None:
-            mean = onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=True)
+            mean = onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=True, same=same)
             return g.node("Mul", mean, g.scalar(prod(w.kernel for w in windows) / self.divisor_override))
         extra = [end - w.after for end, w in zip(ends, windows, strict=True)]
-        if self.count_include_pad and any(extra):
+        if self.count_include_pad and any(extra) and not same:
             # Padding counts, but not what ceil_mode adds after it: the padding becomes part of the input.
             value = onnx_spatial_pad(g, g.input, [(w.before, w.after) for w in windows], "zeros")
             return onnx_pool(g, "AveragePool", value, windows, [*[0] * x.rank, *extra])
-        return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=self.count_include_pad)
+        counted = self.count_include_pad
+        return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=counted, same=same)
 
 
 class LPPool(Layer):

@@ -1,23 +1,58 @@
 """Sliding windows that convolutions and pools share: their arguments, output sizes and ONNX attributes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from archdsl.diagnostics.codes.shapes import NoOutput
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.base import AXES, Layer, Paddings, Sizes
 from archdsl.shapes import Shape, Window
 
+#: TensorFlow's "same" padding by ONNX's name: ceil(n / stride) outputs, an odd element of padding at the end.
+SAME_UPPER = "same_upper"
+SamePaddings = Paddings | Literal["same_upper"]
+
 
 def windows_of(
-    layer: Layer, x: Shape, kernel: Sizes, stride: Sizes | None, *, padding: Paddings = 0, dilation: Sizes = 1
+    layer: Layer,
+    x: Shape,
+    kernel: Sizes,
+    stride: Sizes | None,
+    *,
+    padding: SamePaddings | Literal["same", "valid"] = 0,
+    dilation: Sizes = 1,
 ) -> tuple[Window, ...]:
     """The window on each spatial axis; without a stride it is the kernel size."""
     kernels = layer.per_axis("kernel_size", kernel, x)
     strides = kernels if stride is None else layer.per_axis("stride", stride, x)
-    pads = layer.per_axis("padding", padding, x)
+    pads = layer.per_axis("padding", 0 if isinstance(padding, str) else padding, x)
     dilations = layer.per_axis("dilation", dilation, x)
-    return tuple(Window(k, s, p, p, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True))
+    windows = (Window(k, s, p, p, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True))
+    if padding != SAME_UPPER:
+        return tuple(windows)
+    return tuple(_same_upper(window, size) for window, size in zip(windows, x.spatial, strict=True))
+
+
+def _same_upper(window: Window, size: int) -> Window:
+    """The window with the padding for ceil(n / stride) outputs."""
+    outputs = -(-size // window.stride)
+    total = max((outputs - 1) * window.stride + window.span - size, 0)
+    return window._replace(before=total // 2, after=total - total // 2)
+
+
+def padded(windows: Sequence[Window], x: Shape) -> Shape | None:
+    """The shape of `x` with the windows' padding; None without padding."""
+    sizes = [size + window.before + window.after for size, window in zip(x.spatial, windows, strict=True)]
+    return None if sizes == list(x.spatial) else x.like((x.channels, *sizes))
+
+
+def onnx_same_upper(windows: Sequence[Window]) -> dict[str, Any]:
+    """ONNX's own padding of that name, for any size of the input, where ONNX Runtime has it: without dilation or gaps.
+
+    A kernel of 1 is never padded.
+    """
+    plain = all(window.dilation == 1 and window.stride <= window.kernel for window in windows)
+    return {"auto_pad": "SAME_UPPER"} if plain else {}
 
 
 def slide(layer: Layer, windows: Sequence[Window], x: Shape, *, ceil: bool = False) -> tuple[int, ...]:

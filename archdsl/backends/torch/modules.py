@@ -45,6 +45,17 @@ from archdsl.backends.torch.attention import (  # noqa: F401
     ShiftedWindowAttention,
     ShiftedWindowAttentionV2,
 )
+from archdsl.backends.torch.padding import (  # noqa: F401
+    AvgPool1dSame,
+    AvgPool2dSame,
+    AvgPool3dSame,
+    Conv1dSame,
+    Conv2dSame,
+    Conv3dSame,
+    MaxPool1dSame,
+    MaxPool2dSame,
+    MaxPool3dSame,
+)
 from archdsl.backends.torch.recurrent import GRU, LSTM, RNN  # noqa: F401
 
 

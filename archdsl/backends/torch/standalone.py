@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from archdsl.backends.torch import arithmetic, attention, modules, recurrent
+from archdsl.backends.torch import arithmetic, attention, modules, padding, recurrent
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Imports:
 
 
 #: The modules with the definitions; the last imports from the others.
-_MODULES = (arithmetic, attention, recurrent, modules)
+_MODULES = (arithmetic, attention, recurrent, padding, modules)
 _OWN = frozenset(module.__name__ for module in _MODULES)
 #: The modules of the standard library that the definitions and the printed networks use.
 _STANDARD = frozenset({"collections", "math", "typing"})

@@ -1,0 +1,88 @@
+"""TensorFlow's padding: timm's layers of that name, on inputs of any size."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
+from torch import Tensor, nn
+
+import archdsl
+from archdsl.layers.base import Layer
+from archdsl.layers.conv import Conv
+from archdsl.layers.pool import AvgPool, MaxPool
+from archdsl.shapes import Shape
+from tests.layers.agreement import module_of
+from tests.layers.onnx_case import run_onnx
+
+sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
+kernels = st.tuples(st.integers(1, 5), st.integers(1, 5))
+strides = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+def require_equal(layer: Layer, module: nn.Module, size: tuple[int, int], expected: nn.Module) -> None:
+    """The same output from both modules and from ONNX Runtime, in the shape that the checker says."""
+    x = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        found, wanted = module(x), expected(x)
+    assert layer.shape(Shape((3, *size))) == tuple(found.shape[1:])
+    torch.testing.assert_close(found, wanted)
+    weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    np.testing.assert_allclose(run_onnx(layer, x.numpy(), weights), wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes, sizes, kernels, strides, st.integers(1, 2))
+def test_conv_is_timms(
+    made_for: tuple[int, int], size: tuple[int, int], k: tuple[int, int], s: tuple[int, int], d: int
+) -> None:
+    """A module that was made for one size is right for another."""
+    layer = Conv(out_channels=4, kernel_size=k, stride=s, dilation=d, padding="same_upper")
+    module = module_of(layer.torch(Shape((3, *made_for))))
+    expected = Conv2dSame(3, 4, k, stride=s, dilation=d)
+    expected.load_state_dict(module.state_dict())
+    require_equal(layer, module, size, expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes, kernels, strides, st.booleans())
+def test_pools_are_timms(size: tuple[int, int], k: tuple[int, int], s: tuple[int, int], largest: bool) -> None:
+    layer = (MaxPool if largest else AvgPool)(kernel_size=k, stride=s, padding="same_upper")
+    expected = (MaxPool2dSame if largest else AvgPool2dSame)(k, s)
+    require_equal(layer, module_of(layer.torch(Shape((3, *size)))), size, expected)
+
+
+class MeanInside(nn.Module):
+    """The mean of what of a window is inside the input, position by position."""
+
+    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.sums = AvgPool2dSame(kernel, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.sums(x) / self.sums(torch.ones_like(x))  # type: ignore[no-any-return]
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes, kernels, strides)
+def test_means_without_the_padding(size: tuple[int, int], k: tuple[int, int], s: tuple[int, int]) -> None:
+    layer = AvgPool(kernel_size=k, stride=s, padding="same_upper", count_include_pad=False)
+    require_equal(layer, module_of(layer.torch(Shape((3, *size)))), size, MeanInside(k, s))
+
+
+@pytest.mark.parametrize("size", [5, 6, 7, 8])
+def test_the_odd_element_is_at_the_end(size: int) -> None:
+    """The corner sees its input's first pixel under the kernel's first column, wherever there is one to pad."""
+    network = archdsl.load(f'model m {{ input(1x{size}x{size}); conv(1, 3, stride=2, padding="same_upper") }}')
+    assert network.output_shape == (1, -(-size // 2), -(-size // 2))
+    assert list(network.state) == ["0.weight", "0.bias"]
+    assert network.layers[0].receptive_field == (3, 3)
+
+
+@pytest.mark.parametrize(("mode", "size"), [("reflect", 2), ("circular", 1)])
+def test_other_padding_needs_room(mode: str, size: int) -> None:
+    text = f'input(3x{size}x{size}); conv(4, 5, padding="same_upper", padding_mode="{mode}")'
+    with pytest.raises(archdsl.SpecError, match="padding"):
+        archdsl.load(f"model m {{ {text} }}")
