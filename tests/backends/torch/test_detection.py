@@ -165,7 +165,7 @@ class Darknet(nn.Module):
         return {"out": fine, "coarse": coarse}
 
 
-@pytest.mark.parametrize("size", [(3, 416, 416), (3, 96, 160)])
+@pytest.mark.parametrize("size", [pytest.param((3, 416, 416), marks=pytest.mark.slow), (3, 96, 160)])
 def test_yolov3_tiny(size: tuple[int, int, int], tmp_path: Path) -> None:
     theirs = settle(Darknet(), size)
     assert sum(weight.numel() for weight in theirs.parameters()) == zoo.load("yolov3_tiny").params

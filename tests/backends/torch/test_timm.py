@@ -51,6 +51,8 @@ QUICK = {
     "sknet50",
     "xception",
 }
+#: The small network of these families, which timm does not have, is compared in tests/test_specs_nasnet.py.
+ELSEWHERE = {"nasnet"}
 EACH = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CARDS]
 
 
@@ -78,7 +80,7 @@ def _seed() -> None:
 
 
 def test_there_are_networks_of_each_family() -> None:
-    assert sorted(map(family, QUICK)) == sorted({family(name) for name in CARDS})
+    assert sorted(map(family, QUICK)) == sorted({family(name) for name in CARDS} - ELSEWHERE)
 
 
 @pytest.mark.parametrize("name", CARDS)
