@@ -11,8 +11,9 @@ from archdsl.combinators import COMBINATORS, Combinator, Scheme
 from archdsl.combinators.join import CONCAT
 from archdsl.diagnostics import Help, Located, Note
 from archdsl.diagnostics.codes.names import BadArgument, Misplaced
-from archdsl.diagnostics.codes.shapes import NotDivisible, ShapesDiffer, WrongElements, WrongRank
+from archdsl.diagnostics.codes.shapes import ShapesDiffer, WrongElements
 from archdsl.elaborate.calls import arguments, layer_call
+from archdsl.elaborate.cut import sizes
 from archdsl.elaborate.forms import no_tensor, require_combinator
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.statements import branches, run, sequence
@@ -23,7 +24,6 @@ from archdsl.graph import walk as nodes_of
 from archdsl.layers import kind_named
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
-from archdsl.text.limits import MAX_LENGTH
 from archdsl.text.record import replace
 from archdsl.text.source import Span
 
@@ -219,32 +219,21 @@ def _on_input(
     walk: Walk, combinator: Combinator, form: tree.CombinatorForm, head: Head, place: Place, x: Shape | None
 ) -> tuple[AnyNode, Shape | None]:
     """Every item on the input, or on its part of it, joined."""
-    parts = None
+    starts: Sequence[Shape | None] = [x]
+    parts: tuple[int, ...] | None = None
     if combinator.scheme is Scheme.PARTS:
-        parts, x = _parts(walk, form, place, x)
-    nodes, known = branches(walk, form.body, place, x)
+        starts = [None]
+        with walk.reporting(place):
+            found = sizes(form.kind, arguments(walk, form.arguments, place.env, x), form.kind_span, x)
+            if x is not None and not isinstance(found, int):
+                parts, starts = found, [x.with_channels(size) for size in found]
+    nodes, known = branches(walk, form.body, place, starts)
     output = None
     if known:
         with walk.reporting(place):
-            output = _joined(combinator, form, nodes, parts)
-    return _combined(combinator, head, nodes, output), output
-
-
-def _parts(walk: Walk, form: tree.CombinatorForm, place: Place, x: Shape | None) -> tuple[int | None, Shape | None]:
-    """How many parts a `split` makes, and the shape of each."""
-    with walk.reporting(place):
-        given = arguments(walk, form.arguments, place.env, x)
-        one = assign("`split`", ["parts"], ["parts"], given, form.kind_span)["parts"]
-        parts = one.value
-        if isinstance(parts, bool) or not isinstance(parts, int) or not 1 <= parts <= MAX_LENGTH:
-            expected = "must be an integer of at least 1"
-            raise Located(BadArgument("`split`", "parts", expected, describe(parts)), one.span)
-        if x is not None and not x:
-            raise Located(WrongRank("`split`", "a tensor with channels", str(x)), form.kind_span)
-        if x is not None and x.channels % parts:
-            raise Located(NotDivisible("channels", x.channels, "parts", parts), one.span)
-        return parts, None if x is None else x.with_channels(x.channels // parts)
-    return None, None
+            output = _joined(combinator, form, nodes, None if parts is None else len(parts))
+    own = () if parts is None or len(set(parts)) == 1 else parts
+    return replace(_combined(combinator, head, nodes, output), sizes=own), output
 
 
 def _joined(combinator: Combinator, form: tree.CombinatorForm, nodes: Sequence[AnyNode], parts: int | None) -> Shape:
@@ -266,7 +255,8 @@ def _joined(combinator: Combinator, form: tree.CombinatorForm, nodes: Sequence[A
         output = joined
     if parts not in {None, len(nodes)}:
         items = "item" if len(nodes) == 1 else "items"
-        what = f"`split({parts})` requires {parts} items, one for each part, but has {len(nodes)} {items}"
+        written = ", ".join(one.span.text for one in form.arguments)
+        what = f"`split({written})` requires {parts} items, one for each part, but has {len(nodes)} {items}"
         raise Located(Misplaced(what), form.kind_span, helps=(Help("an empty `{ }` returns its part unchanged"),))
     return output
 

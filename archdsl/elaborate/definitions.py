@@ -13,6 +13,7 @@ from typing import assert_never
 from archdsl.arguments.bind import Given, assign, assign_fields
 from archdsl.diagnostics import Diagnostic, Located
 from archdsl.diagnostics.codes.names import DuplicateName, NoModelToTrain, UnknownName
+from archdsl.elaborate.cut import only_argument
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment
 from archdsl.elaborate.errors import Stop, Unknown
 from archdsl.elaborate.forms import (
@@ -22,6 +23,7 @@ from archdsl.elaborate.forms import (
     no_input,
     no_tensor,
     recursive,
+    reject_taps,
     require_combinator,
     require_place,
 )
@@ -268,6 +270,7 @@ class _Checker(Written):
                 if form.name in STATEMENTS:
                     self.statement(form, item, place)
                 else:
+                    reject_taps(item)
                     self.call(form, place)
         else:
             before = self.has_tensor
@@ -283,10 +286,10 @@ class _Checker(Written):
                 self.members.enter(part, inside.env.labels)
             elif form.name not in STATEMENTS and isinstance(block := _block_of(form, place.env), tree.BlockDef):
                 self.members.enter(part, block)
-        if item.tap is not None:
-            if item.tap.index is not None:
-                self.expression(item.tap.index, place.env)
-            self.tap(item.tap, place.env)
+        for tap in item.taps:
+            if tap.index is not None:
+                self.expression(tap.index, place.env)
+            self.tap(tap, place.env)
 
     def label(self, label: tree.Label, span: Span, place: Place) -> None:
         """Check a label; one that depends on a value is left to the expansion."""
@@ -310,7 +313,8 @@ class _Checker(Written):
 
     def tap(self, target: tree.TapTarget, env: Environment) -> None:
         """Bind the name of a tap, which lasts as long as its block or model."""
-        start = target.span.start + target.span.text.index(target.name, len("->"))
+        arrow = len("->") if target.span.text.startswith("->") else 0
+        start = target.span.start + target.span.text.index(target.name, arrow)
         holder = env.holder(target.name) or env.function
         self.bind(holder, target.name, "tap", Span(target.span.source, start, start + len(target.name)))
         env.labels.taps[target.name] = self.names.of(holder, target.name)
@@ -324,7 +328,7 @@ class _Checker(Written):
                 if form.kind == "scale" and form.arguments:
                     assign("`scale`", ["factor"], ["factor"], given, form.kind_span)
                 elif form.kind == "split":
-                    assign("`split`", ["parts"], ["parts"], given, form.kind_span)
+                    only_argument(form.kind, given, form.kind_span)
             place = replace(place, aux=place.aux or form.kind == "aux")
         if isinstance(form, tree.ResidualForm) and form.when is not None:
             self.expression(form.when, place.env)
@@ -333,7 +337,7 @@ class _Checker(Written):
             self.body(form.shortcut, place)
 
     def statement(self, form: tree.LayerCall, item: tree.Item, place: Place) -> None:
-        """`input`, `use`, `output` or `reuse`."""
+        """One of the statements that look like a layer."""
         require_place(form, item, block=place.block, aux=place.aux)
         if form.name == "reuse":
             self.labels_in(reused_labels(form), place.env, tap=False)
@@ -342,6 +346,8 @@ class _Checker(Written):
             self.input(form, place)
             return
         given = self.arguments(form.arguments, place.env)
+        if form.name in ("chunk", "split"):
+            only_argument(form.name, given, form.span)
         if form.name == "use":
             assign("`use`", ["tap"], ["tap"], given, form.span)
 

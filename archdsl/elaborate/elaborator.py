@@ -10,9 +10,10 @@ from archdsl.diagnostics import Diagnostic, Located
 from archdsl.diagnostics.codes.limits import TooManySteps
 from archdsl.elaborate.calls import arguments, call
 from archdsl.elaborate.combinators import combine
+from archdsl.elaborate.cut import cut
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.errors import Stop, Unknown
-from archdsl.elaborate.forms import STATEMENTS, no_input, require_place
+from archdsl.elaborate.forms import STATEMENTS, no_input, reject_taps, require_place
 from archdsl.elaborate.inputs import declare
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.reuse import reuse
@@ -20,7 +21,7 @@ from archdsl.elaborate.settings import Settings
 from archdsl.elaborate.statements import forget, label_of, sequence
 from archdsl.elaborate.taps import keep, output, use
 from archdsl.elaborate.walk import Outcome, Part, Place, Walk, known
-from archdsl.graph import AnyNode, Group
+from archdsl.graph import AnyNode, Cut, Group
 from archdsl.shapes import Shape
 from archdsl.syntax import tree
 
@@ -62,12 +63,15 @@ class Elaborator(Walk):
                 self.report(error, place.chain)
             forget(item, place)
             outcome = Outcome(None, None)
-        return outcome if item.tap is None else keep(self, item.tap, outcome, place)
+        if item.tap is None or isinstance(outcome.node, Cut):
+            return outcome
+        return keep(self, item.tap, outcome, place)
 
     def _form(self, item: tree.Item, place: Place, x: Shape | None) -> Outcome:
         form = item.form
         if isinstance(form, tree.LayerCall) and form.name in STATEMENTS:
             return self._statement(form, item, place, x)
+        reject_taps(item)
         label = None if item.label is None else label_of(self, item.label, place, x)
         before = place.env if label is None else place.env.snapshot()
         if isinstance(form, tree.LayerCall):
@@ -90,6 +94,8 @@ class Elaborator(Walk):
             node = Group(name="", label=None, input=shape, output=shape, span=form.span, nodes=())
             return Outcome(None if item.tap is None else node, shape)
         given = arguments(self, form.arguments, place.env, x)
+        if form.name in ("chunk", "split"):
+            return cut(self, item, form, given, place, x)
         if form.name == "use":
             return use(form, given, place, x)
         output(self, form, given, place)

@@ -19,7 +19,7 @@ from archdsl.syntax import tree
 from archdsl.text.source import Span
 
 #: Statements that are written like a layer.
-STATEMENTS = ("input", "use", "output", "reuse")
+STATEMENTS = ("input", "use", "output", "reuse", "chunk", "split")
 
 
 class Callee(NamedTuple):
@@ -157,6 +157,17 @@ def require_combinator(form: tree.CombinatorForm, *, aux: bool = False) -> None:
         raise Located(Misplaced("`aux` cannot be nested"), form.kind_span)
 
 
+def reject_taps(item: tree.Item) -> None:
+    """Reject several taps of an item with one output.
+
+    Raises:
+        Located: at the second tap.
+    """
+    if item.more:
+        helps = (Help("`chunk(2) -> a, b` and `split([8, 24]) -> a, b` make several taps"),)
+        raise Located(Misplaced("this has one output, so it can have one tap"), item.more[0].span, helps=helps)
+
+
 def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bool) -> None:
     """Reject a misplaced statement: one with a label, or an `output` outside the model's own body.
 
@@ -166,6 +177,12 @@ def require_place(form: tree.LayerCall, item: tree.Item, *, block: bool, aux: bo
     reject_declarations(form)
     if item.label is not None:
         raise Located(Misplaced(f"`{form.name}` creates no module, so it cannot have a label"), item.label.span)
+    if form.name in ("chunk", "split"):
+        if item.tap is None:
+            helps = (Help(f"for example `{form.span.text} -> a, b`"),)
+            raise Located(Misplaced(f"`{form.name}` without a body needs names for the parts"), form.span, helps=helps)
+    elif item.more:
+        reject_taps(item)
     if form.name == "output":
         if item.tap is not None:
             raise Located(Misplaced("`output` returns no tensor, so it cannot have a tap"), item.tap.span)

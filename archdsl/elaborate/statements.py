@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 from archdsl.elaborate.environment import UNKNOWN
@@ -34,21 +34,21 @@ def sequence(walk: Walk, body: tree.Body, place: Place, x: Shape | None, nodes: 
     return run(walk, body, place, x, step)
 
 
-def branches(walk: Walk, body: tree.Body, place: Place, x: Shape | None) -> tuple[list[AnyNode], bool]:
-    """The nodes of the items of a body, each on the same input, and whether all their shapes are known."""
+def branches(walk: Walk, body: tree.Body, place: Place, starts: Sequence[Shape | None]) -> tuple[list[AnyNode], bool]:
+    """The nodes of the items of a body, each on its start or all on the only one; and whether all shapes are known."""
     nodes: list[AnyNode] = []
     unknown: list[tree.Item] = []
     missing = walk.missing
 
-    def step(item: tree.Item, where: Place, before: Shape | None) -> Shape | None:
+    def step(item: tree.Item, where: Place, x: Shape | None) -> Shape | None:
         node, shape, _ = walk.item(item, where, x)
         if node is not None:
             nodes.append(node)
         if shape is None:
             unknown.append(item)
-        return x
+        return starts[min(len(nodes), len(starts) - 1)]
 
-    run(walk, body, place, x, step)
+    run(walk, body, place, starts[0], step)
     return nodes, not unknown and walk.missing == missing
 
 

@@ -25,13 +25,20 @@ from archdsl.text.source import Span
 def keep(walk: Walk, target: tree.TapTarget, outcome: Outcome, place: Place) -> Outcome:
     """Keep the current tensor under a name (`-> d1`, `-> skip[i]`), as long as its block or model lasts."""
     node, shape, _ = outcome
+    tap = define(walk, target, None if node is None else shape, place, shape)
+    if node is not None and tap is not None:
+        node = replace(node, taps=(*node.taps, tap))
+    return Outcome(node, shape)
+
+
+def define(walk: Walk, target: tree.TapTarget, shape: Shape | None, place: Place, x: Shape | None) -> Tap | None:
+    """A new tap of a shape, None if that is not known, under its name. `x` is the current tensor after it."""
     values = (place.env.holder(target.name) or place.env.function).values
-    index = None if target.index is None else _index(walk, target, target.index, place, shape)
-    kept: object = UNKNOWN
-    if shape is not None and node is not None:
+    index = None if target.index is None else _index(walk, target, target.index, place, x)
+    tap, kept = None, UNKNOWN
+    if shape is not None:
         walk.taps += 1
         tap = Tap(walk.taps, target.name if index is None else f"{target.name}{index}", shape)
-        node = replace(node, taps=(*node.taps, tap))
         kept = TapValue(tap, place.aux)
     if target.index is None:
         values[target.name] = place.env.labels.taps[target.name] = kept
@@ -42,7 +49,7 @@ def keep(walk: Walk, target: tree.TapTarget, outcome: Outcome, place: Place) -> 
         values[target.name] = {**others, index: kept}
         inside = place.env.labels.taps.get(target.name)
         place.env.labels.taps[target.name] = {**(inside if isinstance(inside, dict) else {}), index: kept}
-    return Outcome(node, shape)
+    return tap
 
 
 def _index(walk: Walk, target: tree.TapTarget, index: tree.Expr, place: Place, x: Shape | None) -> object:

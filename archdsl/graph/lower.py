@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
 from archdsl.combinators import COMBINATORS, Scheme
-from archdsl.graph.nodes import AnyNode, Aux, Combined, Group, LayerNode, Tap, Use
+from archdsl.graph.nodes import AnyNode, Aux, Combined, Cut, Group, LayerNode, Tap, Use
 from archdsl.shapes import Shape
 from archdsl.text.stack import deep
 
@@ -47,7 +47,7 @@ class Step:
     """One step: an operation, or an alias (one of ALIASES), whose outputs are its input under other names.
 
     layer            run a layer on the current tensor and its operands
-    split            cut a tensor into equal parts on channels
+    split            cut a tensor into parts on channels: for the paths of a combinator, or for taps (Cut)
     concat, add, ... join tensors (JOINS); ends what the last open `fork` or `split` began
     output           return values from the model: those of the root, or that of an auxiliary head
     fork             give a value to several paths, each with a slot of its own
@@ -145,6 +145,8 @@ class _Lowering:
             [x] = self.add("layer", node, [x, *operands], [Value(node.output, at.scope, at.slot)], at)
         elif isinstance(node, Aux):
             self.aux(node, x, at)
+        elif isinstance(node, Cut):
+            self.cut(node, x, at)
         elif node.label is not None:
             x = self.scope(node, x, at)
         else:
@@ -212,10 +214,19 @@ class _Lowering:
         count = len(node.nodes)
         if count == 1:
             return self.visit(node.nodes[0], x, at)
-        shape = x.shape.with_channels(x.shape.channels // count)
-        parts = [Value(shape, at.scope, Slot(f"part{i}")) for i in range(1, count + 1)]
+        sizes = node.sizes or (x.shape.channels // count,) * count
+        shapes = [x.shape.with_channels(size) for size in sizes]
+        parts = [Value(shape, at.scope, Slot(f"part{i}")) for i, shape in enumerate(shapes, start=1)]
         self.add("split", node, [x], parts, at)
         return self.join(node, self.paths(node.nodes, parts, at), at)
+
+    def cut(self, node: Cut, x: Value, at: _Place) -> None:
+        values: Sequence[Value] = [x]
+        if len(node.parts) > 1:
+            values = [Value(tap.shape, at.scope, Slot(tap.name)) for tap in node.parts]
+            self.add("split", node, [x], values, at)
+        for tap, value in zip(node.parts, values, strict=True):
+            [self.taps[tap.id]] = self.alias("keep", node, value, at, Slot(tap.name))
 
     def chain(self, node: Combined, x: Value, at: _Place) -> Value:
         for item in node.nodes:

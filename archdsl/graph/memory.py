@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from archdsl.combinators.join import CONCAT
-from archdsl.graph import Aux, Group, LayerNode
+from archdsl.graph import Aux, Cut, Group, LayerNode
 from archdsl.graph.in_place import in_place, torch_forms
 from archdsl.graph.lower import JOINS, Program, Slot, Step, Value, is_scope
 from archdsl.shapes import BYTES, Shape
@@ -219,6 +219,9 @@ class _Lifetimes:
             self._leave()
             # The call also returns the taps that are read after it.
             self._assign([*step.outputs, *(tap for tap in frame.taps if self._read[tap] > number)], self._i - 1)
+        elif isinstance(step.node, Cut) and step.op == "split":
+            self._i += 1
+            self._assign(step.outputs, self._i - 1)
         elif step.op in {"fork", "split"}:
             opened = frame.open(step.outputs)
             is_copied = step.op == "split" or len(opened) < len(step.outputs)

@@ -118,9 +118,13 @@ class Use(Node, kw_only=True):
 
 
 class Combined(Node, kw_only=True):
-    """A combinator with its items: a node for each, or one for its body and one for its shortcut, if it has one."""
+    """A combinator with its items: a node for each, or one for its body and one for its shortcut, if it has one.
+
+    `sizes` are the channels of the parts of a `split`, where they are given one by one.
+    """
 
     combinator: Combinator
+    sizes: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -139,4 +143,12 @@ class Aux(Node, kw_only=True):
         return self.nodes[0]
 
 
-AnyNode = LayerNode | Group | Use | Combined | Aux
+class Cut(Node, kw_only=True):
+    """`chunk(2) -> a, b`: x passes unchanged; its parts along the channels are kept as taps. Never labelled."""
+
+    kind: ClassVar[str] = "chunk"
+
+    parts: tuple[Tap, ...]
+
+
+AnyNode = LayerNode | Group | Use | Combined | Aux | Cut

@@ -108,9 +108,10 @@ class Builder:
         return tree.TupleTarget(self._items(parts), self.span(parts[0], parts[-1]))
 
     def item(self, parts: list[Any]) -> tree.Item:
-        label, form, tap = parts
-        span = form.span if label is tap is None else self.span(label or form, tap or form)
-        return tree.Item(label, form, tap, span)
+        label, form, taps = parts
+        if taps is None:
+            return tree.Item(label, form, None, form.span if label is None else self.span(label, form))
+        return tree.Item(label, form, taps[0], self.span(label or form, taps[-1]), taps[1:])
 
     def label(self, parts: list[Any]) -> tree.Label:
         return self._label(parts[0])
@@ -125,9 +126,13 @@ class Builder:
                 found.append(self.parse_expression(self.source, start, start + len(match[1])))
         return tree.Label(found, self.span(token))
 
-    def tap(self, parts: list[Any]) -> tree.TapTarget:
-        name, _, index, end = parts[1:]
-        return tree.TapTarget(str(name), index, self.span(parts[0], end or name))
+    def tap(self, parts: list[Any]) -> list[tree.TapTarget]:
+        arrow, first, *others = parts
+        return [tree.TapTarget(first.name, first.index, self.span(arrow, first)), *others]
+
+    def kept(self, parts: list[Any]) -> tree.TapTarget:
+        name, _, index, end = parts
+        return tree.TapTarget(str(name), index, self.span(name, end or name))
 
     def layer(self, parts: list[Any]) -> tree.LayerCall:
         name, args = parts

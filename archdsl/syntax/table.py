@@ -22,8 +22,9 @@ GRAMMAR = Path(__file__).with_name("grammar.lark")
 SAVED = Path(__file__).with_name("table.json")
 #: What the grammar can begin with: a file, or one expression.
 STARTS = ("start", "expr")
-#: The keywords of combinators that have no token of their own in the grammar. `sum(dim=1)` is a layer too.
-COMBINATORS = tuple(word for word in combinators.KEYWORDS if word not in ("residual", "sum"))
+#: The keywords of combinators that have no token of their own in the grammar. Without a
+#: body, `sum(dim=1)` is a layer and `split(2) -> a, b` makes taps.
+COMBINATORS = tuple(word for word in combinators.KEYWORDS if word not in ("residual", "sum", "split"))
 END = "$END"
 #: What may stand before a token.
 BLANKS = r"[ \t\r\f]*"

@@ -84,7 +84,7 @@ def _if(statement: tree.If, depth: int) -> Iterator[Row]:
 
 def _item(item: tree.Item, depth: int) -> Iterator[Row]:
     label = "" if item.label is None else f"{_label(item.label)}: "
-    tap = "" if item.tap is None else f" -> {_tap(item.tap)}"
+    tap = f" -> {', '.join(map(_tap, item.taps))}" if item.taps else ""
     form = item.form
     match form:
         case tree.LayerCall():

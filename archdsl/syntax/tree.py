@@ -194,7 +194,7 @@ class Label(Record):
 
 
 class TapTarget(Record):
-    """`-> name` or `-> name[index]` after an item."""
+    """`-> name` or `-> name[index]` after an item; of several, the first has the arrow."""
 
     name: str
     index: Expr | None
@@ -209,7 +209,7 @@ class Body(Record):
 
 
 class LayerCall(Record):
-    """A layer, a block call, or one of the statements that look like one (`input`, `use`, `output`, `reuse`)."""
+    """A layer, a block call, or a statement like `input`, `use`, `output`, `reuse`, `chunk` and `split`."""
 
     name: str
     arguments: list[Argument]
@@ -247,12 +247,21 @@ Form = LayerCall | GroupForm | ResidualForm | CombinatorForm
 
 
 class Item(Record):
-    """Something that takes the current tensor and leaves the next, with its label and tap."""
+    """Something that takes the current tensor and leaves the next, with its label and tap.
+
+    `more` are the other taps of `chunk(2) -> a, b`.
+    """
 
     label: Label | None
     form: Form
     tap: TapTarget | None
     span: Span
+    more: Sequence[TapTarget] = ()
+
+    @property
+    def taps(self) -> list[TapTarget]:
+        """All its taps."""
+        return [] if self.tap is None else [self.tap, *self.more]
 
 
 class Let(Record):

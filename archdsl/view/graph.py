@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl.arguments.values import spec_text
-from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Node, Use
+from archdsl.graph import AnyNode, Aux, Combined, Cut, Group, LayerNode, Node, Use
 from archdsl.graph.network import Network
 from archdsl.layers.base import Layer
 from archdsl.text.stack import deep
@@ -63,6 +63,8 @@ def _what(node: AnyNode) -> str:
             return _layer(node)
         case Use():
             return f"use({node.tap.name})"
+        case Cut():
+            return f"chunk -> {', '.join(tap.name for tap in node.parts)}"
         case Aux():
             return f"aux (output {node.output_name})"
         case _:

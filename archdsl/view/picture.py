@@ -11,7 +11,7 @@ from html import escape
 from typing import assert_never
 
 from archdsl.combinators import Scheme
-from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, Use, layer_nodes
+from archdsl.graph import AnyNode, Aux, Combined, Cut, Group, LayerNode, Use, layer_nodes
 from archdsl.graph.network import Network
 from archdsl.text.stack import deep
 from archdsl.view.rows import humanised
@@ -100,6 +100,9 @@ def _inside(node: AnyNode, depth: int) -> _Drawing:
             return _stack([_draw(inner, depth) for inner in node.nodes])
         case Combined():
             return _combined(node, [_draw(inner, depth) for inner in node.nodes])
+        case Cut():
+            names = ", ".join(tap.name for tap in node.parts)
+            return _label_box(f"chunk → {names}", str(node.output), "join")
         case Aux():
             return _aside(_framed(_draw(node.body, depth), f"{node.output_name}: in training only"))
         case _:

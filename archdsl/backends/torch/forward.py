@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from archdsl.backends.torch.dataflow import Interface, Interfaces, has_state, is_within
 from archdsl.backends.torch.scope import Leaf, Run, Scope, class_name, identifier, mark
-from archdsl.graph import AnyNode, Aux, Group, LayerNode, Tap, walk
+from archdsl.graph import AnyNode, Aux, Cut, Group, LayerNode, Tap, walk
 from archdsl.graph.in_place import in_place, torch_forms
 from archdsl.graph.lower import JOINS, Program, Slot, Step, Value, is_scope
 from archdsl.graph.network import Network
@@ -315,6 +315,9 @@ class _Writer:
             self._names[tap] = self._names[step.inputs[0]]
         elif self.plan.interfaces.uses[tap] or tap in self.interface.results:
             self.plain = False
+            if isinstance(step.node, Cut) and len(step.node.parts) > 1:  # the parts have variables of their own
+                self._names[tap] = self._names[step.inputs[0]]
+                return
             self._slots[tap.slot] = self._new(tap.slot.name)
             self._assign(tap, self._names[step.inputs[0]])
 
@@ -329,10 +332,15 @@ class _Writer:
                 self._assign(value, name)
 
     def _split(self, step: Step) -> None:
-        self._open_slots(step.outputs)
+        if isinstance(step.node, Cut):
+            self._slots |= {value.slot: self._new(value.slot.name) for value in step.outputs}
+        else:
+            self._open_slots(step.outputs)
         self._names |= {value: self._slots[value.slot] for value in step.outputs}
         names = ", ".join(self._names[value] for value in step.outputs)
-        self._line(f"{names} = {self._names[step.inputs[0]]}.chunk({len(step.outputs)}, 1)")
+        sizes = [value.shape.channels for value in step.outputs]
+        parts = f"chunk({len(sizes)}, 1)" if len(set(sizes)) == 1 else f"split({sizes}, 1)"
+        self._line(f"{names} = {self._names[step.inputs[0]]}.{parts}")
 
     def _open_slots(self, values: Iterable[Value]) -> list[Slot]:
         """Reserve variables for the slots that are new; `_join` releases them."""

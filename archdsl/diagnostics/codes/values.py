@@ -112,3 +112,35 @@ class LengthsDiffer(Problem):
     op: str
     first: str
     second: str
+
+
+class PartsDoNotAddUp(Problem):
+    """Sizes of parts that are not all channels of the tensor.
+
+    `split([8, 24]) { }` and `split([8, 24]) -> a, b` cut a tensor of 32 channels; `split(2)` makes equal parts.
+    """
+
+    code = "E341"
+    text = "the parts have {sizes} = {total} channels, but the input {shape} has {channels}"
+    wrong = "model m { input(32x8x8); split([8, 16]) { relu; tanh } }"
+    right = "model m { input(32x8x8); split([8, 24]) { relu; tanh } }"
+    sizes: str
+    total: int
+    shape: str
+    channels: int
+
+
+class OtherNumberOfParts(Problem):
+    """Another number of parts than names for them.
+
+    `chunk(3)` is that of PyTorch: it makes parts of 3, 3 and 2 of 8 channels, and only two of 4.
+    """
+
+    code = "E342"
+    text = "{what} makes {parts} {units}, not {names}"
+    wrong = "model m { input(32x8x8); chunk(3) -> a, b; concat(a, b) }"
+    right = "model m { input(32x8x8); chunk(2) -> a, b; concat(a, b) }"
+    what: str
+    parts: int
+    names: int
+    units: str

@@ -115,7 +115,7 @@ def _classify(atoms: Sequence[Atom]) -> None:
 def _bracket(atom: Atom, before: Atom, word: str) -> str:
     """The role of an opening bracket; `word` is the type of the token before the one before it."""
     if atom.kind == "LPAR":
-        called = before.kind in {"NAME", "COMBINATOR", "SUM"}
+        called = before.kind in {"NAME", "COMBINATOR", "SUM", "SPLIT"}
         return ("params" if word in {"MODEL", "BLOCK"} else "args") if called else "parenthesis"
     if atom.kind == "LSQB":
         return "index" if before.kind in OPERANDS else "list"
