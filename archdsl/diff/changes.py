@@ -146,10 +146,12 @@ def _action(pair: Pair) -> Literal["added", "removed"] | None:
 
 
 def _content(pair: tuple[Part, Part]) -> Hashable:
-    """The same for pairs of scopes with the same content, labels too; one of its own for all others."""
+    """The same for pairs of scopes with the same content, labels and weights too; one of its own for all others."""
     old, new = pair
-    is_scope = old.label is not None and old.label == new.label and not old.is_layer and old.name == new.name
-    return (old.named, new.named, old.kind, new.kind) if is_scope else id(old)
+    is_scope = old.label is not None and not old.is_layer and old.name == new.name
+    if not is_scope or old.named == new.named:
+        return id(old)
+    return (old.named, new.named, old.kind, new.kind, *_shapes(old), None, *_shapes(new))
 
 
 def _runs(action: Literal["added", "removed"], pairs: Sequence[Pair], kinds: Mapping[str, int]) -> Iterator[Change]:

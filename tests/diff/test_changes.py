@@ -66,9 +66,9 @@ inline block spliced(n) { conv(n, 3, padding=1); relu }
         ("a: unit(8)", "a: other(8)", ["~ a unit -> other", "~ a.0 kernel_size 3 -> 1, padding 1 -> 0"]),
         ("for i in 1..2 { a{i}: unit(8) }", "for i in 1..6 { a{i}: unit(8) }", ["+ a{3..6} 4 more units, 8 layers"]),
         ("for i in 1..3 { a{i}: unit(8) }", "for i in 1..2 { a{i}: unit(8) }", ["- a3 1 fewer unit, 2 layers"]),
-        # The first has other input channels, but the same change; the last differs.
-        ("for i in 1..4 { a{i}: unit(8) }", "for i in 1..4 { a{i}: unit(8 if i == 4 else 4) }",
-         ["~ a{1..3}.0 out_channels 8 -> 4"]),
+        # The first has other input channels, and so other weights; the last has not changed.
+        ("for i in 1..5 { a{i}: unit(8) }", "for i in 1..5 { a{i}: unit(8 if i == 5 else 4) }",
+         ["~ a1.0 out_channels 8 -> 4", "~ a{2..4}.0 out_channels 8 -> 4"]),
         ("sum { conv(8, 1); conv(8, 3, padding=1) }", "sum { conv(8, 1); conv(8, 3, padding=1); conv(8, 1, groups=1) }",
          ["+ 2 conv, 3x8x8 -> 8x8x8"]),
         ("residual { conv(3, 1) }", "residual { conv(3, 1) } shortcut { conv(3, 1) }",

@@ -9,7 +9,7 @@ from random import Random
 import archdsl
 from archdsl.api import Network
 from archdsl.diff import Difference
-from archdsl.graph import layer_nodes
+from archdsl.graph import LayerNode, layer_nodes
 from tests.backends.torch.reference import program
 from tests.diff.test_fit import verdict
 
@@ -51,9 +51,18 @@ def test_random_networks() -> None:
 
 
 def check_layers(difference: Difference) -> None:
-    """Each layer of both networks is in a pair or in a change, once."""
+    """Each layer of both networks is in a pair or in a change, once, and so are their parameters."""
     pairs = difference.pairs
     assert len({id(one) for one, _ in pairs}) == len({id(other) for _, other in pairs}) == len(pairs)
     for network, action in ((difference.old, "removed"), (difference.new, "added")):
         alone = [change.times * len(change.layers) for change in difference.changes if change.action == action]
         assert len(pairs) + sum(alone) == len(list(layer_nodes(network.root)))
+    more = sum(change.params for change in difference.changes if change.action in {"added", "removed"})
+    in_pairs = sum(params(new) - params(old) for old, new in pairs)
+    assert more + in_pairs == difference.new.params - difference.old.params
+    changed = sum(abs(change.params) for change in difference.changes if change.action in {"changed", "renamed"})
+    assert changed <= sum(abs(params(new) - params(old)) for old, new in pairs)
+
+
+def params(node: LayerNode) -> int:
+    return 0 if node.shared else sum(tensor.numel for tensor in node.weights.values())
