@@ -10,6 +10,7 @@ from archdsl.arguments.values import spec_text
 from archdsl.diagnostics.render import plural
 from archdsl.diff import Change, Difference, Fit
 from archdsl.diff.names import scopes, shortened
+from archdsl.graph import Use
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 from archdsl.view.rows import field, humanised, memory
@@ -98,6 +99,8 @@ def what(change: Change) -> str:
             return ", ".join(_fact(name, old, new) for name, (old, new) in change.facts.items())
     if part.is_layer:
         return f"{part.kind}, {part.node.input} -> {part.node.output}"
+    if isinstance(part.node, Use):
+        return f"use({part.node.tap.name})"
     count = len(change.parts)
     more = {"added": "more ", "removed": "fewer "}[change.action] if change.more else ""
     noun = f"{count} {more}{part.kind}{'s' * (count > 1)}" if count > 1 or more else part.kind
@@ -219,8 +222,8 @@ def to_dict(found: Difference) -> dict[str, Any]:
         "old": _network(found, 0),
         "new": _network(found, 1),
         "changes": [_change_dict(change) for change in found.changes],
-        "inputs": {name: {"old": old, "new": new} for name, (old, new) in found.inputs.items()},
-        "outputs": {name: {"old": old, "new": new} for name, (old, new) in found.outputs.items()},
+        "inputs": {name: {"old": _tensor(old), "new": _tensor(new)} for name, (old, new) in found.inputs.items()},
+        "outputs": {name: {"old": _tensor(old), "new": _tensor(new)} for name, (old, new) in found.outputs.items()},
         "shapes": [{"name": one.name, "old": one.old, "new": one.new} for one in found.shapes],
         "checkpoint": {
             "verdict": fit.verdict,
@@ -236,11 +239,15 @@ def _network(found: Difference, side: int) -> dict[str, Any]:
     network = (found.old, found.new)[side]
     return {
         "model": network.name,
-        "inputs": network.inputs,
-        "outputs": network.output_shapes,
+        "inputs": {name: _tensor(shape) for name, shape in network.inputs.items()},
+        "outputs": {name: _tensor(shape) for name, shape in network.output_shapes.items()},
         **{name: pair[side] for name, pair in found.totals.items()},
         "receptive_field": found.fields[side],
     }
+
+
+def _tensor(shape: Shape | None) -> dict[str, Any] | None:
+    return None if shape is None else {"shape": list(shape), "dtype": shape.dtype}
 
 
 def _change_dict(change: Change) -> dict[str, Any]:

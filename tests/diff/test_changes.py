@@ -141,6 +141,21 @@ def test_named_inputs_are_compared_by_name() -> None:
     assert found.fit.verdict == "does not load"
 
 
+def test_inputs_of_another_type() -> None:
+    texts = ("label: 4", "use(image)"), ("label: int64(4)", "use(label); float")
+    old, new = (archdsl.load(f"model m {{ input(image: 1x4, {label}); {body} }}") for label, body in texts)
+    found = Difference(old, new)
+    assert list(found.inputs) == ["label"]
+    assert to_dict(found)["inputs"]["label"] == {
+        "old": {"shape": [4], "dtype": "float32"},
+        "new": {"shape": [4], "dtype": "int64"},
+    }
+    assert [row[:3] for row in change_rows(found)] == [
+        ["~", "(the model)", "tap image -> label"],
+        ["+", "0", "float, int64(4) -> 4"],
+    ]
+
+
 def test_other_shapes_without_a_change_of_layers() -> None:
     old, new = (archdsl.load("resnet18", input=(3, size, size)) for size in (224, 64))
     found = Difference(old, new)
