@@ -14,6 +14,7 @@ from archdsl.elaborate import elaborate, load_module
 from archdsl.elaborate.modules import Module, read
 from archdsl.elaborate.partial import PlacedNetwork, load_partial, nothing
 from archdsl.graph import network
+from archdsl.graph.requirements import unmet
 from archdsl.shapes import InputSizes
 from archdsl.text.source import Source
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 class Network(PlacedNetwork):
     """A checked network that can build itself, or with `partial=True` what is known of one."""
+
+    @property
+    def unmet(self) -> list[Diagnostic]:
+        """The requirements that the network does not meet; those of its accuracy are checked by `train` and `eval`."""
+        return unmet(self)
 
     def build(self, *, seed: int | None = None) -> nn.Module:
         """The network as a torch.nn.Module, freshly initialised, from `seed` if there is one.

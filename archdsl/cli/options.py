@@ -23,6 +23,10 @@ Settings = Annotated[
         help="A model parameter or a recipe entry, written as in a spec; repeatable.",
     ),
 ]
+Require = Annotated[
+    list[str] | None,
+    typer.Option("--require", metavar="BOUND", help="A bound for a figure, such as 'params <= 5M'; repeatable."),
+]
 Input = Annotated[
     list[str] | None,
     typer.Option(

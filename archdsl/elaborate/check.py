@@ -17,6 +17,8 @@ from archdsl.elaborate.run import Run, position
 from archdsl.elaborate.variants import models_in, require_base
 from archdsl.elaborate.warnings import warnings_of
 from archdsl.graph.network import Network
+from archdsl.graph.requirement import Requirement
+from archdsl.graph.requirements import unmet
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE
 from archdsl.text.source import Source, Span
@@ -42,21 +44,22 @@ class Found(NamedTuple):
     warnings: list[Diagnostic]
 
 
-def check_source(source: Source, path: Path | None = None) -> Checked:
+def check_source(source: Source, path: Path | None = None, required: Sequence[Requirement] = ()) -> Checked:
     """Check a file: its definitions, those of the files it imports, its models and recipes.
 
-    Every definition is checked as it is written; every model that can be built without settings is expanded.
+    Every definition is checked as it is written; every model that can be built without settings is expanded, and must
+    also meet what is `required`.
     """
     module, errors = load(source, path)
     if errors:
         return Checked(errors)
     blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)
-    found = check_module(module)
+    found = check_module(module, required=required)
     imported = frozenset(Path(one.source.path).resolve() for one in module.with_imports()[1:])
     return Checked(found.errors, len(module.models), blocks, found.warnings, imported)
 
 
-def check_module(module: Module, chosen: Run | None = None) -> Found:
+def check_module(module: Module, chosen: Run | None = None, required: Sequence[Requirement] = ()) -> Found:
     """Check a file that could be loaded. `chosen` is a model to check first, optionally with settings.
 
     Warnings are those of a file without errors, from which they might follow.
@@ -67,7 +70,7 @@ def check_module(module: Module, chosen: Run | None = None) -> Found:
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     # Errors of the expansion come first: they have the calls that led there.
     runs = _runs(module, chosen)
-    for one in chain(_problems_of_models(runs), errors, _problems_of_variants(module)):
+    for one in chain(_problems_of_models(runs, required), errors, _problems_of_variants(module)):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:
             break
@@ -84,7 +87,7 @@ def _runs(module: Module, chosen: Run | None) -> list[Run]:
     return runs if chosen is None else [chosen, *(run for run in runs if run.model is not chosen.model)]
 
 
-def _problems_of_models(runs: Sequence[Run]) -> Iterator[Diagnostic]:
+def _problems_of_models(runs: Sequence[Run], required: Sequence[Requirement] = ()) -> Iterator[Diagnostic]:
     """Errors of the models that can be built, and of their recipes.
 
     Models that are left when the others took too many steps are not checked; that is an error, except after others.
@@ -97,11 +100,20 @@ def _problems_of_models(runs: Sequence[Run]) -> Iterator[Diagnostic]:
                 yield Diagnostic(problem, run.model.definition.name.span)
             return
         network = run.network
-        found = run.diagnostics or _problems_of_recipe(network)
+        found = run.diagnostics or [*_unmet(run, required), *_problems_of_recipe(network)]
         if found:
             most = MAX_STEPS_AFTER_ERROR
         yield from found
         steps += run.steps
+
+
+def _unmet(run: Run, required: Sequence[Requirement]) -> list[Diagnostic]:
+    """Requirements that a model does not meet; at its name if they are not the file's."""
+    network, name = run.network, run.model.definition.name.span
+    own = unmet(network)
+    others = [dataclasses.replace(one, span=name) for one in unmet(network, required)[len(own) :]]
+    note = Note(f"for model `{network.name}`")
+    return [dataclasses.replace(one, notes=(*one.notes, note)) for one in (*own, *others)]
 
 
 def _problems_of_recipe(network: Network) -> list[Diagnostic]:

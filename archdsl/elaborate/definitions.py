@@ -32,6 +32,7 @@ from archdsl.elaborate.modules import Module, keyword_of
 from archdsl.elaborate.names import Scope, check_label
 from archdsl.elaborate.parts import ANY_LABEL, reused_labels, written_label
 from archdsl.elaborate.references import Definition
+from archdsl.elaborate.requirements import require_figure, require_model
 from archdsl.elaborate.settings import require_setting
 from archdsl.elaborate.variants import all_params, lookup
 from archdsl.elaborate.written import Written
@@ -215,10 +216,22 @@ class _Checker(Written):
                     self.loop(statement, place)
                 case tree.If():
                     self.condition(statement, place)
+                case tree.Require():
+                    self.requirements(statement, place)
                 case tree.Missing():
                     pass
                 case _:
                     assert_never(statement)
+
+    def requirements(self, statement: tree.Require, place: Place) -> None:
+        """Check the figures, comparisons and bounds of requirements."""
+        with self.reporting:
+            require_model(statement, block=place.block)
+        for one in statement.requirements:
+            with self.reporting:
+                require_figure(one)
+            if not isinstance(one.bound, tree.Quantity):
+                self.expression(one.bound, place.env)
 
     def loop(self, statement: tree.For, place: Place) -> None:
         """Check a loop's body. Labels and taps that come late in one iteration can be used early in the next."""

@@ -135,6 +135,7 @@ class Run:
             settings={name: plain(value, names) for name, value in known.items()},
             root=root,
             outputs=tuple(elaborator.outputs),
+            requirements=tuple(dict.fromkeys(elaborator.requirements)),
             named_inputs=tuple(elaborator.inputs),
             spec=spec,
             path=self.module.source.path,

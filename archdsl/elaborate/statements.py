@@ -10,6 +10,7 @@ from archdsl.elaborate.expansions import key_of_setting
 from archdsl.elaborate.expressions import unpack
 from archdsl.elaborate.names import check_label
 from archdsl.elaborate.parts import written_label
+from archdsl.elaborate.requirements import evaluated, require_model
 from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
 from archdsl.elaborate.walk import Place, Walk
 from archdsl.graph import AnyNode
@@ -67,6 +68,8 @@ def _run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step)
                 x = _loop(walk, statement, place, x, step)
             case tree.If():
                 x = _condition(walk, statement, place, x, step)
+            case tree.Require():
+                _require(walk, statement, place, x)
             case tree.Missing():  # most likely an item
                 place.scope.positions += 1
                 walk.missing += 1
@@ -102,6 +105,15 @@ def _setting(walk: Walk, statement: tree.Setting, place: Place, x: Shape | None)
             walk.known_settings[key] = place.settings.changed(statement, value)
         return walk.known_settings[key]
     return place.settings
+
+
+def _require(walk: Walk, statement: tree.Require, place: Place, x: Shape | None) -> None:
+    """Keep the requirements of a model."""
+    with walk.reporting(place):
+        require_model(statement, block=bool(place.blocks))
+        for written in statement.requirements:
+            with walk.reporting(place):
+                walk.requirements.append(evaluated(written, walk.on(x), place.env))
 
 
 def _loop(walk: Walk, statement: tree.For, place: Place, x: Shape | None, step: Step) -> Shape | None:

@@ -18,6 +18,7 @@ from archdsl.elaborate.expressions import Evaluator
 from archdsl.elaborate.names import Scope
 from archdsl.elaborate.settings import Settings
 from archdsl.graph import AnyNode, LayerNode, Tap
+from archdsl.graph.requirement import Requirement
 from archdsl.shapes import InputSizes, Shape, Tensor
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_LAYERS, MAX_NESTING, MAX_NUMEL
@@ -102,6 +103,7 @@ class Walk:
     inputs       the named inputs
     given_input  the sizes to take instead of the spec's
     outputs      the taps that the model returns
+    requirements  the bounds of its figures
     layers       layers made so far
     taps         taps made so far
     deepest      the deepest level of expansion reached
@@ -116,6 +118,7 @@ class Walk:
         self.input: Shape | None = None
         self.inputs: list[Tap] = []
         self.outputs: list[Tap] = []
+        self.requirements: list[Requirement] = []
         self.output_names: dict[str, Span] = {}
         self.layers = 0
         self.taps = 0

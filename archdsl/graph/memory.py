@@ -27,11 +27,13 @@ class Peak(NamedTuple):
     bytes  for one sample
     at     the layer that runs then, or the part whose results are joined
     line   its line in the spec
+    tensors  what exists then: what makes each, and its bytes
     """
 
     bytes: int
     at: str
     line: int
+    tensors: Sequence[tuple[str, int]] = ()
 
 
 def planned(program: Program) -> Peak:
@@ -63,6 +65,7 @@ class Tensors:
     bytes   the size of each memory, for one sample
     first   the operation that makes it
     last    the last operation that needs it
+    makers  what makes it
     """
 
     def __init__(
@@ -76,15 +79,18 @@ class Tensors:
         self.bytes: list[int] = []
         self.first: list[int] = []
         self.last: list[int] = []
+        self.makers: list[str] = []
         self._overwriting = overwriting
         self._needed = {value.source: i for i, step in enumerate(operations) for value in step.inputs}
         for value, until in held.items():
             self._needed[value] = max(until, self._needed.get(value, 0))
         for value in inputs:
             self._add(value, self._new(value.shape, 0), 0)
+        self.makers += ["input"] * len(self.bytes)
         for i, step in enumerate(operations):
             for value in step.outputs:
                 self._add(value, self._memory_of(step, value, i), i)
+            self.makers += [name_of(step)] * (len(self.bytes) - len(self.makers))
 
     def peak(self, operations: Sequence[Step], *, inside: bool = False) -> Peak:
         """The operation with the most memory; with the tensors `inside` PyTorch's modules."""
@@ -98,7 +104,9 @@ class Tensors:
             needed = now + (_inside(step) if inside else 0)
             if needed > most:
                 most, at = needed, i
-        return Peak(most, name_of(operations[at]), operations[at].node.span.line)
+        alive = [i for i, first in enumerate(self.first) if first <= at <= self.last[i]]
+        tensors = tuple((self.makers[i], self.bytes[i]) for i in alive)
+        return Peak(most, name_of(operations[at]), operations[at].node.span.line, tensors)
 
     def _new(self, shape: Shape, i: int, size: int | None = None) -> int:
         self.bytes.append(shape.numel * BYTES[shape.dtype] if size is None else size)

@@ -11,8 +11,9 @@ from archdsl.arguments.values import spec_text
 from archdsl.diagnostics import Frame
 from archdsl.graph import Aux, Group, LayerNode, Tap, layer_nodes, walk
 from archdsl.graph.integers import integer_limits
-from archdsl.graph.lower import Program, lower
+from archdsl.graph.lower import Program, Value, lower
 from archdsl.graph.memory import Peak, in_pytorch, planned
+from archdsl.graph.requirement import Requirement
 from archdsl.graph.traverse import prefixes
 from archdsl.shapes import BYTES, Shape, Tensor, in_module_order
 from archdsl.shapes.receptive_field import ReceptiveField
@@ -67,6 +68,7 @@ class Network:
                a layer or block is a Construct
     root       the graph
     outputs    the taps the model returns besides its last tensor (`output(a, b)`)
+    requirements  the bounds that `require { }` sets
     named_inputs  the inputs in order, if they have names
     spec       a text that the network can be made from again without other files
     recipe     the entries of the `train` block as values with their places, None without one
@@ -80,6 +82,7 @@ class Network:
     spec: str = ""
     path: str = ""
     recipe: Any = field(default=None)
+    requirements: tuple[Requirement, ...] = ()
     named_inputs: tuple[Tap, ...] = ()
     reads: frozenset[Read] = frozenset()
 
@@ -206,6 +209,18 @@ class Network:
             states=recipe.optimizer.states,
             is_averaged=recipe.ema is not None,
         )
+
+    @cached_property
+    def depth(self) -> int:
+        """The layers with a kernel or matrix on the longest way through the network: 50 for ResNet-50."""
+        program = self.program
+        found: dict[Value, int] = dict.fromkeys(program.inputs, 0)
+        for step in program.operations:
+            deepest = max(found[value.source] for value in step.inputs)
+            if isinstance(step.node, LayerNode):
+                deepest += any(len(tensor.shape) > 1 for tensor in step.node.weights.values())
+            found |= dict.fromkeys(step.outputs, deepest)
+        return max(found[value.source] for value in program.outputs)
 
     @cached_property
     def state(self) -> dict[str, Tensor]:

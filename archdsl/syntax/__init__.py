@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.syntax.parser import comments, parse, parse_expression
+from archdsl.syntax.parser import comments, parse, parse_expression, parse_requirement
 
 if TYPE_CHECKING:
     from archdsl.syntax.format import format_text
     from archdsl.syntax.text import tree_text
 
-__all__ = ["comments", "format_text", "parse", "parse_expression", "tree_text"]
+__all__ = ["comments", "format_text", "parse", "parse_expression", "parse_requirement", "tree_text"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,8 +26,8 @@ EXPECTS_MORE = OPERATORS | {"LBRACE", "COMMA", "EQUAL", "ELSE", "IN", "NOT", "IF
 #: What a label with expressions may begin with.
 MAY_BE_BRACED = frozenset({"NAME", "INT", "LBRACE"})
 BRACED_PARTS = ("{", "-")
-#: The rules of what stands in a body, in a file and in `train { }`.
-STATEMENTS = ("_statement", "_toplevel", "entry")
+#: The rules of what stands in a body, in a file, in `train { }` and in `require { }`.
+STATEMENTS = ("_statement", "_toplevel", "entry", "requirement")
 
 
 class NoToken(Exception):

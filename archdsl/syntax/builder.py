@@ -93,6 +93,27 @@ class Builder:
 
     entry = setting
 
+    def require(self, parts: list[Any]) -> tree.Require:
+        keyword, _, *entries, end = parts
+        requirements = [entry for entry in entries if isinstance(entry, tree.Requirement)]
+        return tree.Require(requirements, self.span(keyword, end))
+
+    def requirement(self, parts: list[Any]) -> tree.Requirement:
+        figure, op, bound = parts
+        return tree.Requirement(self.name_of(figure), str(op), bound, self.span(figure, bound))
+
+    def quantity(self, parts: list[Any]) -> tree.Quantity:
+        token = parts[0]
+        match = re.fullmatch(r"([0-9_]+)\.?([0-9_]*)([kKMGT]?)(i?)(B?)", token.text)
+        assert match is not None
+        whole, fraction, prefix, binary, is_bytes = match.groups()
+        digits = fraction.replace("_", "")[:40]
+        number = int((whole.replace("_", "") + digits)[:80]) * (1024 if binary else 1000) ** " KMGT".index(
+            prefix.upper() or " "
+        )
+        value, rest = divmod(number, 10 ** len(digits))
+        return tree.Quantity(number / 10 ** len(digits) if rest else value, bool(is_bytes), self.span(token))
+
     def for_(self, parts: list[Any]) -> tree.For:
         keyword, targets, _, values, body = parts
         return tree.For(targets, values, body, self.span(keyword, body))

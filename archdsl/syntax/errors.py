@@ -19,6 +19,7 @@ WORDS = {
     "INT": "a number",
     "FLOAT": "a number",
     "SIZE": "a size",
+    "QUANTITY": "a number",
     "STRING": "a string",
     "$END": "the end of the file",
     "COMMA": "`,`",

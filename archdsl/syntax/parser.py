@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.syntax import UnexpectedEnd
@@ -45,19 +46,30 @@ def parse_expression(source: Source) -> tree.Expr:
     return _expression(source, 0, len(source.text))
 
 
+def parse_requirement(source: Source) -> tree.Requirement:
+    """Return the syntax tree of a source that is one requirement, such as the value of `--require`."""
+    run = _new_run(source, 0, len(source.text), "requirement")
+    requirement: tree.Requirement = _parsed_alone(run)
+    return requirement
+
+
 def _new_run(source: Source, start: int, end: int, rule: str) -> Run:
     return Run(Builder(source, _expression), start, end, rule)
 
 
 def _expression(source: Source, start: int, end: int) -> tree.Expr:
-    run = _new_run(source, start, end, "expr")
+    expression: tree.Expr = _parsed_alone(_new_run(source, start, end, "expr"))
+    return expression
+
+
+def _parsed_alone(run: Run) -> Any:
+    """What a run that is not over a whole file makes."""
     try:
-        expression: tree.Expr = run.result()
+        return run.result()
     except ERRORS as error:
         from archdsl.syntax.errors import diagnostic
 
         raise SpecError([diagnostic(error, run)]) from None
-    return expression
 
 
 def _parsed(run: Run) -> tuple[tree.File, list[Diagnostic]]:

@@ -20,8 +20,8 @@ from archdsl.syntax.builder import Builder
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 SAVED = Path(__file__).with_name("table.json")
-#: What the grammar can begin with: a file, or one expression.
-STARTS = ("start", "expr")
+#: What the grammar can begin with: a file, one expression, or one requirement.
+STARTS = ("start", "expr", "requirement")
 #: The keywords of combinators that have no token of their own in the grammar. Without a
 #: body, `sum(dim=1)` is a layer and `split(2) -> a, b` makes taps.
 COMBINATORS = tuple(word for word in combinators.KEYWORDS if word not in ("residual", "sum", "split"))

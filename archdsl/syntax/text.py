@@ -60,6 +60,11 @@ def _statement(statement: tree.Statement, depth: int) -> Iterator[Row]:
             yield depth, statement.span, f"let {_targets(statement.targets)} = {expression_text(statement.value)}"
         case tree.Setting():
             yield depth, statement.span, f"set {statement.name} = {expression_text(statement.value)}"
+        case tree.Require():
+            yield depth, statement.span, "require"
+            for one in statement.requirements:
+                bound = one.bound.span.text if isinstance(one.bound, tree.Quantity) else expression_text(one.bound)
+                yield depth + 1, one.span, f"{one.figure.name} {one.op} {bound}"
         case tree.For():
             yield depth, statement.span, f"for {_targets(statement.targets)} in {expression_text(statement.values)}"
             yield from _body(statement.body, depth + 1)

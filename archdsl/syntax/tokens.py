@@ -8,7 +8,7 @@ CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
 VALUES = frozenset(
     {"NAME", "BRACED", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "LBRACE"}
 )
-STATEMENTS = frozenset({"NAME", "LABEL", "RESIDUAL", "COMBINATOR", "SUM", "SPLIT", "LET", "FOR", "IF"})
+STATEMENTS = frozenset({"NAME", "LABEL", "RESIDUAL", "COMBINATOR", "SUM", "SPLIT", "REQUIRE", "LET", "FOR", "IF"})
 
 
 class Token:

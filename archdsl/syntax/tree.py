@@ -281,6 +281,30 @@ class Setting(Record):
     span: Span
 
 
+class Quantity(Record):
+    """A number with a unit, `5M` or `256KB`."""
+
+    value: int | float
+    is_bytes: bool
+    span: Span
+
+
+class Requirement(Record):
+    """`figure <= bound`."""
+
+    figure: Name
+    op: str
+    bound: Expr | Quantity
+    span: Span
+
+
+class Require(Record):
+    """`require { requirements }`."""
+
+    requirements: list[Requirement]
+    span: Span
+
+
 class For(Record):
     """`for a, b in values { }`."""
 
@@ -305,7 +329,7 @@ class Missing(Record):
     span: Span
 
 
-Statement = Item | Let | Setting | For | If | Missing
+Statement = Item | Let | Setting | For | If | Require | Missing
 
 # Top level
 

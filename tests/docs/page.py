@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ class Reader:
 
     def command(self, match: re.Match[str]) -> str:
         command, expected = match.groups()
-        main(command.split())
+        main(shlex.split(command))
         captured = self.capsys.readouterr()
         output = "".join(f"{line.rstrip()}\n" for line in (captured.out + captured.err).rstrip().splitlines())
         if comparable(command, output) == comparable(command, expected):

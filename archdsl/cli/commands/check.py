@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archdsl.cli.network import spec_path
-from archdsl.cli.options import Paths, arch_files
+from archdsl.cli.options import Paths, Require, arch_files
 from archdsl.cli.printing import print_errors, print_json_text
+from archdsl.cli.requirements import read_requirements
 from archdsl.diagnostics.codes.warnings import NothingExpanded, Unused
 from archdsl.diagnostics.render import plural, render_concise, render_github, render_json
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
     from archdsl.elaborate import Checked
+    from archdsl.graph.requirement import Requirement
 
 EXAMPLES = ("archdsl check specs/", "archdsl check my.arch --format json")
 
@@ -30,6 +32,7 @@ def check(
     ] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Report warnings as errors.")] = False,
     no_warnings: Annotated[bool, typer.Option("--no-warnings", help="Report errors only.")] = False,
+    required: Require = None,
 ) -> None:
     """Check every model and recipe in files and folders.
 
@@ -38,7 +41,8 @@ def check(
     if strict and no_warnings:
         raise typer.BadParameter("--no-warnings leaves nothing for --strict", param_hint="--strict")
     files = list(arch_files([spec_path(path) for path in paths]))
-    results = {file: _check(Path(file)) for file in files}
+    bounds = read_requirements(required)
+    results = {file: _check(Path(file), bounds) for file in files}
     warnings = [] if no_warnings else _warnings(results, named={spec_path(path) for path in paths})
     errors = [error for one in results.values() for error in one.errors]
     found = _without_repeats([*errors, *(replace(one, strict=strict) for one in warnings)])
@@ -84,7 +88,7 @@ def _warnings(results: Mapping[str, Checked], named: Collection[str]) -> list[Di
     return found
 
 
-def _check(path: Path) -> Checked:
+def _check(path: Path, required: Sequence[Requirement]) -> Checked:
     """The errors of a file, and how many definitions it has."""
     from archdsl.diagnostics import SpecError
     from archdsl.elaborate import Checked, check_source, read
@@ -93,7 +97,7 @@ def _check(path: Path) -> Checked:
         source = read(path)
     except SpecError as error:
         return Checked(list(error.diagnostics))
-    return check_source(source, path)
+    return check_source(source, path, required)
 
 
 def _without_repeats(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

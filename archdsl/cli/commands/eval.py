@@ -12,6 +12,7 @@ from archdsl.cli.options import (
     Input,
     Model,
     Parameters,
+    Require,
     RequiredWeights,
     Root,
     Settings,
@@ -20,6 +21,7 @@ from archdsl.cli.options import (
 )
 from archdsl.cli.printing import print_json
 from archdsl.cli.recipe import training
+from archdsl.cli.requirements import read_requirements, require, require_accuracy
 
 if TYPE_CHECKING:
     from archdsl.api import Network
@@ -49,8 +51,10 @@ def eval(
     parameters: Parameters = None,
     input: Input = None,
     format: TableOrJson = "table",
+    required: Require = None,
 ) -> None:
     """Evaluate a trained network on the test set."""
+    bounds = read_requirements(required)
     given = {"dataset": dataset, "root": root, "batch": batch}
     asked = training(spec, model, settings, parameters, input, weights, given)
     if in_training := [key for key in asked.overrides if key.partition(".")[0] in IN_TRAINING]:
@@ -69,6 +73,9 @@ def eval(
         print_json(found.to_dict())
     else:
         _draw(found)
+    sys.stdout.flush()
+    require(asked.network, bounds)
+    require_accuracy(asked.network, found.accuracy, bounds)
 
 
 def _normalised(recipe: Recipe, network: Network, weights: str) -> Recipe:

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from archdsl.cli.network import chosen, without_recipe
-from archdsl.cli.options import Input, Model, Settings, Spec, input_sizes, reject_unused
+from archdsl.cli.options import Input, Model, Require, Settings, Spec, input_sizes, reject_unused
 from archdsl.cli.printing import print_json_text
+from archdsl.cli.requirements import read_requirements, require
 from archdsl.diagnostics import SpecError
 
 EXAMPLES = (
@@ -42,13 +43,14 @@ def summary(
         Literal["fp32", "bf16", "fp16"] | None,
         typer.Option(help="Precision of that training, instead of the recipe's."),
     ] = None,
+    required: Require = None,
 ) -> None:
     """Print layers, shapes, parameters, MACs, memory, receptive field."""
     if format == "json":
         reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     if batch is None:
         reject_unused("a summary without --batch", precision=precision)
-    shown = _columns(columns)
+    shown, bounds = _columns(columns), read_requirements(required)
     try:
         network, file, _ = without_recipe(chosen(spec, model, settings, input))
     except SpecError:
@@ -76,6 +78,8 @@ def summary(
             print(forms.to_csv(network, depth, shown))
         case "markdown":
             print(forms.to_markdown(network, depth, shown, asked))
+    sys.stdout.flush()
+    require(network, bounds)
 
 
 def _draw_known(

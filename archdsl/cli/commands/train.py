@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.options import Batch, Dataset, Input, Model, Parameters, Root, Settings
+from archdsl.cli.options import Batch, Dataset, Input, Model, Parameters, Require, Root, Settings
 from archdsl.cli.recipe import training
+from archdsl.cli.requirements import read_requirements, require, require_accuracy
 
 if TYPE_CHECKING:
     from archdsl.api import Network
@@ -45,11 +46,14 @@ def train(
     parameters: Parameters = None,
     input: Input = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    required: Require = None,
 ) -> None:
     """Train a network with its recipe.
 
-    The recipe is that in the spec, or the default one. A run folder instead of a spec repeats that run.
+    The recipe is that in the spec, or the default one. A run folder instead of a spec repeats that run. A required
+    accuracy is checked after the run, all else before it.
     """
+    bounds = read_requirements(required)
     if out is not None and resume is not None:
         raise typer.BadParameter("--out and --resume exclude each other: a resumed run stays in its folder")
     spec, run = _spec_and_run(spec, resume)
@@ -57,13 +61,18 @@ def train(
     asked = training(spec, model, settings, parameters, input, run, given)
     if resume is not None and Path(resume).is_dir():
         _require_same_network(asked.network, Path(resume))
+    require(asked.network, bounds)
     recipe = asked.recipe(run)
     from archdsl.report import reporter
     from archdsl.train import run_training
 
     at_end = reporter(asked.network)
     result = run_training(asked.network, recipe, out=out, resume=resume, quiet=quiet, at_end=at_end)
-    raise typer.Exit(STOPPED + result.signal if result.interrupted else 0)
+    if result.interrupted:
+        raise typer.Exit(STOPPED + result.signal)
+    found = result.test or result.evaluation
+    if found is not None:
+        require_accuracy(asked.network, found.accuracy, bounds)
 
 
 def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None]:

@@ -5,6 +5,7 @@ E1xx  syntax      text that does not parse
 E2xx  names       names, labels and arguments
 E3xx  values      expressions and their values
 E4xx  shapes      layers and tensors that do not fit each other
+E49x  requirements  bounds of a network's figures
 E5xx  limits      upper bounds
 E60x  recipe      recipes as they are written
 E61x  data        data sets (and E62x)

@@ -13,7 +13,9 @@ from archdsl.text.source import Source
 ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH", "PERCENT", "POWER"}
 CONDITIONS = {"IF", "COMPARE", "AND", "OR", "IN"}
 #: What an expression may end with.
-OPERANDS = {"NAME", "BRACED", "INT", "FLOAT", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE"}
+OPERANDS = {
+    "NAME", "BRACED", "INT", "FLOAT", "QUANTITY", "STRING", "SIZE", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE",
+}  # fmt: skip
 #: A `{` after one of these is a dictionary.
 BEFORE_VALUES = ARITHMETIC | {"EQUAL", "IN", "WHEN", "IF", "NOT", "AND", "OR", "COMPARE", "DOTDOT"}
 #: The ends of a range's operand: what binds less than `..`, apart from brackets.
@@ -115,7 +117,7 @@ def _classify(atoms: Sequence[Atom]) -> None:
 def _bracket(atom: Atom, before: Atom, word: str) -> str:
     """The role of an opening bracket; `word` is the type of the token before the one before it."""
     if atom.kind == "LPAR":
-        called = before.kind in {"NAME", "COMBINATOR", "SUM", "SPLIT"}
+        called = before.kind in {"NAME", "COMBINATOR", "SUM", "SPLIT", "REQUIRE"}
         return ("params" if word in {"MODEL", "BLOCK"} else "args") if called else "parenthesis"
     if atom.kind == "LSQB":
         return "index" if before.kind in OPERANDS else "list"

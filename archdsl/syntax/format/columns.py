@@ -10,7 +10,7 @@ from archdsl.syntax.format.atoms import Atom
 from archdsl.syntax.format.lines import Line
 from archdsl.syntax.tokens import CLOSING
 
-NUMBERS = {"INT", "FLOAT"}
+NUMBERS = {"INT", "FLOAT", "QUANTITY"}
 #: What can take each other's place in a column of a table.
 WORDS = {"NAME", "TRUE", "FALSE", "NONE"}
 

@@ -4,7 +4,7 @@ if exists('b:current_syntax')
 endif
 
 syntax keyword archDefine model block inline let
-syntax keyword archStatement import from train for in if else when shortcut
+syntax keyword archStatement import from train require for in if else when shortcut
 syntax keyword archCombinator residual inception sum subtract dense scale split aux
 syntax keyword archOperator and or not
 syntax keyword archConstant true false none
@@ -16,7 +16,7 @@ syntax match archTap /->\s*\h\w*/
 syntax match archLabel /\v(^|[;{])@<=\s*(\w|\{[^{}]*\})([0-9A-Za-z_-]|\{[^{}]*\})*\ze\s*:/
 syntax match archArgument /\v<\h\w*\ze\s*\=([^=]|$)/
 syntax match archSetting /\v(^|[;{])@<=\s*(init|defaults)\ze\s*\=([^=]|$)/
-syntax match archNumber /\v<\d+(\.\d+)?([eE][+-]?\d+)?>/
+syntax match archNumber /\v<\d[0-9_]*(\.[0-9_]+)?([eE][+-]?\d+|[kKMGT]?i?B|[kKMGT])?>/
 syntax match archNumber /\v<\d+(x\d+)+>/
 syntax region archString start=/"/ skip=/\\["\\nt]/ end=/"\|$/ oneline
 syntax match archComment /#.*$/ contains=@Spell
