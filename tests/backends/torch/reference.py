@@ -180,9 +180,52 @@ def kind(name: str, make: Callable[[Args, Tensor], Any]) -> Callable[[Callable[[
     return register
 
 
+def _same(x: Tensor, window: Any, mode: str = "constant", fill: float = 0.0) -> Tensor:
+    """TensorFlow's rule for "SAME": what is missing to a whole number of strides, the larger half at the end."""
+    pads = []
+    for axis in range(_rank(x) - 1, -1, -1):
+        kernel, stride, dilation = (
+            one if isinstance(one, int) else one[axis]
+            for one in (window.kernel_size, window.stride, getattr(window, "dilation", 1))
+        )
+        reach, rest = dilation * (kernel - 1) + 1, x.shape[axis + 2] % stride
+        missing = max(reach - (rest or stride), 0)
+        pads += [missing // 2, missing - missing // 2]
+    return F.pad(x, pads, mode, fill) if any(pads) else x
+
+
+@cache
+def _with_same(name: str) -> type[nn.Module]:
+    """A convolution or pool of PyTorch on an input that is padded as TensorFlow does."""
+    cls = getattr(nn, name)
+
+    class Same(cls):  # type: ignore[valid-type,misc]
+        def forward(self, x: Tensor) -> Tensor:
+            if hasattr(self, "return_indices"):
+                padded = _same(x, self, fill=float("-inf"))
+            else:
+                mode = getattr(self, "padding_mode", "zeros")
+                padded = _same(x, self, "constant" if mode == "zeros" else mode)
+            result: Tensor = super().forward(padded)
+            if getattr(self, "count_include_pad", True) or getattr(self, "divisor_override", None):
+                return result
+            ones = _same(torch.ones_like(x), self)
+            inside: Tensor = super().forward(ones)
+            return result / inside
+
+    return Same
+
+
+def _windowed(name: str, args: Args, x: Tensor, *sizes: int) -> nn.Module:
+    """A convolution or pool, with TensorFlow's padding or PyTorch's own."""
+    if args.get("padding") != "same_upper":
+        return _nd(name, x)(*sizes, **args)
+    return _with_same(_nd(name, x).__name__)(*sizes, **{key: value for key, value in args.items() if key != "padding"})
+
+
 def _conv(args: Args, x: Tensor) -> nn.Module:
     _wrong_length(x, *args.values())
-    return _nd("Conv", x)(x.shape[1], **args)
+    return _windowed("Conv", args, x, x.shape[1])
 
 
 @kind("conv", _conv)
@@ -190,7 +233,7 @@ def _(draw: Draw, x: Tensor) -> Args:
     args = {"out_channels": draw(st.integers(1, 8)), "kernel_size": _sizes(draw, x, 1, 5)}
     _maybe_sizes(draw, args, "stride", x, 1, 3)
     if draw(st.integers(1, 6)) == 1:
-        args["padding"] = draw(st.sampled_from(["same", "valid"]))
+        args["padding"] = draw(st.sampled_from(["same", "valid", "same_upper", "same_upper"]))
     else:
         _maybe_sizes(draw, args, "padding", x, 0, 3, 2)
     _maybe_sizes(draw, args, "dilation", x, 1, 3, 4)
@@ -234,7 +277,7 @@ def _pool(name: str) -> Callable[[Args, Tensor], nn.Module]:
         if name == "LPPool" and _rank(x) == 1:
             # LPPool1d fails on a tuple of one number, which its documentation allows.
             args = {key: value[0] if isinstance(value, tuple) else value for key, value in args.items()}
-        return _nd(name, x)(**args)
+        return _windowed(name, args, x)
 
     return make
 
@@ -244,6 +287,7 @@ def _(draw: Draw, x: Tensor) -> Args:
     args = {"kernel_size": _sizes(draw, x, 1, 4)}
     _maybe_sizes(draw, args, "stride", x, 1, 4)
     _maybe_sizes(draw, args, "padding", x, 0, 2)
+    _maybe(draw, args, "padding", st.sampled_from(["same_upper"]), 6)
     _maybe_sizes(draw, args, "dilation", x, 1, 2, 5)
     _maybe(draw, args, "ceil_mode", st.booleans())
     return args
@@ -254,6 +298,7 @@ def _(draw: Draw, x: Tensor) -> Args:
     args = {"kernel_size": _sizes(draw, x, 1, 4)}
     _maybe_sizes(draw, args, "stride", x, 1, 4)
     _maybe_sizes(draw, args, "padding", x, 0, 2)
+    _maybe(draw, args, "padding", st.sampled_from(["same_upper"]), 6)
     _maybe(draw, args, "ceil_mode", st.booleans())
     _maybe(draw, args, "count_include_pad", st.booleans())
     _maybe(draw, args, "divisor_override", st.integers(1, 5), 8)
@@ -585,6 +630,77 @@ def _(draw: Draw, x: Tensor) -> Args:
     return args
 
 
+def _elementwise(function: Callable[..., Tensor]) -> Callable[[Args, Tensor], Callable[[Tensor], Tensor]]:
+    """A function of torch with its arguments by name or, for the four operations, by position."""
+    return lambda args, x: lambda tensor: function(tensor, **args)
+
+
+for _name in ("neg", "abs", "exp", "log", "sqrt", "sin", "cos"):
+    kind(_name, _elementwise(getattr(torch, _name)))(lambda draw, x: {})
+for _name in ("add", "sub", "mul", "div"):
+    kind(_name, _elementwise(getattr(torch, _name)))(lambda draw, x: {"other": draw(st.sampled_from([0.5, -1.5, 2]))})
+kind("pow", _elementwise(torch.pow))(lambda draw, x: {"exponent": draw(st.sampled_from([2, 3.0, 0.5, 1]))})
+
+
+@kind("clamp", _elementwise(torch.clamp))
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {}
+    _maybe(draw, args, "min", st.sampled_from([-0.5, 0.0]), 2)
+    _maybe(draw, args, "max", st.sampled_from([0.25, 6]), 2)
+    return args
+
+
+def _reduced(function: Callable[..., Tensor]) -> Callable[[Args, Tensor], Callable[[Tensor], Tensor]]:
+    def make(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+        dims = args["dim"] if isinstance(args["dim"], tuple) else (args["dim"],)
+        if any(dim % x.dim() == 0 for dim in dims):
+            raise Rejection("the batch axis")
+        return lambda tensor: function(tensor, **args)
+
+    return make
+
+
+def _draw_axes(draw: Draw, x: Tensor) -> Args:
+    last = draw(st.integers(1, 3))
+    args: Args = {"dim": draw(st.sampled_from([1, -1, last, last, (last, 1), (-1, 2), (2,)]))}
+    _maybe(draw, args, "keepdim", st.booleans(), 2)
+    return args
+
+
+for _name in ("mean", "sum"):
+    kind(_name, _reduced(getattr(torch, _name)))(_draw_axes)
+kind("max", _reduced(torch.amax))(_draw_axes)
+
+
+def _norm(x: Tensor, dim: Any, keepdim: bool = False, p: float = 2.0) -> Tensor:
+    result: Tensor = torch.linalg.vector_norm(x, p, dim, keepdim)
+    return result
+
+
+@kind("norm", _reduced(_norm))
+def _(draw: Draw, x: Tensor) -> Args:
+    args = _draw_axes(draw, x)
+    _maybe(draw, args, "p", st.sampled_from([1.0, 2, 3.0]))
+    return args
+
+
+def _constant(args: Args, x: Tensor) -> Callable[[Tensor], Tensor]:
+    value = torch.tensor(args["value"])
+    return lambda tensor: value.expand(len(tensor), *value.shape)
+
+
+@kind("constant", _constant)
+def _(draw: Draw, x: Tensor) -> Args:
+    sizes = [draw(st.integers(1, 3)) for _ in range(draw(st.integers(1, 4)))]
+
+    def nested(sizes: list[int]) -> Any:
+        if not sizes:
+            return draw(st.sampled_from([0.5, -2.0, 1.0]))
+        return tuple(nested(sizes[1:]) for _ in range(sizes[0]))
+
+    return {"value": nested(sizes)}
+
+
 #: Kinds that mostly keep the shape; and all kinds, with more of what networks are made of.
 KEEPING = ["conv", "conv", "batchnorm", "relu", "gelu", "dropout", "identity", "tanh", "groupnorm", "adaptive_avgpool"]
 WEIGHTED = [*KINDS, *["conv"] * 8, *["linear"] * 2, *["maxpool"] * 2, *["batchnorm"] * 3, *["relu"] * 3]
@@ -806,7 +922,7 @@ class Machine:
 
     def item(self, x: Tensor, depth: int) -> Step:
         self.budget -= 1
-        forms = ["layer"] * 10
+        forms = [*["layer"] * 12, "argmax"]
         if depth < 3:
             forms += ["group", "residual", "residual", "inception", "sum", "subtract", "dense", "scale", "split"]
             forms += ["tap", "for", "if", "block", *["reuse"] * 4]
@@ -861,6 +977,26 @@ class Machine:
             raise Rejection("other numbers of axes")
         return self.run(operation, a, b)
 
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """Matrices of each sample; PyTorch would take the batch axis for one of a matrix's."""
+        if min(a.dim(), b.dim()) < 3:
+            raise Rejection("no matrices")
+        return self.join(torch.matmul, a, b)
+
+    def argmax(self, x: Tensor, depth: int, label: str) -> Step:
+        """The position of the maximum, as a number: integers can do little else. What is NaN has no maximum in ONNX."""
+        if not x.isfinite().all():
+            return self.layer(x, depth, label)
+        dim = self.draw(st.integers(1, 2))
+        self.emit(depth, f"argmax({dim}, keepdim=true); float")
+        self.scopes[-1].take()
+        self.scopes[-1].take()
+
+        def again(x: Tensor) -> Tensor:
+            return self.run(lambda x: torch.argmax(x, dim, keepdim=True).float(), x)
+
+        return again(x), again
+
     def parts(self, inputs: list[Tensor], depth: int) -> tuple[list[Tensor], list[Op]]:
         steps = [self.inner(x, depth + 1, "{", most=1) for x in inputs]
         return [y for y, _ in steps], [operation for _, operation in steps]
@@ -905,6 +1041,11 @@ class Machine:
         return x, lambda x: reduce(lambda x, operation: self.concatenate([x, operation(x)]), operations, x)
 
     def scale(self, x: Tensor, depth: int, label: str) -> Step:
+        if self.chance(3):
+            factor = self.draw(st.sampled_from([0.25, -1, 2.0]))
+            y, operation = self.inner(x, depth, _headed(label, f"scale({factor}) {{"))
+            self.scopes[-1].take()
+            return y * factor, lambda x: operation(x) * factor
         y, operation = self.inner(x, depth, _headed(label, "scale {"))
         return self.join(torch.mul, x, y), lambda x: self.join(torch.mul, x, operation(x))
 
@@ -939,7 +1080,7 @@ class Machine:
 
             return keep(x), keep
         name = self.draw(st.sampled_from(sorted(self.taps)))
-        how = self.draw(st.sampled_from(["concat", "add", "mul", "use"]))
+        how = self.draw(st.sampled_from(["concat", "add", "sub", "mul", "div", "matmul", "use", "use"]))
         self.emit(depth, f"{how}({name})")
         if how != "use":
             self.scopes[-1].take()
@@ -948,10 +1089,10 @@ class Machine:
             match how:
                 case "concat":
                     return self.concatenate([x, self.taps[name]])
-                case "add":
-                    return self.join(torch.add, x, self.taps[name])
-                case "mul":
-                    return self.join(torch.mul, x, self.taps[name])
+                case "add" | "sub" | "mul" | "div":
+                    return self.join(getattr(torch, how), x, self.taps[name])
+                case "matmul":
+                    return self.product(x, self.taps[name])
                 case _:
                     return self.taps[name]
 

@@ -40,6 +40,12 @@ def in_place(module: nn.Module) -> set[str]:
         ("conv(4, 1); scale { relu }", set()),
         ("conv(4, 1); split(2) { relu; conv(2, 1) }", set()),
         ("conv(4, 1); flatten; relu", set()),
+        ("conv(4, 1); exp; relu", set()),
+        ("conv(4, 1); pow(2); relu", set()),
+        ("conv(4, 1); max(1, keepdim=true); relu", set()),
+        ('conv(4, 3, padding="same_upper"); relu', {"1"}),
+        ("tanh -> a; conv(4, 1); sub(a); relu; mul(0.5); relu", {"3", "5"}),
+        ("conv(4, 1) -> a; relu; sub(a)", set()),
         ("conv(4, 1); dropout(0.0); relu", set()),
         ("conv(4, 1) -> a; relu; output(a)", set()),
         ("conv(4, 1); aux { flatten; linear(2) }; relu", set()),
@@ -67,6 +73,8 @@ def test_what_a_scope_returned_stays_as_it_was() -> None:
 
 
 LAYERS = ["conv(channels, 1)", "batchnorm", "relu", "relu6", "tanh", "relu(inplace=true)", "sigmoid", "groupnorm(1)"]
+LAYERS += ["mul(0.5)", "sub(1)", "div(2)", "add(0.5)", "pow(2)", "exp; clamp(max=9)", "abs; sqrt", "sin", "neg"]
+LAYERS += ['conv(4, 3, padding="same_upper")', "scale(0.5) { relu }"]
 LAYERS += ["maxpool(3, stride=1, padding=1)", "avgpool(3, stride=1, padding=1)", "leaky_relu(inplace=true)", "gelu"]
 
 
@@ -87,7 +95,14 @@ def bodies(draw: Any, depth: int = 3, taps: tuple[str, ...] = ()) -> str:
             taps += (name,)
         elif form == "join" and taps:
             tap = draw(st.sampled_from(taps))
-            joins = [f"add({tap})", f"mul({tap})", f"concat({tap}); conv(4, 1)", f"use({tap})"]
+            joins = [
+                f"add({tap})",
+                f"mul({tap})",
+                f"sub({tap})",
+                f"matmul({tap})",
+                f"concat({tap}); conv(4, 1)",
+                f"use({tap})",
+            ]
             lines.append(draw(st.sampled_from(joins)))
         elif form == "combinator":
             first, second = (draw(bodies(depth - 1, taps)) for _ in range(2))
@@ -100,6 +115,8 @@ def bodies(draw: Any, depth: int = 3, taps: tuple[str, ...] = ()) -> str:
                 f"inception {{ {{ {first} }}; {{ {second} }} }}; conv(4, 1)",
                 f"dense {{ {{ {first} }}; relu }}; relu; conv(4, 1)",
                 f"scale {{ {first} }}",
+                f"scale {{ {first}; mean((2, 3), keepdim=true) }}",
+                "residual { max(1, keepdim=true); norm((2, 3), keepdim=true) }",
                 "split(2) { relu; { conv(2, 1); relu } }",
             ]
             lines.append(label + draw(st.sampled_from(forms)))
