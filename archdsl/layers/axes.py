@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from archdsl.layers.base import Layer, OnnxBuilder
 from archdsl.shapes import Shape
+from archdsl.shapes.extent import is_known
 
 
 def position(layer: Layer, argument: str, dim: int, x: Shape, *, new: int = 0) -> int:
@@ -35,8 +36,10 @@ def onnx_reduce(g: OnnxBuilder, op: str, value: str, axes: Sequence[int], *, kee
 
 
 def onnx_reshape(g: OnnxBuilder, value: str, y: Shape) -> str:
-    """A Reshape to the shape `y` of a sample; the 0 keeps the batch axis."""
-    return g.node("Reshape", value, g.ints([0, *y]))
+    """A Reshape to the shape `y` of a sample; the 0 keeps the batch axis, -1 is one size that is not known yet."""
+    unknown = [size for size in y if not is_known(size)]
+    sizes = y if len(unknown) > 1 else [size if is_known(size) else -1 for size in y]
+    return g.node("Reshape", value, g.ints([0, *sizes]))
 
 
 def onnx_for_each_sample(g: OnnxBuilder, value: str, y: Shape) -> str:

@@ -93,6 +93,9 @@ class OnnxBuilder(Protocol):
     def scalar(self, value: float) -> str:
         """A float32 scalar constant (rank 0)."""
 
+    def integer(self, value: int) -> str:
+        """An int64 scalar (rank 0)."""
+
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """Append a node of the standard domain; returns the name of its first output.
 

@@ -22,7 +22,9 @@ TORCH_CLASSES = {
 
 def onnx_crop(g: OnnxBuilder, value: str, starts: Sequence[int], sizes: Sequence[int], x: Sequence[int]) -> str:
     """A slice of each spatial axis: `sizes` positions from `starts` on, where its size `x` is larger."""
-    cut = [i for i, (start, size, whole) in enumerate(zip(starts, sizes, x, strict=True)) if start or size != whole]
+    cut = [
+        i for i, (start, size, whole) in enumerate(zip(starts, sizes, x, strict=True)) if start != 0 or size != whole
+    ]
     if not cut:
         return value
     begin, end = g.ints([starts[i] for i in cut]), g.ints([starts[i] + sizes[i] for i in cut])
@@ -102,8 +104,9 @@ class Pad(Layer):
             cut = Shape(size + min(b, 0) + min(a, 0) for size, (b, a) in zip(sizes, sides, strict=True))
             return onnx_spatial_pad(g, onnx_crop(g, value, starts, cut, sizes), grown, self.mode)
         value = onnx_spatial_pad(g, value, grown, self.mode, self.value)
+        wanted = [size + before + after for size, (before, after) in zip(sizes, sides, strict=True)]
         sizes = Shape(size + before + after for size, (before, after) in zip(sizes, grown, strict=True))
-        return onnx_crop(g, value, starts, y.spatial, sizes)
+        return onnx_crop(g, value, starts, wanted, sizes)
 
 
 class Crop(Layer):
@@ -132,7 +135,7 @@ class Crop(Layer):
         return TorchForm("modules.Crop", (self.starts(x), self.per_axis("size", self.size, x)))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        return onnx_crop(g, g.input, self.starts(x), y.spatial, x.spatial)
+        return onnx_crop(g, g.input, self.starts(x), self.per_axis("size", self.size, x), x.spatial)
 
 
 class PadChannels(Layer):

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from math import gcd, prod
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from archdsl.layers.axes import onnx_spatial_pad
+from archdsl.layers.axes import onnx_reduce, onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, Twin, changed
 from archdsl.layers.memory import Memory, numbers
 from archdsl.layers.windows import (
@@ -19,6 +19,7 @@ from archdsl.layers.windows import (
     windows_of,
 )
 from archdsl.shapes import Shape, Tensor, Window
+from archdsl.shapes.extent import is_known
 from archdsl.shapes.receptive_field import ReceptiveField
 
 Exponent = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -46,15 +47,32 @@ def _require_kernel_inside(layer: Layer, windows: Sequence[Window], x: Shape) ->
             raise layer.unfit("kernel_size", reason)
 
 
-def onnx_ends(windows: Sequence[Window], x: Shape, y: Shape) -> list[int]:
+def onnx_ends(windows: Sequence[Window], x: Shape, y: Shape, *, ceil: bool) -> list[int]:
     """The padding after the input with which rounding down gives the sizes `y`.
 
     ONNX's own `ceil_mode` keeps a last window that PyTorch drops, and counts positions that PyTorch does not.
     """
+    if not ceil:
+        return [w.after for w in windows]
     return [
         max(w.after, (out - 1) * w.stride + w.span - size - w.before)
         for w, size, out in zip(windows, x.spatial, y.spatial, strict=True)
     ]
+
+
+def running_ends(windows: Sequence[Window], x: Shape) -> list[Any]:
+    """The same with `ceil_mode` for sizes that are known only when the file runs; the padding may be negative."""
+    ends = []
+    for size, w in zip(x.spatial, windows, strict=True):
+        room: Any = size + w.before
+        last = (room + w.after - w.span + w.stride - 1) // w.stride * w.stride
+        if is_known(size):
+            last -= w.stride if last >= room else 0
+        else:
+            # 1 if the last window would start in the padding after the input.
+            last = last - (last - room + 1).at_least(0).at_most(1) * w.stride
+        ends.append(last + w.span - room)
+    return ends
 
 
 def onnx_pool(
@@ -135,7 +153,11 @@ class MaxPool(_SamePool):
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
-        befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
+        if self.ceil_mode and not all(map(is_known, x)):
+            sides = g.ints([0, 0, *(w.before for w in windows), 0, 0, *running_ends(windows, x)])
+            value = g.node("Pad", g.input, sides, g.scalar(float("-inf")), mode="constant")
+            return onnx_pool(g, "MaxPool", value, windows, [])
+        befores, ends = [w.before for w in windows], onnx_ends(windows, x, y, ceil=self.ceil_mode)
         value = g.input
         if any(end >= w.kernel for end, w in zip(ends, windows, strict=True)):
             # A dilated kernel can need more padding than ONNX Runtime allows for a pool.
@@ -181,7 +203,9 @@ class AvgPool(_SamePool):
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
-        befores, ends = [w.before for w in windows], onnx_ends(windows, x, y)
+        if self.ceil_mode and not all(map(is_known, x)):
+            return self._onnx_running(windows, x, g)
+        befores, ends = [w.before for w in windows], onnx_ends(windows, x, y, ceil=self.ceil_mode)
         same = self.padding == SAME_UPPER
         if self.divisor_override is not None:
             mean = onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=True, same=same)
@@ -193,6 +217,26 @@ class AvgPool(_SamePool):
             return onnx_pool(g, "AveragePool", value, windows, [*[0] * x.rank, *extra])
         counted = self.count_include_pad
         return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=counted, same=same)
+
+    def _onnx_running(self, windows: Sequence[Window], x: Shape, g: OnnxBuilder) -> str:
+        """With `ceil_mode` and sizes that are known only when the file runs: sums divided by what they counted."""
+        befores, afters = [w.before for w in windows], [w.after for w in windows]
+        ends = running_ends(windows, x)
+
+        def mean(value: str, befores: Sequence[int], ends: Sequence[int]) -> str:
+            padded = g.node("Pad", value, g.ints([0, 0, *befores, 0, 0, *ends]), mode="constant")
+            return onnx_pool(g, "AveragePool", padded, windows, [])
+
+        total = mean(g.input, befores, ends)
+        if self.divisor_override is not None:
+            return g.node("Mul", total, g.scalar(prod(w.kernel for w in windows) / self.divisor_override))
+        sizes: Sequence[int] = x.spatial
+        if self.count_include_pad:
+            sizes = [n + before + after for n, before, after in zip(sizes, befores, afters, strict=True)]
+            ends = [end - after for end, after in zip(ends, afters, strict=True)]
+            befores = [0] * x.rank
+        ones = g.node("Expand", g.scalar(1.0), g.ints([1, 1, *sizes]))
+        return g.node("Div", total, mean(ones, befores, ends))
 
 
 class LPPool(Layer):
@@ -234,7 +278,9 @@ class LPPool(Layer):
         # ONNX's LpPool takes |x|, and sums a window at the edge as it is.
         windows = self.windows(x)
         powers = g.node("Pow", g.input, g.scalar(self.norm_type))
-        mean = onnx_pool(g, "AveragePool", powers, windows, [*[0] * x.rank, *onnx_ends(windows, x, y)])
+        mean = onnx_pool(
+            g, "AveragePool", powers, windows, [*[0] * x.rank, *onnx_ends(windows, x, y, ceil=self.ceil_mode)]
+        )
         total = g.node("Mul", mean, g.scalar(prod(w.kernel for w in windows)))
         return g.node("Pow", total, g.scalar(1 / self.norm_type))
 
@@ -260,6 +306,11 @@ class _AdaptivePool(Layer):
         numbers = wanted if isinstance(wanted, int) else [size or 0 for size in wanted]
         sizes = self.per_axis("output_size", numbers, x)
         return tuple(size or own for size, own in zip(sizes, x.spatial, strict=True))
+
+    def _wanted(self, x: Shape) -> Sequence[int | None]:
+        """The output size of each axis; None for one that keeps its size."""
+        wanted = self.output_size
+        return [wanted] * x.rank if isinstance(wanted, int) else wanted
 
     def shape(self, x: Shape, *operands: Shape) -> Shape:
         self.require_spatial(x)
@@ -292,6 +343,8 @@ class AdaptiveAvgPool(_AdaptivePool):
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if all(size == 1 for size in y.spatial):
             return g.node("GlobalAveragePool", g.input)
+        if not all(map(is_known, x)):
+            return self._onnx_running(x, g)
         pairs = list(zip(x.spatial, y.spatial, strict=True))
         if all(size % output == 0 for size, output in pairs):
             strides = [size // output for size, output in pairs]
@@ -302,6 +355,39 @@ class AdaptiveAvgPool(_AdaptivePool):
                 value = _means(g, value, sizes, axis, output)
                 sizes[axis] = output
         return value
+
+    def _onnx_running(self, x: Shape, g: OnnxBuilder) -> str:
+        """For sizes that are known only when the file runs: products with matrices of 1/k in the windows, else 0."""
+        value, wanted = g.input, self._wanted(x)
+        for axis, (size, output) in enumerate(zip(x.spatial, wanted, strict=True), start=2):
+            if output is None:
+                continue
+            starts, ends = _running_bounds(g, size, output)
+            positions = _positions(g, size)
+            inside = g.node("And", g.node("Not", g.node("Less", positions, starts)), g.node("Less", positions, ends))
+            count = g.node("Cast", g.node("Sub", ends, starts), to=1)
+            matrix = g.node("Div", g.node("Cast", inside, to=1), count)
+            order = [*range(axis), *range(axis + 1, x.rank + 2), axis]
+            moved = value if axis == x.rank + 1 else g.node("Transpose", value, perm=order)
+            value = g.node("MatMul", moved, g.node("Transpose", matrix, perm=[1, 0]))
+            if axis != x.rank + 1:
+                value = g.node("Transpose", value, perm=[*range(axis), x.rank + 1, *range(axis, x.rank + 1)])
+        return value
+
+
+def _running_bounds(g: OnnxBuilder, size: int, output: int) -> tuple[str, str]:
+    """Starts and ends of `output` windows over a size that is known only when the file runs, output x 1."""
+    steps = g.ints(range(output))
+    starts = g.node("Div", g.node("Mul", steps, g.ints([size])), g.ints([output]))
+    last = g.node("Add", g.node("Mul", g.ints(range(1, output + 1)), g.ints([size])), g.ints([output - 1]))
+    ends = g.node("Div", last, g.ints([output]))
+    column = g.ints([output, 1])
+    return g.node("Reshape", starts, column), g.node("Reshape", ends, column)
+
+
+def _positions(g: OnnxBuilder, size: int) -> str:
+    """The integers below a size that is known only when the file runs."""
+    return g.node("Range", g.integer(0), g.integer(size), g.integer(1))
 
 
 def _means(g: OnnxBuilder, value: str, sizes: Sequence[int], axis: int, output: int) -> str:
@@ -335,6 +421,8 @@ class AdaptiveMaxPool(_AdaptivePool):
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         if all(size == 1 for size in y.spatial):
             return g.node("GlobalMaxPool", g.input)
+        if not all(map(is_known, x)):
+            return self._onnx_running(x, g)
         value, kernel = g.input, []
         for axis, (size, output) in enumerate(zip(x.spatial, y.spatial, strict=True), start=2):
             reach = _reach(size, output)
@@ -346,3 +434,17 @@ class AdaptiveMaxPool(_AdaptivePool):
                 value = g.node("Gather", value, g.ints(positions), axis=axis)
             kernel.append(reach)
         return g.node("MaxPool", value, kernel_shape=kernel, strides=kernel)
+
+    def _onnx_running(self, x: Shape, g: OnnxBuilder) -> str:
+        """For sizes that are known only when the file runs: the windows side by side, short ones with repetitions."""
+        value = g.input
+        for axis, (size, output) in enumerate(zip(x.spatial, self._wanted(x), strict=True), start=2):
+            if output is None:
+                continue
+            starts, ends = _running_bounds(g, size, output)
+            reach: Any = size
+            # No window has more positions than ceil(n / out) + 1.
+            positions = _positions(g, (reach + output - 1) // output + 1)
+            inside = g.node("Min", g.node("Add", starts, positions), g.node("Sub", ends, g.ints([1])))
+            value = onnx_reduce(g, "ReduceMax", g.node("Gather", value, inside, axis=axis), [axis + 1], keepdims=False)
+        return value

@@ -13,6 +13,7 @@ from archdsl.layers.axes import onnx_spatial_pad
 from archdsl.layers.base import AXES, OnnxBuilder, Positive, SameShape, Sizes, Twin, require_divisible
 from archdsl.layers.pad import onnx_crop
 from archdsl.shapes import Shape, Window
+from archdsl.shapes.extent import is_known
 from archdsl.shapes.receptive_field import ReceptiveField
 
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -98,6 +99,8 @@ class Upsample(Twin):
         return field.upsample(factors, [REACH[self.mode]] * x.rank, y.spatial)
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
+        if not all(map(is_known, (*x, *y))):
+            return self._onnx_running(x, g)
         if self.mode in RANKS:
             place = "align_corners" if self.align_corners else "half_pixel"
             factors = self._placing_factors(x, y)
@@ -111,6 +114,22 @@ class Upsample(Twin):
         for axis, (indices, size) in enumerate(zip(positions, x.spatial, strict=True), start=2):
             if indices != list(range(size)):
                 value = g.node("Gather", value, g.ints(indices), axis=axis)
+        return value
+
+    def _onnx_running(self, x: Shape, g: OnnxBuilder) -> str:
+        """For sizes that are known only when the file runs. Factors must be integers: then the sizes say the same."""
+        sizes = self._sizes(x)
+        if self.mode in RANKS:
+            place = "align_corners" if self.align_corners else "half_pixel"
+            if self.mode == "bicubic":
+                return _resize_to(g, x, sizes, place, mode="cubic", cubic_coeff_a=-0.75)
+            return _resize_to(g, x, sizes, place, mode="linear")
+        if self.scale_factor is not None:
+            return _resize_to(g, x, sizes, "asymmetric", mode="nearest", nearest_mode="floor")
+        value = g.input
+        for axis, (size, output) in enumerate(zip(x.spatial, sizes, strict=True), start=2):
+            positions = _running_positions(g, size, output, self.mode, fused=x.rank != 2)
+            value = g.node("Gather", value, positions, axis=axis)
         return value
 
     def _nearest_positions(self, x: Shape, y: Shape) -> list[list[int]]:
@@ -129,6 +148,41 @@ class Upsample(Twin):
                 positions = [floor(_float32(i * step)) for i in range(output)]
             found.append([min(position, size - 1) for position in positions])
         return found
+
+
+#: ONNX's numbers for its types.
+_FLOAT, _INT64, _DOUBLE = 1, 7, 11
+
+
+def _resize_to(g: OnnxBuilder, x: Shape, sizes: Sequence[int], place: str, **attributes: Any) -> str:
+    """A Resize of the spatial axes to sizes that are known only when the file runs."""
+    attributes["coordinate_transformation_mode"] = place
+    if g.opset >= 18:
+        return g.node("Resize", g.input, "", "", g.ints(sizes), axes=list(range(2, 2 + x.rank)), **attributes)
+    batch = g.node("Slice", g.node("Shape", g.input), g.ints([0]), g.ints([2]))
+    return g.node("Resize", g.input, "", "", g.node("Concat", batch, g.ints(sizes), axis=0), **attributes)
+
+
+def _running_positions(g: OnnxBuilder, size: int, output: int, mode: str, *, fused: bool) -> str:
+    """The position of the input that each output copies, for sizes that are known only when the file runs.
+
+    Products are computed in double precision and rounded once, as PyTorch's in single precision are.
+    """
+
+    def double(value: str) -> str:
+        return g.node("Cast", value, to=_DOUBLE)
+
+    step = g.node("Cast", g.node("Div", double(g.ints([size])), double(g.ints([output]))), to=_FLOAT)
+    steps = double(g.node("Range", g.integer(0), g.integer(output), g.integer(1)))
+    half = double(g.scalar(0.5))
+    if mode == "nearest-exact":
+        steps = g.node("Add", steps, half)
+    places = g.node("Mul", steps, double(step))
+    if mode == "nearest-exact" and fused:
+        shifted = g.node("Cast", g.node("Sub", places, half), to=_FLOAT)
+        places = g.node("Add", g.node("Max", shifted, g.scalar(0.0)), g.scalar(0.5))
+    rounded = g.node("Floor", g.node("Cast", places, to=_FLOAT))
+    return g.node("Min", g.node("Cast", rounded, to=_INT64), g.node("Sub", g.ints([size]), g.ints([1])))
 
 
 def _resize(g: OnnxBuilder, x: Shape, y: Shape, factors: Sequence[float] | None, place: str, **attributes: Any) -> str:
@@ -231,10 +285,10 @@ class PixelUnshuffle(Twin):
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         # ONNX's SpaceToDepth has the channels in another order.
         factor = self.downscale_factor
-        _, height, width = y
+        height, width = (size // factor for size in x.spatial)
         cut = g.node("Reshape", g.input, g.ints([0, x.channels, height, factor, width, factor]))
         turned = g.node("Transpose", cut, perm=[0, 1, 3, 5, 2, 4])
-        return g.node("Reshape", turned, g.ints([0, *y]))
+        return g.node("Reshape", turned, g.ints([0, x.channels * factor**2, height, width]))
 
 
 class ChannelShuffle(SameShape, Twin):

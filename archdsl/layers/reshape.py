@@ -251,5 +251,6 @@ class Narrow(_View, Twin):
         return x.like((*x[:axis], self.length, *x[axis + 1 :]))
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
-        first, axis = self.first(x), position(self, "dim", self.dim, x) + 1
-        return g.node("Slice", g.input, g.ints([first]), g.ints([first + self.length]), g.ints([axis]))
+        axis = position(self, "dim", self.dim, x)
+        first = self.start + x[axis] if self.start < 0 else self.start
+        return g.node("Slice", g.input, g.ints([first]), g.ints([first + self.length]), g.ints([axis + 1]))

@@ -7,6 +7,7 @@ from archdsl.diagnostics.codes.shapes import NoOutput
 from archdsl.diagnostics.problem import Rejected
 from archdsl.layers.base import AXES, Layer, Paddings, Sizes
 from archdsl.shapes import Shape, Window
+from archdsl.shapes.extent import Unanswered, is_known
 
 #: TensorFlow's "same" padding by ONNX's name: ceil(n / stride) outputs, an odd element of padding at the end.
 SAME_UPPER = "same_upper"
@@ -34,7 +35,14 @@ def windows_of(
 
 
 def _same_upper(window: Window, size: int) -> Window:
-    """The window with the padding for ceil(n / stride) outputs."""
+    """The window with the padding for ceil(n / stride) outputs.
+
+    For a size that is known only when an ONNX file runs it is left to `onnx_same_upper`.
+    """
+    if not is_known(size):
+        if not onnx_same_upper([window]):
+            raise Unanswered
+        return window
     outputs = -(-size // window.stride)
     total = max((outputs - 1) * window.stride + window.span - size, 0)
     return window._replace(before=total // 2, after=total - total // 2)

@@ -61,6 +61,10 @@ class Subject:
         kind = node.layer.kind if isinstance(node, LayerNode) else node.kind
         return Fault(node.name, kind, node.span, problem)
 
+    def at(self, inputs: Mapping[str, Shape]) -> Network:
+        """The spec expanded for inputs that the network takes."""
+        return self._run(inputs).network
+
     @cached_property
     def _module(self) -> Module:
         path = Path(self.network.path or "<string>")

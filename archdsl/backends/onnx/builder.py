@@ -13,9 +13,11 @@ import onnx
 from onnx import defs
 
 from archdsl.diagnostics.codes.commands import OperatorNotInOpset
+from archdsl.diagnostics.codes.sizes import NotDynamic
 from archdsl.diagnostics.problem import Rejected
 from archdsl.graph import LayerNode
 from archdsl.shapes import Shape
+from archdsl.shapes.extent import Extent, Unanswered, is_known
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -63,6 +65,7 @@ class OnnxGraph:
     weights: dict[str, str] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
     _constant_names: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+    _extents: dict[Extent, str] = field(default_factory=dict)
 
     def weight(self, key: str) -> str:
         """The initializer of the state_dict's entry `key`, the same one each time."""
@@ -78,8 +81,34 @@ class OnnxGraph:
             self.constants[self._constant_names[key]] = array
         return self._constant_names[key]
 
-    def ints(self, values: Sequence[int]) -> str:
-        return self.constant(np.array(values, dtype=np.int64))
+    def ints(self, values: Sequence[int | Extent]) -> str:
+        """An int64 vector; with sizes that only the running file knows it is computed there."""
+        if all(map(is_known, values)):
+            return self.constant(np.array(values, dtype=np.int64))
+        parts = [self.extent(value) for value in values]
+        return parts[0] if len(parts) == 1 else self.node("Concat", "sizes/Concat", parts, {"axis": 0}).outputs[0]
+
+    def extent(self, value: int | Extent) -> str:
+        """A size as a vector of one number."""
+        if isinstance(value, int):
+            return self.constant(np.array([value], dtype=np.int64))
+        if value not in self._extents:
+            self._extents[value] = self._new_extent(value)
+        return self._extents[value]
+
+    def _new_extent(self, value: Extent) -> str:
+        if value.op == "unknown":
+            raise Unanswered
+        if value.op == "size":
+            name, axis = value.args
+            shape = self.node("Shape", "sizes/Shape", [name]).outputs[0]
+            return self.node("Gather", "sizes/Gather", [shape, self.extent(axis)]).outputs[0]
+        left, right = (self.extent(each) for each in value.args)
+        if value.op == "Div":
+            # ONNX divides towards zero, Python downwards.
+            rest = self.node("Mod", "sizes/Mod", [left, right]).outputs[0]
+            left = self.node("Sub", "sizes/Sub", [left, rest]).outputs[0]
+        return self.node(value.op, f"sizes/{value.op}", [left, right]).outputs[0]
 
     def node(
         self, op: str, name: str, inputs: Sequence[str], attributes: Mapping[str, Any] | None = None, outputs: int = 1
@@ -87,6 +116,10 @@ class OnnxGraph:
         """Append a node called `name`, and its values likewise."""
         schema = _schema(op, self.opset)
         given = attributes or {}
+        if any(
+            isinstance(value, list | tuple) and any(isinstance(v, Extent) for v in value) for value in given.values()
+        ):
+            raise Unanswered
         typed = {key: _typed(schema, key, value) for key, value in given.items() if value is not None}
         values = [self.values.unique(name) for _ in range(outputs)]
         present = list(inputs)
@@ -104,11 +137,21 @@ class OnnxGraph:
         if old in self.shapes:
             self.shapes[new] = self.shapes.pop(old)
 
-    def layer(self, node: LayerNode, input: str, operands: tuple[str, ...] = ()) -> str:
-        """Append a layer's nodes; the last one, and the layer's output, get the layer's name."""
+    def layer(
+        self, node: LayerNode, input: str, operands: tuple[str, ...] = (), running: LayerNode | None = None
+    ) -> str:
+        """Append a layer's nodes; the last one, and the layer's output, get the layer's name.
+
+        `running` is the same node with the sizes that only the running file knows.
+        """
+        running = running or node
         start = len(self.nodes)
         builder = GraphBuilder(self, node, input, operands)
-        output = node.layer.onnx(node.input, node.output, builder)
+        try:
+            output = running.layer.onnx(running.input, running.output, builder)
+        except Unanswered:
+            reason = "what it computes depends on a size that is known only when the file runs"
+            raise Rejected(NotDynamic(f"`{node.kind}`", reason)) from None
         last = next((inner for inner in self.nodes[start:] if output in inner.outputs), None)
         if last is None:
             return output
@@ -143,14 +186,26 @@ class GraphBuilder:
         return self._graph.ints(values)
 
     def floats(self, values: Sequence[float], shape: Sequence[int] | None = None) -> str:
+        if not all(map(is_known, shape or ())):
+            raise Unanswered
         array = np.array(values, dtype=np.float32)
         return self._graph.constant(array if shape is None else array.reshape(shape))
 
     def scalar(self, value: float) -> str:
         return self._graph.constant(np.array(value, dtype=np.float32))
 
+    def integer(self, value: int) -> str:
+        if is_known(value):
+            return self._graph.constant(np.array(value, dtype=np.int64))
+        return self.node("Squeeze", self.ints([value]), self.ints([0]))
+
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         return self._graph.node(op, f"{self._scope}/{op}", inputs, attributes, outputs).outputs[0]
+
+
+def _is_written(value: object) -> bool:
+    """Whether a value can stand in a file."""
+    return not isinstance(value, Extent)
 
 
 @cache

@@ -113,6 +113,14 @@ def _described(value: onnx.ValueInfoProto) -> str:
     return f"{onnx.TensorProto.DataType.Name(kind.elem_type).lower()} {sizes}"
 
 
+def has_dynamic_size(model: onnx.ModelProto) -> bool:
+    """Whether a file that archdsl wrote takes inputs of several sizes."""
+    if model.producer_name != "archdsl":
+        return False
+    axes = (axis for value in model.graph.input for axis in value.type.tensor_type.shape.dim[1:])
+    return any(axis.dim_param for axis in axes)
+
+
 def holds(model: onnx.ModelProto, expected: Tensors) -> bool:
     """Whether a file has all the initializers that the export writes, by their names and sizes."""
     own = initializers(model)

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from archdsl.arguments.values import stored_settings
 from archdsl.backends.onnx.builder import Array, Names, OnnxGraph, to_proto
+from archdsl.backends.onnx.dynamic import Dynamic, running_node
 from archdsl.backends.onnx.passes import (
     arrays_of,
     broadcast_parameters,
@@ -46,8 +47,9 @@ def emit(
     opset: int = 20,
     fold_batchnorm: bool = True,
     normalize: Normalization | None = None,
+    dynamic: Dynamic | None = None,
 ) -> onnx.ModelProto:
-    """The network in eval mode as an ONNX model with all its weights inside.
+    """The network in eval mode as an ONNX model with all its weights inside, for all sizes that `dynamic` tells.
 
     `weights` has the state_dict's keys; entries that eval mode does not need may be absent. The inputs are
     the network's by their names, `input` without one, the outputs `output` and the network's named ones; the
@@ -58,14 +60,14 @@ def emit(
         raise SpecError([Diagnostic(WrongOpset(opset, *OPSETS), path=network.path)])
     names = output_names(network)
     graph = OnnxGraph(opset, Names([*network.inputs, *names]))
-    outputs = _Emitter(graph, network).run(normalize)
+    outputs = _Emitter(graph, network, dynamic).run(normalize)
     _name_outputs(graph, outputs, names, list(network.inputs))
     drop_unused(graph, names)
     arrays = compute_constants(graph, arrays_of(graph, network, weights))
     arrays = broadcast_parameters(graph, arrays, names)
     if fold_batchnorm:
         arrays = fold(graph, arrays, names)
-    return _model(network, graph, merge_equal(graph, arrays), names)
+    return _model(network, graph, merge_equal(graph, arrays), names, dynamic)
 
 
 def node_count(model: onnx.ModelProto) -> int:
@@ -88,9 +90,10 @@ def output_names(network: Network) -> list[str]:
 class _Emitter:
     """Appends the nodes of a network: a fold over its operations."""
 
-    def __init__(self, graph: OnnxGraph, network: Network) -> None:
+    def __init__(self, graph: OnnxGraph, network: Network, dynamic: Dynamic | None = None) -> None:
         self.graph = graph
         self.network = network
+        self.dynamic = dynamic
 
     def run(self, normalize: Normalization | None) -> list[str]:
         """Append everything; returns the names of the outputs."""
@@ -98,9 +101,15 @@ class _Emitter:
         names = dict(zip(program.inputs, self.network.inputs, strict=True))
         if normalize is not None:
             names[program.input] = self.normalize(names[program.input], normalize)
-        for step in program.operations:
-            outputs = self.step(step, [names[value.source] for value in step.inputs])
+        for i, step in enumerate(program.operations):
+            running = None
+            if self.dynamic is not None and isinstance(step.node, LayerNode):
+                running = running_node(self.dynamic, i, step, step.node, names)
+            outputs = self.step(step, [names[value.source] for value in step.inputs], running)
             names.update(zip(step.outputs, outputs, strict=True))
+            for name, value in zip(outputs, step.outputs, strict=True):
+                if self.dynamic is not None and name in self.graph.shapes:
+                    self.graph.shapes[name] = self.dynamic.shape(value)
         return [names[value.source] for value in program.outputs]
 
     def normalize(self, x: str, normalize: Normalization) -> str:
@@ -111,19 +120,19 @@ class _Emitter:
         centred = self.graph.node("Sub", "normalize/Sub", [x, mean_name])
         return self.graph.node("Div", "normalize/Div", [*centred.outputs, std_name]).outputs[0]
 
-    def step(self, step: Step, inputs: list[str]) -> list[str]:
+    def step(self, step: Step, inputs: list[str], running: LayerNode | None) -> list[str]:
         """Append the nodes of an operation; returns the names of its outputs."""
         if isinstance(step.node, LayerNode):
-            return [self.layer(step.node, *inputs)]
+            return [self.layer(step.node, running, *inputs)]
         if step.op == "split":
             sizes = self.graph.ints([value.shape.channels for value in step.outputs])
             name = _inner_name(step.node, "Split")
             return self.graph.node("Split", name, [inputs[0], sizes], {"axis": 1}, len(step.outputs)).outputs
         return [self.join(step, inputs)] if step.outputs else []
 
-    def layer(self, node: LayerNode, x: str, *operands: str) -> str:
+    def layer(self, node: LayerNode, running: LayerNode | None, x: str, *operands: str) -> str:
         try:
-            return self.graph.layer(node, x, operands)
+            return self.graph.layer(node, x, operands, running)
         except Rejected as rejected:
             helps = (Help(rejected.help),) if rejected.help else ()
             path = self.network.path
@@ -179,14 +188,21 @@ def _name_outputs(graph: OnnxGraph, values: Sequence[str], names: Sequence[str],
             renamed[value] = name
 
 
-def _model(network: Network, graph: OnnxGraph, arrays: Mapping[str, Array], names: Sequence[str]) -> onnx.ModelProto:
-    shapes = [network.output_shape, *(tap.shape for tap in network.outputs)]
+def _model(
+    network: Network,
+    graph: OnnxGraph,
+    arrays: Mapping[str, Array],
+    names: Sequence[str],
+    dynamic: Dynamic | None,
+) -> onnx.ModelProto:
+    shapes = [value.shape if dynamic is None else dynamic.shape(value) for value in network.program.outputs]
     outputs = [tensor_info(name, shape) for name, shape in zip(names, shapes, strict=True)]
+    inputs = network.inputs if dynamic is None else dynamic.input_shapes
     produced = {value for node in graph.nodes for value in node.outputs} - set(names)
     proto = helper.make_graph(
         [to_proto(node) for node in graph.nodes],
         network.name,
-        [tensor_info(name, shape) for name, shape in network.inputs.items()],
+        [tensor_info(name, shape) for name, shape in inputs.items()],
         outputs,
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
         value_info=[tensor_info(value, shape) for value, shape in graph.shapes.items() if value in produced],
@@ -215,5 +231,5 @@ def metadata(network: Network) -> dict[str, str]:
 
 
 def tensor_info(name: str, shape: Shape) -> onnx.ValueInfoProto:
-    """A value with the dynamic batch axis before `shape`."""
+    """A value with the dynamic batch axis before `shape`, in which an axis may have a name or None for its size."""
     return helper.make_tensor_value_info(name, ELEMENTS[shape.dtype], [BATCH, *shape])

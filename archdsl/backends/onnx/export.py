@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from onnx.printer import to_text
 
 from archdsl.backends.onnx.builder import Array
 from archdsl.backends.onnx.contents import DATA_LIMIT, save
+from archdsl.backends.onnx.dynamic import Dynamic
 from archdsl.backends.onnx.emit import Normalization, emit
 from archdsl.backends.onnx.verify import Comparison, Peer, check, compare
 from archdsl.files.write import cannot_write, write_atomically
@@ -31,20 +32,27 @@ def export(
     normalize: Normalization | None = None,
     tolerance: float = 1e-4,
     data_limit: int = DATA_LIMIT,
+    dynamic: Dynamic | None = None,
+    others: Sequence[tuple[Network, Peer]] = (),
 ) -> Comparison:
     """Write the network with the weights of `peer` to `path` as ONNX; returns how it compares with `peer`.
 
     The file is checked with onnx.checker and compared before it takes the place of an older one. Raises
     SpecError, leaving no new file, where it is rejected or differs. Weights of more than `data_limit` bytes
-    go into a second file, PATH.data. Other arguments: `emit` and `compare`.
+    go into a second file, PATH.data. `others` are the network for other input sizes with the modules that these are
+    compared with. Other arguments: `emit` and `compare`. Returns the comparison with the largest difference.
     """
-    writer = partial(emit, network, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize)
+    writer = partial(emit, network, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize, dynamic=dynamic)
     with _replacing(Path(path)) as temporary:
         model = writer(peer.weights)
         if save(model, temporary, data_limit):
             model = writer(peer.weights)  # the weights of the other are in the file
         check(temporary, model, network)
-        return compare(temporary, model, network, peer, writer, normalize=normalize, tolerance=tolerance)
+        found = [
+            compare(temporary, model, *each, writer, normalize=normalize, tolerance=tolerance)
+            for each in ((network, peer), *others)
+        ]
+        return max(found, key=lambda one: one.difference)
 
 
 def write(model: onnx.ModelProto, path: str | os.PathLike[str], *, data_limit: int = DATA_LIMIT) -> None:

@@ -17,6 +17,7 @@ from archdsl.backends.onnx.builder import Array
 from archdsl.backends.onnx.contents import (
     Tensors,
     fixed_batch,
+    has_dynamic_size,
     holds,
     initializers,
     opset_of,
@@ -26,6 +27,7 @@ from archdsl.backends.onnx.contents import (
     same,
     session_of,
 )
+from archdsl.backends.onnx.dynamic import Dynamic, dynamic
 from archdsl.backends.onnx.emit import BATCH, OPSETS, Normalization, emit, statistics
 from archdsl.backends.onnx.runtime import Batches, Output, Session, all_vary, compare_outputs, failed
 from archdsl.diagnostics import SpecError
@@ -54,9 +56,10 @@ def check(path: Path, model: onnx.ModelProto, network: Network) -> None:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise failed(OnnxRejected("onnx.checker", str(error).strip()), network.path) from error
     found = {value.name: _sizes(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
+    agree = _agree_if_stated if has_dynamic_size(model) else _agree
     for name, sizes in expected.items():
         known = found.get(name)
-        if known and (len(known) != len(sizes) or not all(map(_agree, known, sizes))):
+        if known and (len(known) != len(sizes) or not all(map(agree, known, sizes))):
             raise failed(WrongOutputShape(name, _text(known), _text(sizes)), network.path)
 
 
@@ -89,6 +92,11 @@ def _agree(found: int | str | None, expected: int | str | None) -> bool:
     """Whether an inferred size can be the expected one. Those that ONNX cannot infer are left to ONNX Runtime."""
     known = isinstance(found, int) or found == BATCH
     return found == expected or not known
+
+
+def _agree_if_stated(found: int | str | None, expected: int | str | None) -> bool:
+    """The same for a file whose sizes depend on its input: those that do are not stated."""
+    return expected is None or _agree(found, expected)
 
 
 def _text(sizes: Sequence[int | str | None]) -> str:
@@ -169,7 +177,8 @@ def verify(
     statistics(normalize or ((0,), (1,)), network)
     model = read(Path(path))
     fixed_batch(model, network)  # a file of another network is reported as such first
-    writer = _writer_of(model, network, peer.weights, normalize)
+    sizes = dynamic(network) if has_dynamic_size(model) else None
+    writer = _writer_of(model, network, peer.weights, normalize, sizes)
     if writer is not None:
         expected = initializers(writer(peer.weights))
         require_same_weights(model, expected if weights else _constants(writer, expected, peer.weights), network)
@@ -186,13 +195,17 @@ def verify(
 
 
 def _writer_of(
-    model: onnx.ModelProto, network: Network, weights: Mapping[str, Array], normalize: Normalization | None
+    model: onnx.ModelProto,
+    network: Network,
+    weights: Mapping[str, Array],
+    normalize: Normalization | None,
+    sizes: Dynamic | None,
 ) -> Writer | None:
     """How the export writes such a file; None if its initializers are others."""
     opset = opset_of(model)
     # A folded file has fewer initializers, all of which the other has too.
     for folded in (False, True) if OPSETS[0] <= opset <= OPSETS[1] else ():
-        writer = partial(emit, network, opset=opset, fold_batchnorm=folded, normalize=normalize)
+        writer = partial(emit, network, opset=opset, fold_batchnorm=folded, normalize=normalize, dynamic=sizes)
         try:
             if holds(model, initializers(writer(weights))):
                 return writer

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from archdsl.backends.torch.build import network_of
+from archdsl.backends.torch.build import build, network_of
 from archdsl.backends.torch.probe import run_with_random_weights
 from archdsl.graph.network import Network
 
@@ -34,6 +34,7 @@ def export_onnx(
     fold_batchnorm: bool = True,
     normalize: Normalization | None = None,
     tolerance: float = 1e-4,
+    dynamic_size: bool = False,
 ) -> float:
     """Write a module made by `build()` to `path` as ONNX, in eval mode and float32.
 
@@ -49,6 +50,8 @@ def export_onnx(
         normalize: mean and standard deviation, one number or one for each channel; the file then starts
             with (x - mean) / std, so that it takes what the module takes before its normalisation.
         tolerance: the largest difference allowed, as a share of how much the output varies between inputs.
+        dynamic_size: write a file for all input sizes that the network takes (`archdsl.input_sizes`), with symbolic
+            axes `height` and `width`; it is compared at three of them.
 
     Returns:
         The largest absolute difference from the module's outputs.
@@ -57,7 +60,13 @@ def export_onnx(
         SpecError: the module was not built from a spec, the file was rejected or differs; none is left then.
     """
     return compared_export(
-        module, path, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize, tolerance=tolerance
+        module,
+        path,
+        opset=opset,
+        fold_batchnorm=fold_batchnorm,
+        normalize=normalize,
+        tolerance=tolerance,
+        dynamic_size=dynamic_size,
     ).difference
 
 
@@ -69,16 +78,33 @@ def compared_export(
     fold_batchnorm: bool = True,
     normalize: Normalization | None = None,
     tolerance: float = 1e-4,
+    dynamic_size: bool = False,
 ) -> Comparison:
-    """Export as `export_onnx` does; returns the whole comparison."""
-    from archdsl.backends.onnx import export
+    """Export as `export_onnx` does; returns the whole comparison, of several sizes the one that differs the most."""
+    from archdsl.backends.onnx import dynamic, export
 
     network = network_of(module)
+    sizes = dynamic(network) if dynamic_size else None
     with _eval_mode(_on_cpu(module)) as twin:
-        peer = _Peer(twin, network, normalize)
+        others = [(other, _Peer(_resized(twin, other), other, normalize)) for other in (sizes.others if sizes else ())]
         return export(
-            network, peer, path, opset=opset, fold_batchnorm=fold_batchnorm, normalize=normalize, tolerance=tolerance
+            network,
+            _Peer(twin, network, normalize),
+            path,
+            opset=opset,
+            fold_batchnorm=fold_batchnorm,
+            normalize=normalize,
+            tolerance=tolerance,
+            dynamic=sizes,
+            others=others,
         )
+
+
+def _resized(module: nn.Module, network: Network) -> nn.Module:
+    """The module of the same network for other inputs, with the weights of `module`, in eval mode."""
+    other = build(network)
+    other.load_state_dict(module.state_dict())
+    return other.eval()
 
 
 def verify_onnx(

@@ -33,6 +33,9 @@ def export(
         ),
     ] = None,
     tolerance: Tolerance = 1e-4,
+    dynamic_size: Annotated[
+        bool, typer.Option("--dynamic-size", help="For all sizes that `archdsl sizes` prints; compared at three.")
+    ] = False,
 ) -> None:
     """Write an ONNX file and compare it with torch.
 
@@ -44,7 +47,13 @@ def export(
 
     module = built(network, weights)
     found = compared_export(
-        module, output, opset=opset, fold_batchnorm=not no_fold, normalize=statistics, tolerance=tolerance
+        module,
+        output,
+        opset=opset,
+        fold_batchnorm=not no_fold,
+        normalize=statistics,
+        tolerance=tolerance,
+        dynamic_size=dynamic_size,
     )
     origin = "freshly initialised weights (no --weights given)" if weights is None else f"the weights of {weights}"
     print(f"wrote {output} with {origin}")
