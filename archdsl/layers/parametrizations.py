@@ -5,7 +5,7 @@ the torch back end applies them.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,7 +31,8 @@ class Parametrization(BaseModel):
     #: True where a weight of zeros cannot be written as what it is computed from.
     divides_by_norm: ClassVar[bool] = False
 
-    dim: int | None
+    if TYPE_CHECKING:  # a field of the subclasses, whose order is PyTorch's
+        dim: int | None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -23,6 +23,7 @@ import torch
 from hypothesis import strategies as st_hypothesis
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 
 from archdsl.arguments.values import spec_text
 from tests.backends.torch import choices as st
@@ -47,17 +48,21 @@ class Rejection(Exception):
 
 @dataclass
 class First:
-    """How a module is made and which initializers its weights get, to be drawn again from a seed."""
+    """How a module is made, the initializers of its weights and its parametrization, to be drawn again from a seed."""
 
     make: Callable[[], Any]
     initializers: dict[str, str]
+    parametrization: str = ""
 
     def module(self) -> nn.Module:
         made: nn.Module = self.make()
         for name, text in self.initializers.items():
             with torch.no_grad():
                 INITIALIZERS[text](made.get_parameter(name).data)
-        return made
+        if self.parametrization:
+            # Spectral norm begins with further steps of its iteration where the module is in training mode.
+            PARAMETRIZATIONS[self.parametrization](made.train())
+        return made.eval()
 
 
 @dataclass
@@ -604,6 +609,87 @@ def _(draw: Draw, x: Tensor) -> Args:
     return {"upscale_factor": draw(st.integers(1, 2))}
 
 
+def _with_axis(module: nn.Module, dim: int) -> nn.Module:
+    """The module; weight_norm fails on an axis that the weight does not have, but not always with an error."""
+    if module.get_parameter("weight").dim() <= dim:
+        raise Rejection(f"no axis {dim}")
+    return module
+
+
+class LastLSTM(nn.LSTM):
+    """The states of all steps."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return _steps(super().forward, x)
+
+
+class LastGRU(nn.GRU):
+    """The states of all steps."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return _steps(super().forward, x)
+
+
+class LastRNN(nn.RNN):
+    """The states of all steps."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return _steps(super().forward, x)
+
+
+def _steps(forward: Callable[..., Any], x: Tensor) -> Tensor:
+    if x.dim() != 3:
+        raise Rejection("no sequence")
+    states: Tensor = forward(x)[0]
+    return states
+
+
+def _recurrent(cls: type[nn.Module]) -> Callable[[Args, Tensor], nn.Module]:
+    return lambda args, x: cls(input_size=x.shape[-1], batch_first=True, **args)
+
+
+for _name, _cls in (("lstm", LastLSTM), ("gru", LastGRU), ("rnn", LastRNN)):
+
+    @kind(_name, _recurrent(_cls))
+    def _(draw: Draw, x: Tensor, name: str = _name) -> Args:
+        args: Args = {"hidden_size": draw(st.integers(1, 5))}
+        _maybe(draw, args, "num_layers", st.integers(1, 2))
+        _maybe(draw, args, "bias", st.booleans())
+        _maybe(draw, args, "bidirectional", st.booleans())
+        if name == "lstm":
+            _maybe(draw, args, "proj_size", st.integers(0, 4), 4)
+        if name == "rnn":
+            _maybe(draw, args, "nonlinearity", st.sampled_from(["tanh", "relu"]))
+        return args
+
+
+class SelfAttention(nn.MultiheadAttention):
+    """Attention of tokens to themselves, for each group of them."""
+
+    is_causal = False
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        if x.dim() < 3:
+            raise Rejection("no tokens")
+        tokens = x.flatten(0, -3)
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[-2]) if self.is_causal else None
+        return super().forward(tokens, tokens, tokens, need_weights=False, attn_mask=mask)[0].reshape(x.shape)
+
+
+def _attention(args: Args, x: Tensor) -> nn.Module:
+    made = SelfAttention(x.shape[-1], args["num_heads"], bias=args.get("bias", True), batch_first=True)
+    made.is_causal = args.get("is_causal", False)
+    return made
+
+
+@kind("multihead_attention", _attention)
+def _(draw: Draw, x: Tensor) -> Args:
+    args: Args = {"num_heads": draw(st.sampled_from([1, 2, 3, x.shape[-1]]))}
+    _maybe(draw, args, "bias", st.booleans())
+    _maybe(draw, args, "is_causal", st.booleans())
+    return args
+
+
 @kind("pixel_unshuffle", _images(lambda args, x: nn.PixelUnshuffle(**args), 2))
 def _(draw: Draw, x: Tensor) -> Args:
     return {"downscale_factor": draw(st.integers(1, 3))}
@@ -726,6 +812,15 @@ INITIALIZERS: dict[str, Callable[[Tensor], object]] = {
     "sparse(0.5)": lambda weight: nn.init.sparse_(weight, 0.5),
     "default": lambda weight: weight,
 }
+#: Parametrizations as a spec writes them, and what torch does with a module.
+PARAMETRIZATIONS: dict[str, Callable[[nn.Module], object]] = {
+    "weight_norm": parametrizations.weight_norm,
+    "weight_norm(dim=1)": lambda module: parametrizations.weight_norm(_with_axis(module, 1), dim=1),
+    "weight_norm(dim=none)": lambda module: parametrizations.weight_norm(module, dim=None),  # type: ignore[arg-type]
+    "spectral_norm": parametrizations.spectral_norm,
+    "spectral_norm(2, dim=1)": lambda module: parametrizations.spectral_norm(module, n_power_iterations=2, dim=1),
+    "spectral_norm(dim=-1)": lambda module: parametrizations.spectral_norm(module, dim=-1),
+}
 #: Those that fill a weight of any number of axes.
 ANYWHERE = ["zeros", "ones", "constant(0.25)", "uniform(-0.5, 0.5)", "normal(std=0.3)", "trunc_normal(std=0.5)"]
 
@@ -796,6 +891,8 @@ class Machine:
                 module = self.make(name, args, x)
                 y = self.run(module, x)
                 self.add(name, args, x, module, extra, label)
+                if "parametrization" in extra:
+                    y = self.run(module, x)
             except Rejection:
                 if attempt < 3 and self.draw(st.integers(0, 3)):
                     continue
@@ -819,14 +916,16 @@ class Machine:
         own: dict[str, str] = {}
         frozen: list[str] = []
         if weights and said is not None:
-            own, frozen = self.start(weights), self.freeze(list(weights))
-            said |= {
-                key: text
-                for key, text in [("init", _init(own, self)), ("trainable", _trainable(weights, frozen))]
-                if text
-            }
+            own = self.start(weights)
         starts = {weight: own.get(weight) or self.rule(name, weight, tensor) for weight, tensor in weights.items()}
         first = First(partial(self.make, name, args, x), {one: text for one, text in starts.items() if text})
+        if weights and said is not None:
+            assert isinstance(made, nn.Module)
+            said |= {"init": text} if (text := _init(own, self)) else {}
+            first.parametrization = self.parametrize(made, weights, starts, said)
+            weights = dict(made.named_parameters())
+            frozen = self.freeze(list(weights))
+            said |= {"trainable": text} if (text := _trainable(weights, frozen)) else {}
         if first.initializers:
             self.run(lambda x: (first.module(), x)[1], x)  # torch says which weights it cannot fill
         self.key = self.scopes[-1].take(label)
@@ -834,6 +933,19 @@ class Machine:
             self.program.modules[self.key] = made
             self.program.first[self.key] = first
             self.program.frozen |= {f"{self.key}.{one}" for one in frozen}
+
+    def parametrize(
+        self, made: nn.Module, weights: Mapping[str, Tensor], starts: Mapping[str, str | None], said: dict[str, str]
+    ) -> str:
+        """Now and then a parametrization of a module's weight, as a spec writes it."""
+        if "weight" not in weights or not self.chance(8):
+            return ""
+        text: str = self.draw(st.sampled_from(list(PARAMETRIZATIONS)))
+        said["parametrization"] = text
+        if starts["weight"] == "zeros" and "weight_norm" in text:
+            raise Rejection("a weight of zeros has no norm")
+        self.run(lambda x: (PARAMETRIZATIONS[text](made.train()), made.eval(), x)[2], torch.zeros(2, 1))
+        return text
 
     def start(self, weights: Mapping[str, Tensor]) -> dict[str, str]:
         """Initializers for some of a layer's weights, mostly such as can fill them."""
@@ -862,7 +974,8 @@ class Machine:
         before = self.program.modules.get(key)
         if before is not None and before.state_dict():
             assert isinstance(made, nn.Module)
-            if type(made) is not type(before) or _sizes_of(made) != _sizes_of(before):
+            plain = self.program.first[key].make()
+            if type(made) is not type(plain) or _sizes_of(made) != _sizes_of(plain):
                 raise Rejection("other weights")
             made = before
         return self.run(made, x)
@@ -1218,12 +1331,17 @@ LABELLED = {"layer", "group", "residual", "inception", "sum", "subtract", "dense
 def _init(own: Mapping[str, str], machine: Machine) -> str:
     if list(own) == ["weight"] and machine.chance(2):
         return own["weight"]
-    return f"{{{', '.join(f'{weight}: {text}' for weight, text in own.items())}}}" if own else ""
+    return f"{{{', '.join(f'{_key(weight)}: {text}' for weight, text in own.items())}}}" if own else ""
 
 
 def _trainable(weights: Mapping[str, Tensor], frozen: Sequence[str]) -> str:
     whole = len(frozen) == len(weights)
-    return ("false" if whole else f"{{{', '.join(f'{one}: false' for one in frozen)}}}") if frozen else ""
+    return ("false" if whole else f"{{{', '.join(f'{_key(one)}: false' for one in frozen)}}}") if frozen else ""
+
+
+def _key(name: str) -> str:
+    """A key of a dictionary as a spec writes it."""
+    return spec_text(name) if "." in name else name
 
 
 def _headed(label: str, head: str) -> str:

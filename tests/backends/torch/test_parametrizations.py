@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,11 @@ def test_state_training_source_and_onnx_are_torchs(line: str, way: str, tmp_path
 
 def test_the_names_are_torchs() -> None:
     assert sorted(PARAMETRIZATIONS) == sorted(NAMES)
-    assert all(callable(getattr(theirs, name)) for name in NAMES)
+    for name, cls in PARAMETRIZATIONS.items():
+        parameters = list(inspect.signature(getattr(theirs, name)).parameters.values())[2:]
+        assert [(one.name, one.default) for one in parameters] == [
+            (field, info.default) for field, info in cls.model_fields.items()
+        ]
 
 
 #: A network with a parametrization from each place that can give one.
