@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from archdsl.layers.base import Layer
 from archdsl.layers.conv import Conv
 from archdsl.layers.pool import AvgPool, MaxPool
 from archdsl.shapes import Shape
+from archdsl.zoo import specs_folder
 from tests.layers.agreement import module_of
 from tests.layers.onnx_case import run_onnx
 
@@ -86,3 +88,20 @@ def test_other_padding_needs_room(mode: str, size: int) -> None:
     text = f'input(3x{size}x{size}); conv(4, 5, padding="same_upper", padding_mode="{mode}")'
     with pytest.raises(archdsl.SpecError, match="padding"):
         archdsl.load(f"model m {{ {text} }}")
+
+
+def test_a_network_with_tensorflows_padding_is_timms() -> None:
+    """EfficientNet-B0 as its authors trained it; on an odd size the padding of each stage is another."""
+    spec = (specs_folder() / "efficientnet.arch").read_text("utf-8")
+    text = spec.replace("padding=kernel // 2", 'padding="same_upper"')
+    assert text != spec
+    ours = archdsl.load(text, model="efficientnet_b0", eps=0.001).build().eval()
+    theirs = timm.create_model("tf_efficientnet_b0").eval()
+    weights = zip(ours.state_dict(), theirs.state_dict().values(), strict=True)
+    ours.load_state_dict(dict(weights))
+    for size in (65, 96):
+        x = torch.randn(2, 3, size, size)
+        with torch.no_grad():
+            found, expected = ours(x), theirs(x)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+        assert expected.std() > 1e-6
