@@ -78,6 +78,11 @@ class Published:
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel, for images in 0..1."""
         transform = self.transform()
+        if not hasattr(transform, "mean"):
+            # A detector normalizes its images itself.
+            with torch.device("meta"):
+                detector = models.get_model(self.twin, weights=None, weights_backbone=None)
+            return tuple(detector.transform.image_mean), tuple(detector.transform.image_std)
         return tuple(transform.mean), tuple(transform.std)
 
     def input_size(self, shape: Shape) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from torchvision.models import get_model
 
 import archdsl
 from archdsl import zoo
+from archdsl.backends.torch import published
 from archdsl.cards.cards import cards
 from tests.backends.torch.comparison import difference, require_apart, settle, shapes
 
@@ -180,3 +181,10 @@ def test_yolov3_tiny(size: tuple[int, int, int], tmp_path: Path) -> None:
     assert expected["coarse"].shape == (2, 255, size[1] // 32, size[2] // 32)
     assert largest(found, expected) <= 1e-5
     assert largest(exported(ours, x, tmp_path / "model.onnx"), expected) <= 1e-4
+
+
+def test_published_weights_are_normalised_as_the_detector_does() -> None:
+    """torchvision's preprocessing for detection has no mean: the detector scales images to -1..1 itself."""
+    found = published.find("torchvision:COCO_V1", zoo.load("ssdlite320_mobilenet_v3_large"))
+    assert found.normalisation() == ((0.5,) * 3, (0.5,) * 3)
+    assert len(found.classes) == 91
