@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from functools import partial
@@ -45,7 +46,7 @@ def module_at(spec: str) -> Module:
     from archdsl.elaborate import load_module
 
     revision, _, path = spec.partition(":")
-    top = Path(_git(spec, "rev-parse", "--show-toplevel").decode().rstrip("\n")).resolve()
+    top = Path(os.fsdecode(_git(spec, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve()
     file = (Path.cwd() if path.startswith(("./", "../")) else top) / path
     read = partial(_read, revision, top)
     return load_module(read(file.resolve(), spec), file, read)
@@ -61,9 +62,10 @@ def _read(revision: str, top: Path, path: Path, shown: str) -> Source:
 
 
 def _git(shown: str, *arguments: str) -> bytes:
-    """What a git command prints; its complaint is that of a missing file."""
+    """What a git command prints; its failure is that of a missing file."""
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
+        environment = {**os.environ, "LC_ALL": "C"}  # its complaint becomes part of a message
+        return subprocess.run(["git", *arguments], capture_output=True, check=True, env=environment).stdout
     except FileNotFoundError:
         raise _missing(shown, "git is not installed") from None
     except subprocess.CalledProcessError as error:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from math import prod
 from typing import Literal
 
 from archdsl.diff.align import Pair, align
@@ -30,6 +29,7 @@ class Change:
     around    the layers of the other side that it has inside
     repeats   the scopes in which it is the same, the outermost first: the names of the one where it is, and of those
               after it
+    others    the same change in these other scopes
     """
 
     action: Action
@@ -40,6 +40,7 @@ class Change:
     layers: tuple[LayerNode, ...] = ()
     around: tuple[LayerNode, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
+    others: tuple[Change, ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -47,22 +48,41 @@ class Change:
         return self.new or self.old
 
     @property
-    def times(self) -> int:
-        """In how many scopes it is the same."""
-        return prod(map(len, self.repeats))
+    def everywhere(self) -> tuple[Change, ...]:
+        """The change in every scope."""
+        return (self, *self.others)
+
+    @property
+    def old_names(self) -> list[str]:
+        """The full names of the old parts in every scope; of a part without a label that of the scope around."""
+        return [part.name for change in self.everywhere for part in change.old]
+
+    @property
+    def new_names(self) -> list[str]:
+        """The same of the new parts."""
+        return [part.name for change in self.everywhere for part in change.new]
+
+    @property
+    def count(self) -> int:
+        """The number of layers in every scope together."""
+        return sum(len(change.layers) for change in self.everywhere)
 
     @property
     def fits(self) -> bool:
         """Whether the state of the old parts fits the new ones, once its keys are renamed."""
-        return [_shapes(part) for part in self.old] == [_shapes(part) for part in self.new]
+        return all([*map(_shapes, one.old)] == [*map(_shapes, one.new)] for one in self.everywhere)
 
     @property
     def params(self) -> int:
-        """How many parameters more the new parts have, all repeats together."""
-        old, new = (_params(part.node for part in side) for side in (self.old, self.new))
+        """How many parameters more the new parts have in every scope together."""
+        return sum(change._own_params for change in self.everywhere)
+
+    @property
+    def _own_params(self) -> int:
         if self.action in {"added", "removed"}:
-            old, new = (_params(self.layers) if side else 0 for side in (self.old, self.new))
-        return self.times * (new - old)
+            return _params(self.layers) * (1 if self.new else -1)
+        old, new = (_params(part.node for part in side) for side in (self.old, self.new))
+        return new - old
 
 
 def _shapes(part: Part) -> list[Shape]:
@@ -112,15 +132,18 @@ class Alignment:
     def _pairs(self, pairs: Sequence[tuple[Part, Part]]) -> None:
         """Compare pairs in sequence; what is the same in several scopes beside each other is one change."""
         for _, run in groupby(pairs, key=_content):
-            (old, new), *others = run
+            scopes = list(run)
             first = len(self.changes)
-            self._pair(old, new)
-            found = self.changes[first:]
-            for pair in others:
-                self._pair(*pair)
-            if others and found:
-                names = (new.name, *(other.name for _, other in others))
-                self.changes[first:] = [replace(one, repeats=(names, *one.repeats)) for one in found]
+            found = [self._changes_of(*pair) for pair in scopes]
+            self.changes[first:] = _merged(found, tuple(new.name for _, new in scopes)) if len(scopes) > 1 else found[0]
+
+    def _changes_of(self, old: Part, new: Part) -> list[Change]:
+        """The changes of a pair, taken from the list."""
+        first = len(self.changes)
+        self._pair(old, new)
+        found = self.changes[first:]
+        del self.changes[first:]
+        return found
 
     # Layers that are in other parts now
 
@@ -146,12 +169,19 @@ def _action(pair: Pair) -> Literal["added", "removed"] | None:
 
 
 def _content(pair: tuple[Part, Part]) -> Hashable:
-    """The same for pairs of scopes with the same content, labels and weights too; one of its own for all others."""
+    """The same for pairs of scopes with the same content, labels too; one of its own for all others."""
     old, new = pair
     is_scope = old.label is not None and not old.is_layer and old.name == new.name
-    if not is_scope or old.named == new.named:
-        return id(old)
-    return (old.named, new.named, old.kind, new.kind, *_shapes(old), None, *_shapes(new))
+    return (old.named, new.named, old.kind, new.kind) if is_scope else id(old)
+
+
+def _merged(scopes: Sequence[Sequence[Change]], names: tuple[str, ...]) -> list[Change]:
+    """The changes of scopes with the same content as those of the first."""
+    found = []
+    for same in zip(*scopes, strict=True):
+        _, *others = [change for one in same for change in one.everywhere]
+        found.append(replace(same[0], repeats=(names, *same[0].repeats), others=tuple(others)))
+    return found
 
 
 def _runs(action: Literal["added", "removed"], pairs: Sequence[Pair], kinds: Mapping[str, int]) -> Iterator[Change]:

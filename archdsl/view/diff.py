@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
 from typing import IO, Any
 
 from archdsl.arguments.values import spec_text
@@ -26,6 +26,8 @@ SHOWN: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "activation_bytes": ("Activation memory", memory),
     "peak_memory": ("Peak memory", memory),
 }
+#: Numbers of which the first four digits are shown, if these differ.
+LONG = re.compile(r"\d+\.\d{5,}(e[+-]?\d+)?")
 #: Longer lists end with how many more there are.
 MOST = 12
 
@@ -96,25 +98,30 @@ def what(change: Change) -> str:
         case "renamed":
             return "renamed" if change.fits else "renamed, with weights of another shape"
         case "changed":
-            return ", ".join(_fact(name, old, new) for name, (old, new) in change.facts.items())
+            facts = ", ".join(_fact(name, old, new) for name, (old, new) in change.facts.items())
+            return facts if "" in change.facts else f"{part.kind}: {facts}"
     if part.is_layer:
-        return f"{part.kind}, {part.node.input} -> {part.node.output}"
+        shapes = {(one.node.input, one.node.output) for each in change.everywhere for one in each.parts}
+        return f"{part.kind}, {part.node.input} -> {part.node.output}" if len(shapes) == 1 else part.kind
     if isinstance(part.node, Use):
         return f"use({part.node.tap.name})"
     count = len(change.parts)
     more = {"added": "more ", "removed": "fewer "}[change.action] if change.more else ""
     noun = f"{count} {more}{part.kind}{'s' * (count > 1)}" if count > 1 or more else part.kind
+    layers = plural(change.count // len(change.everywhere), "layer")
     if change.around:
         ends = list(dict.fromkeys((change.around[0].name, change.around[-1].name)))
         around = f"around {' to '.join(ends)}"
-        return f"{noun} {around}" + (f", with {plural(len(change.layers), 'layer')} more" if change.layers else "")
-    return f"{noun}, {plural(len(change.layers), 'layer')}"
+        return f"{noun} {around}" + (f", with {layers} more" if change.layers else "")
+    return f"{noun}, {layers}"
 
 
 def _fact(name: str, old: str | None, new: str | None) -> str:
     """`kernel_size 3 -> 5`; the name is empty for the type itself."""
     if old is None or new is None:
         return f"{name} {new}" if old is None else f"{name} {old} -> default"
+    short = [LONG.sub(lambda found: f"{float(found[0]):.4g}", value) for value in (old, new)]
+    old, new = short if short[0] != short[1] else (old, new)
     return f"{name} {old} -> {new}".lstrip()
 
 
@@ -255,21 +262,9 @@ def _change_dict(change: Change) -> dict[str, Any]:
     return {
         "change": change.action,
         "kind": change.parts[0].kind,
-        "old": _all_names([part.name for part in change.old], change),
-        "new": _all_names([part.name for part in change.new], change),
+        "old": change.old_names,
+        "new": change.new_names,
         "facts": {name or "kind": {"old": old, "new": new} for name, (old, new) in change.facts.items()},
-        "layers": change.times * len(change.layers),
+        "layers": change.count,
         "params": change.params,
     }
-
-
-def _all_names(names: Sequence[str], change: Change) -> list[str]:
-    """The names in every scope in which the change is the same."""
-    found = []
-    for choice in product(*change.repeats):
-        for name in names:
-            for first, scope in reversed([(one[0], scope) for one, scope in zip(change.repeats, choice, strict=True)]):
-                inside = name == first or name.startswith(f"{first}.")
-                name = scope + name[len(first) :] if inside else name
-            found.append(name)
-    return found

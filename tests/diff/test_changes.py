@@ -45,7 +45,8 @@ inline block spliced(n) { conv(n, 3, padding=1); relu }
         ),
         (BODY, BODY.replace("relu; ", ""), ["- 1 relu, 8x8x8 -> 8x8x8", "> 2 -> 1 renamed", "> 4 -> 3 renamed"]),
         (BODY, BODY.replace("relu", "gelu"), ["~ 1 relu -> gelu"]),
-        (BODY, BODY.replace("linear(10)", "linear(9, bias=false)"), ["~ 4 out_features 10 -> 9, bias true -> false"]),
+        (BODY, BODY.replace("linear(10)", "linear(9, bias=false)"),
+         ["~ 4 linear: out_features 10 -> 9, bias true -> false"]),
         # Another way to write the same.
         (BODY, BODY.replace("8, 3, padding=1", "8, (3, 3), padding=1x1"), []),
         (BODY, "{ " + BODY.replace("; flatten", " }; flatten"), []),
@@ -55,28 +56,34 @@ inline block spliced(n) { conv(n, 3, padding=1); relu }
         (BODY, BODY.replace("relu; conv(8, 3, padding=1)", "residual { relu; conv(8, 3, padding=1) }"),
          ["+ (the model) residual around 1 to 2"]),
         ("a: conv(8, 3)", "b: conv(8, 3)", ["> a -> b renamed"]),
-        ("a: conv(8, 3)", "b: conv(8, 3, stride=2)", ["~ a -> b stride 1 -> 2"]),
+        ("a: conv(8, 3)", "b: conv(8, 3, stride=2)", ["~ a -> b conv: stride 1 -> 2"]),
         ("a: { conv(8, 3) }", "b: { conv(8, 3) }", ["> a -> b renamed"]),
         # The same arguments on another number of channels.
         ("conv(4, 3); a: conv(8, 3)", "conv(5, 3); b: conv(8, 3)",
-         ["~ 0 out_channels 4 -> 5", "> a -> b renamed, with weights of another shape"]),
+         ["~ 0 conv: out_channels 4 -> 5", "> a -> b renamed, with weights of another shape"]),
         # The same layers after another one, rather than other arguments at the same positions.
         ("conv(4, 3); conv(8, 3)", "conv(2, 3); conv(4, 3); conv(8, 3)",
          ["+ 0 conv, 3x8x8 -> 2x6x6", "> 0 -> 1 renamed, with weights of another shape", "> 1 -> 2 renamed"]),
-        ("a: unit(8)", "a: other(8)", ["~ a unit -> other", "~ a.0 kernel_size 3 -> 1, padding 1 -> 0"]),
+        ("a: unit(8)", "a: other(8)", ["~ a unit -> other", "~ a.0 conv: kernel_size 3 -> 1, padding 1 -> 0"]),
         ("for i in 1..2 { a{i}: unit(8) }", "for i in 1..6 { a{i}: unit(8) }", ["+ a{3..6} 4 more units, 8 layers"]),
         ("for i in 1..3 { a{i}: unit(8) }", "for i in 1..2 { a{i}: unit(8) }", ["- a3 1 fewer unit, 2 layers"]),
         # The first has other input channels, and so other weights; the last has not changed.
         ("for i in 1..5 { a{i}: unit(8) }", "for i in 1..5 { a{i}: unit(8 if i == 5 else 4) }",
-         ["~ a1.0 out_channels 8 -> 4", "~ a{2..4}.0 out_channels 8 -> 4"]),
+         ["~ a{1..4}.0 conv: out_channels 8 -> 4"]),
+        ("for i in 1..3 { a{i}: { relu } }", "for i in 1..3 { a{i}: { relu; conv(8, 1) } }", ["+ a{1..3}.1 conv"]),
+        ("for i in 1..2 { a{i}: { for j in 1..3 { b{j}: { relu } } } }",
+         "for i in 1..2 { a{i}: { for j in 1..3 { b{j}: { relu; conv(3, 1) } } } }",
+         ["+ a{1..2}.b{1..3}.1 conv, 3x8x8 -> 3x8x8"]),
         ("sum { conv(8, 1); conv(8, 3, padding=1) }", "sum { conv(8, 1); conv(8, 3, padding=1); conv(8, 1, groups=1) }",
          ["+ 2 conv, 3x8x8 -> 8x8x8"]),
         ("residual { conv(3, 1) }", "residual { conv(3, 1) } shortcut { conv(3, 1) }",
          ["+ (the model) shortcut, 1 layer"]),
         ("{ } -> a; relu; conv(3, 1) -> b; concat(a)", "{ } -> a; relu; conv(3, 1) -> b; concat(b)",
-         ["~ 2 taps a -> b"]),
-        ("conv(8, 3)", "conv(8, 3, trainable=false)", ["~ 0 trainable false"]),
-        ("conv(8, 3)", "conv(8, 3, init=zeros)", ["~ 0 init of weight zeros"]),
+         ["~ 2 concat: taps a -> b"]),
+        ("conv(8, 3)", "conv(8, 3, trainable=false)", ["~ 0 conv: trainable false"]),
+        ("dropout(0.1234567)", "dropout(0.7654321)", ["~ 0 dropout: p 0.1235 -> 0.7654"]),
+        ("dropout(0.12345671)", "dropout(0.12345672)", ["~ 0 dropout: p 0.12345671 -> 0.12345672"]),
+        ("conv(8, 3)", "conv(8, 3, init=zeros)", ["~ 0 conv: init of weight zeros"]),
     ],
 )  # fmt: skip
 def test_edits(old: str, new: str, expected: list[str]) -> None:
@@ -151,7 +158,7 @@ def test_inputs_of_another_type() -> None:
         "new": {"shape": [4], "dtype": "int64"},
     }
     assert [row[:3] for row in change_rows(found)] == [
-        ["~", "(the model)", "tap image -> label"],
+        ["~", "(the model)", "use: tap image -> label"],
         ["+", "0", "float, int64(4) -> 4"],
     ]
 

@@ -55,7 +55,7 @@ def check_layers(difference: Difference) -> None:
     pairs = difference.pairs
     assert len({id(one) for one, _ in pairs}) == len({id(other) for _, other in pairs}) == len(pairs)
     for network, action in ((difference.old, "removed"), (difference.new, "added")):
-        alone = [change.times * len(change.layers) for change in difference.changes if change.action == action]
+        alone = [change.count for change in difference.changes if change.action == action]
         assert len(pairs) + sum(alone) == len(list(layer_nodes(network.root)))
     more = sum(change.params for change in difference.changes if change.action in {"added", "removed"})
     in_pairs = sum(params(new) - params(old) for old, new in pairs)
