@@ -835,16 +835,25 @@ block again(f, n) { part: residual { f(n) }; reuse(part) }
 
 @dataclass
 class Names:
-    """A scope of the state_dict's names: positions count all its parts; `labels` can run again."""
+    """A scope of the state_dict's names: positions count all its parts; `labels` can run again.
+
+    `inside` has the scopes of the labelled parts that are one.
+    """
 
     path: str = ""
     count: int = 0
     labels: dict[str, Op] = field(default_factory=dict)
+    inside: dict[str, Names] = field(default_factory=dict)
 
     def take(self, label: str = "") -> str:
         own = label or str(self.count)
         self.count += 1
         return f"{self.path}.{own}" if self.path else own
+
+    def parts(self) -> dict[str, Op]:
+        """All parts that have a label, by the labels that lead to them."""
+        inner = {f"{label}.{one}": op for label, scope in self.inside.items() for one, op in scope.parts().items()}
+        return self.labels | inner
 
 
 class Machine:
@@ -855,6 +864,7 @@ class Machine:
         self.program = program
         self.budget = budget
         self.taps: dict[str, Tensor] = {}
+        self.tap_scopes: dict[str, str] = {}
         self.keeping = 0
         self.scopes = [Names()]
         self.rules: list[tuple[str, str, str]] = []
@@ -1042,7 +1052,7 @@ class Machine:
         if depth == 0 and len(self.scopes) == 1:
             forms += ["aux"]
         form = self.draw(st.sampled_from(forms))
-        if form == "reuse" and (self.in_aux or not self.scopes[-1].labels):
+        if form == "reuse" and (self.in_aux or not self.parts_in_sight()):
             form = "layer"
         label = ""
         if form in LABELLED and not self.in_aux and self.chance(2):
@@ -1052,7 +1062,8 @@ class Machine:
             self.scopes.append(Names(self.scopes[-1].take(label)))
         result: Step = getattr(self, form)(x, depth, label)
         if label and form != "layer":
-            self.scopes.pop()
+            inside = self.scopes.pop()
+            self.scopes[-1].inside[label] = inside
         if label:
             self.scopes[-1].labels[label] = result[1]
         return result
@@ -1163,6 +1174,8 @@ class Machine:
         return self.join(torch.mul, x, y), lambda x: self.join(torch.mul, x, operation(x))
 
     def split(self, x: Tensor, depth: int, label: str) -> Step:
+        if self.chance(2):
+            return self.split_by_sizes(x, depth, label)
         parts = self.draw(st.sampled_from([n for n in (1, 2, 3, 4) if x.shape[1] % n == 0] * 4 + [2, 3]))
         self.emit(depth, _headed(label, f"split({parts}) {{"))
         if x.shape[1] % parts:
@@ -1180,11 +1193,77 @@ class Machine:
 
         return self.concatenate(ends), again
 
+    def sizes(self, x: Tensor) -> list[int]:
+        """The channels of the parts of a tensor; now and then too few."""
+        left, sizes = x.shape[1], list[int]()
+        while left and len(sizes) < 3:
+            sizes.append(self.draw(st.integers(1, left)))
+            left -= sizes[-1]
+        return [*sizes, left] if left and not self.chance(10) else sizes
+
+    def split_by_sizes(self, x: Tensor, depth: int, label: str) -> Step:
+        sizes = self.sizes(x)
+        text = ", ".join(map(str, sizes))
+        text = text if len(sizes) > 1 and self.chance(2) else f"[{text}]"
+        self.emit(depth, _headed(label, f"split({text}) {{"))
+        if sum(sizes) != x.shape[1]:
+            self.program.lines += ["{ }"] * len(sizes)
+            self.emit(depth, "}")
+        ends, operations = self.parts(list(self.cut(x, sizes)), depth)
+        self.emit(depth, "}")
+
+        def again(x: Tensor) -> Tensor:
+            pairs = zip(operations, self.cut(x, sizes), strict=True)
+            return self.concatenate([operation(part) for operation, part in pairs])
+
+        return self.concatenate(ends), again
+
+    def cut(self, x: Tensor, sizes: list[int]) -> Sequence[Tensor]:
+        """The parts of a tensor, all of which PyTorch's `split` has to give."""
+        try:
+            return torch.split_with_sizes(x, sizes, 1)
+        except RuntimeError as error:
+            raise Rejection(str(error)) from error
+
+    def taps_of_parts(self, x: Tensor, depth: int) -> Step:
+        """Taps of the parts of this tensor."""
+        count, sizes = self.draw(st.integers(1, 3)), self.sizes(x)
+        chunked = self.chance(2)
+        if chunked:
+            sizes = [part.shape[1] for part in x.chunk(count, 1)]
+        names = [f"t{len(self.taps) + i}" for i in range(len(sizes))]
+        call = f"chunk({count})" if chunked else f"split([{', '.join(map(str, sizes))}])"
+        self.emit(depth, f"{call} -> {', '.join(names)}")
+        self.tap_scopes |= dict.fromkeys(names, self.scopes[-1].path)
+
+        def keep(x: Tensor) -> Tensor:
+            parts = x.chunk(count, 1) if chunked else self.cut(x, sizes)
+            if len(parts) != len(names):
+                raise Rejection("another number of parts")
+            self.taps |= dict(zip(names, parts, strict=True))
+            return x
+
+        return keep(x), keep
+
+    def written_tap(self, name: str) -> str:
+        """A tap's name, or the labels that lead to it where it was made inside another part."""
+        own, here = (path.split(".") if path else [] for path in (self.tap_scopes.get(name, ""), self.scopes[-1].path))
+        common = next((i for i, (a, b) in enumerate(zip(own, here, strict=False)) if a != b), min(len(own), len(here)))
+        path = own[common:]
+        return ".".join([*path, name]) if path and self.chance(2) else name
+
+    def parts_in_sight(self) -> dict[str, Op]:
+        """The parts that can run again here: those of this scope and of the scopes around it."""
+        return {path: op for scope in self.scopes for path, op in scope.parts().items()}
+
     def tap(self, x: Tensor, depth: int, label: str) -> Step:
-        """Keep this tensor and go on, or bring a kept one back."""
+        """Keep this tensor or parts of it and go on, or bring a kept one back."""
+        if self.chance(4):
+            return self.taps_of_parts(x, depth)
         if not self.taps or self.draw(st.booleans()):
             name = f"t{len(self.taps)}"
             self.emit(depth, f"identity -> {name}")
+            self.tap_scopes[name] = self.scopes[-1].path
             self.scopes[-1].take()
 
             def keep(x: Tensor) -> Tensor:
@@ -1194,7 +1273,8 @@ class Machine:
             return keep(x), keep
         name = self.draw(st.sampled_from(sorted(self.taps)))
         how = self.draw(st.sampled_from(["concat", "add", "sub", "mul", "div", "matmul", "use", "use"]))
-        self.emit(depth, f"{how}({name})")
+        written = self.written_tap(name)
+        self.emit(depth, f"{how}([{written}])" if how != "use" and self.chance(4) else f"{how}({written})")
         if how != "use":
             self.scopes[-1].take()
 
@@ -1285,7 +1365,7 @@ class Machine:
 
     def reuse(self, x: Tensor, depth: int, label: str) -> Step:
         """An earlier part again; where it does not fit, mostly a layer in its place."""
-        labels = self.scopes[-1].labels
+        labels = self.parts_in_sight()
         name = self.draw(st.sampled_from(sorted(labels)))
         before = dict(self.taps)
         try:
