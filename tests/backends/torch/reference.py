@@ -1048,7 +1048,7 @@ class Machine:
         forms = [*["layer"] * 12, "argmax"]
         if depth < 3:
             forms += ["group", "residual", "residual", "inception", "sum", "subtract", "dense", "scale", "split"]
-            forms += ["tap", "for", "if", "block", *["reuse"] * 4]
+            forms += [*["tap"] * 4, "for", "if", "block", *["reuse"] * 4]
         if depth == 0 and len(self.scopes) == 1:
             forms += ["aux"]
         form = self.draw(st.sampled_from(forms))
@@ -1245,12 +1245,15 @@ class Machine:
 
         return keep(x), keep
 
-    def written_tap(self, name: str) -> str:
-        """A tap's name, or the labels that lead to it where it was made inside another part."""
+    def labels_of(self, name: str) -> list[str]:
+        """The labels that lead to a tap, if it was made inside another part."""
         own, here = (path.split(".") if path else [] for path in (self.tap_scopes.get(name, ""), self.scopes[-1].path))
         common = next((i for i, (a, b) in enumerate(zip(own, here, strict=False)) if a != b), min(len(own), len(here)))
-        path = own[common:]
-        return ".".join([*path, name]) if path and self.chance(2) else name
+        return own[common:]
+
+    def written_tap(self, name: str) -> str:
+        """A tap by its name or, where it was made inside another part, mostly by labels."""
+        return name if self.chance(3) else ".".join([*self.labels_of(name), name])
 
     def parts_in_sight(self) -> dict[str, Op]:
         """The parts that can run again here: those of this scope and of the scopes around it."""
@@ -1271,7 +1274,8 @@ class Machine:
                 return x
 
             return keep(x), keep
-        name = self.draw(st.sampled_from(sorted(self.taps)))
+        inside = [name for name in sorted(self.taps) if self.labels_of(name)]
+        name = self.draw(st.sampled_from(inside if inside and self.chance(2) else sorted(self.taps)))
         how = self.draw(st.sampled_from(["concat", "add", "sub", "mul", "div", "matmul", "use", "use"]))
         written = self.written_tap(name)
         self.emit(depth, f"{how}([{written}])" if how != "use" and self.chance(4) else f"{how}({written})")
