@@ -86,7 +86,7 @@ class Change:
 
 
 def _shapes(part: Part) -> list[Shape]:
-    return [tensor.shape for layer in part.layers for tensor in layer.layer.state(layer.input).values()]
+    return [tensor.shape for layer in part.layers for tensor in (layer.weights | layer.buffers).values()]
 
 
 def _params(nodes: Iterable[AnyNode]) -> int:

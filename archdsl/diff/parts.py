@@ -9,7 +9,7 @@ from itertools import repeat
 from pydantic import BaseModel
 
 from archdsl.arguments.values import Construct, spec_text
-from archdsl.graph import AnyNode, Combined, Group, LayerNode, Node, Tap, walk
+from archdsl.graph import AnyNode, Combined, Cut, Group, LayerNode, Node, Tap, walk
 from archdsl.text.stack import deep
 
 #: The fields of nodes that say where they are and what shapes they have, or that have a form of their own here.
@@ -95,6 +95,9 @@ def _facts(node: AnyNode) -> Mapping[str, str]:
     facts = {name: _text(getattr(node, name)) for name in node._fields if name not in PLACED}
     if node.shared:
         facts["shared"] = "true"
+    if isinstance(node, Cut):
+        sizes = tuple(tap.shape.channels for tap in node.parts)
+        facts["sizes"] = _text(sizes) if len(set(sizes)) > 1 else "equal"
     if not isinstance(node, LayerNode):
         return facts
     layer = node.layer
@@ -110,9 +113,9 @@ def _facts(node: AnyNode) -> Mapping[str, str]:
 
 
 def _argument(name: str, value: object) -> str:
-    """An argument of a layer; one number for each axis as one number where they are equal."""
-    if name in PER_AXIS and isinstance(value, tuple) and len(set(value)) == 1:
-        value = value[0]
+    """An argument of a layer; one number for each axis as a size, or as one number where they are equal."""
+    if name in PER_AXIS and isinstance(value, tuple):
+        return _text(value[0]) if len(set(value)) == 1 else "x".join(map(_text, value))
     return _text(value)
 
 
@@ -125,6 +128,4 @@ def _text(value: object) -> str:
         fields = type(value).model_fields
         given = {name: getattr(value, name) for name, field in fields.items() if getattr(value, name) != field.default}
         return spec_text(Construct(getattr(value, "kind", type(value).__name__), kwargs=given))
-    if isinstance(value, tuple) and len(value) > 1 and all(type(one) is int for one in value):
-        return "x".join(map(str, value))
     return spec_text(value)
