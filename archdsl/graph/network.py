@@ -302,7 +302,7 @@ def _row(node: LayerNode, field: ReceptiveField, figures: _Figures, *, aux: bool
         macs=macs,
         param_bytes=param_bytes,
         buffer_bytes=buffer_bytes,
-        activation_bytes=node.output.numel * BYTES["float32"],
+        activation_bytes=node.output.numel * BYTES[node.output.dtype],
         receptive_field=field.sizes,
         span=node.span,
         chain=node.chain,

@@ -129,7 +129,7 @@ class Conv(Layer):
         inputs = [value, g.weight("weight"), *([g.weight("bias")] if g.has("bias") else [])]
         padding: dict[str, Any] = {"pads": pads}
         if self.padding == SAME_UPPER and self.padding_mode == "zeros":
-            padding = onnx_same_upper(windows) or padding
+            padding = onnx_same_upper(self, windows) or padding
         return g.node("Conv", *inputs, **onnx_window(windows), **padding, group=self.groups)
 
 

@@ -1,6 +1,6 @@
 """Pooling: the maximum, mean or norm of a sliding window, and of windows fitted to an output size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import gcd, prod
 from typing import Annotated, Any
 
@@ -83,17 +83,17 @@ def onnx_pool(
     pads: Sequence[int],
     *,
     count_pads: bool = False,
-    same: bool = False,
+    own: Mapping[str, Any] | None = None,
 ) -> str:
     """A MaxPool or AveragePool; `pads` are those before the input on each axis, then those after it.
 
-    Windows without dilation that are padded to `same` sizes leave the padding to ONNX.
+    `own` is padding by ONNX itself, in place of `pads`.
     """
     attributes = onnx_window(windows)
     if all(w.dilation == 1 for w in windows):
         del attributes["dilations"]
-    if same and (own := onnx_same_upper(windows)):
-        attributes |= own | {"count_include_pad": 1 if count_pads else None}
+    if own:
+        attributes |= {**own, "count_include_pad": 1 if count_pads else None}
     elif any(pads):
         attributes |= {"pads": list(pads), "count_include_pad": 1 if count_pads else None}
     return g.node(op, value, **attributes)
@@ -120,6 +120,10 @@ class _SamePool(Twin):
             return form
         keywords = {name: value for name, value in form.keywords.items() if name != "padding"}
         return TorchForm(f"modules.{type(self).__name__}{x.rank}dSame", form.arguments, keywords)
+
+    def own_padding(self, windows: Sequence[Window]) -> dict[str, Any]:
+        """ONNX's own padding to as many windows as strides, if it is that."""
+        return onnx_same_upper(self, windows) if getattr(self, "padding", 0) == SAME_UPPER else {}
 
 
 class MaxPool(_SamePool):
@@ -153,7 +157,7 @@ class MaxPool(_SamePool):
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
-        if self.ceil_mode and not all(map(is_known, x)):
+        if self.ceil_mode and self.padding != SAME_UPPER and not all(map(is_known, x)):
             sides = g.ints([0, 0, *(w.before for w in windows), 0, 0, *running_ends(windows, x)])
             value = g.node("Pad", g.input, sides, g.scalar(float("-inf")), mode="constant")
             return onnx_pool(g, "MaxPool", value, windows, [])
@@ -163,7 +167,7 @@ class MaxPool(_SamePool):
             # A dilated kernel can need more padding than ONNX Runtime allows for a pool.
             value = onnx_spatial_pad(g, value, list(zip(befores, ends, strict=True)), "constant", float("-inf"))
             befores = ends = [0] * x.rank
-        return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends], same=self.padding == SAME_UPPER)
+        return onnx_pool(g, "MaxPool", value, windows, [*befores, *ends], own=self.own_padding(windows))
 
 
 class AvgPool(_SamePool):
@@ -203,20 +207,20 @@ class AvgPool(_SamePool):
 
     def onnx(self, x: Shape, y: Shape, g: OnnxBuilder) -> str:
         windows = self.windows(x)
-        if self.ceil_mode and not all(map(is_known, x)):
+        if self.ceil_mode and self.padding != SAME_UPPER and not all(map(is_known, x)):
             return self._onnx_running(windows, x, g)
         befores, ends = [w.before for w in windows], onnx_ends(windows, x, y, ceil=self.ceil_mode)
-        same = self.padding == SAME_UPPER
+        own = self.own_padding(windows)
         if self.divisor_override is not None:
-            mean = onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=True, same=same)
+            mean = onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=True, own=own)
             return g.node("Mul", mean, g.scalar(prod(w.kernel for w in windows) / self.divisor_override))
         extra = [end - w.after for end, w in zip(ends, windows, strict=True)]
-        if self.count_include_pad and any(extra) and not same:
+        if self.count_include_pad and any(extra):
             # Padding counts, but not what ceil_mode adds after it: the padding becomes part of the input.
             value = onnx_spatial_pad(g, g.input, [(w.before, w.after) for w in windows], "zeros")
             return onnx_pool(g, "AveragePool", value, windows, [*[0] * x.rank, *extra])
         counted = self.count_include_pad
-        return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=counted, same=same)
+        return onnx_pool(g, "AveragePool", g.input, windows, [*befores, *ends], count_pads=counted, own=own)
 
     def _onnx_running(self, windows: Sequence[Window], x: Shape, g: OnnxBuilder) -> str:
         """With `ceil_mode` and sizes that are known only when the file runs: sums divided by what they counted."""

@@ -28,21 +28,19 @@ def windows_of(
     strides = kernels if stride is None else layer.per_axis("stride", stride, x)
     pads = layer.per_axis("padding", 0 if isinstance(padding, str) else padding, x)
     dilations = layer.per_axis("dilation", dilation, x)
-    windows = (Window(k, s, p, p, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True))
-    if padding != SAME_UPPER:
-        return tuple(windows)
+    windows = tuple(Window(k, s, p, p, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True))
+    if padding != SAME_UPPER or all(window.span == 1 for window in windows):
+        return windows
+    if not all(map(is_known, x.spatial)):
+        # For sizes that are known only when an ONNX file runs, the file has to do it.
+        if not onnx_same_upper(layer, windows):
+            raise Unanswered
+        return windows
     return tuple(_same_upper(window, size) for window, size in zip(windows, x.spatial, strict=True))
 
 
 def _same_upper(window: Window, size: int) -> Window:
-    """The window with the padding for ceil(n / stride) outputs.
-
-    For a size that is known only when an ONNX file runs it is left to `onnx_same_upper`.
-    """
-    if not is_known(size):
-        if not onnx_same_upper([window]):
-            raise Unanswered
-        return window
+    """The window with the padding for ceil(n / stride) outputs."""
     outputs = -(-size // window.stride)
     total = max((outputs - 1) * window.stride + window.span - size, 0)
     return window._replace(before=total // 2, after=total - total // 2)
@@ -54,12 +52,13 @@ def padded(windows: Sequence[Window], x: Shape) -> Shape | None:
     return None if sizes == list(x.spatial) else x.like((x.channels, *sizes))
 
 
-def onnx_same_upper(windows: Sequence[Window]) -> dict[str, Any]:
-    """ONNX's own padding of that name, for any size of the input, where ONNX Runtime has it: without dilation or gaps.
+def onnx_same_upper(layer: Layer, windows: Sequence[Window]) -> dict[str, Any]:
+    """ONNX's own padding of that name, for any size of the input, where ONNX Runtime has it.
 
-    A kernel of 1 is never padded.
+    It has none for dilated kernels, and fails for pools with a stride larger than the kernel.
     """
-    plain = all(window.dilation == 1 and window.stride <= window.kernel for window in windows)
+    gaps = layer.kind == "conv"
+    plain = all(window.dilation == 1 and (gaps or window.stride <= window.kernel) for window in windows)
     return {"auto_pad": "SAME_UPPER"} if plain else {}
 
 

@@ -1,6 +1,9 @@
 """TensorFlow's padding: timm's layers of that name, on inputs of any size."""
 
+from pathlib import Path
+
 import numpy as np
+import onnxruntime
 import pytest
 import timm
 import torch
@@ -105,3 +108,33 @@ def test_a_network_with_tensorflows_padding_is_timms() -> None:
             found, expected = ours(x), theirs(x)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
         assert expected.std() > 1e-6
+
+
+DYNAMIC = """
+model m {
+  input(3x32x32)
+  conv(8, 3, stride=2, padding="same_upper"); relu
+  maxpool(3, stride=2, padding="same_upper"); avgpool(2, padding="same_upper", count_include_pad=false)
+  conv(8, 1x3, stride=2, padding="same_upper"); maxpool(1, stride=2, padding="same_upper")
+  mean((2, 3)); linear(5)
+}
+"""
+
+
+def test_one_file_is_right_for_every_size(tmp_path: Path) -> None:
+    """The export compares it with torch for three sizes; here for more, odd ones among them."""
+    module = archdsl.load(DYNAMIC).build(seed=0).eval()
+    archdsl.export_onnx(module, tmp_path / "m.onnx", dynamic_size=True)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    for height, width in [(1, 1), (7, 8), (33, 18), (34, 65)]:
+        x = torch.randn(2, 3, height, width)
+        with torch.no_grad():
+            expected = module(x).numpy()
+        np.testing.assert_allclose(session.run(None, {"input": x.numpy()})[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_dilated_kernel_needs_a_fixed_size(tmp_path: Path) -> None:
+    module = archdsl.load('model m { input(3x9x9); conv(8, 3, dilation=2, padding="same_upper") }').build().eval()
+    with pytest.raises(archdsl.SpecError, match="dynamic size"):
+        archdsl.export_onnx(module, tmp_path / "m.onnx", dynamic_size=True)
+    archdsl.export_onnx(module, tmp_path / "m.onnx")
