@@ -9,15 +9,7 @@ from pydantic import Field
 from archdsl.layers.axes import onnx_reduce, onnx_spatial_pad
 from archdsl.layers.base import AXES, Layer, OnnxBuilder, Positive, Sizes, TorchForm, Twin, changed
 from archdsl.layers.memory import Memory, numbers
-from archdsl.layers.windows import (
-    SAME_UPPER,
-    SamePaddings,
-    onnx_same_upper,
-    onnx_window,
-    padded,
-    slide,
-    windows_of,
-)
+from archdsl.layers.windows import SAME_UPPER, SamePaddings, onnx_same_upper, onnx_window, padded, slide, windows_of
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.extent import is_known
 from archdsl.shapes.receptive_field import ReceptiveField
