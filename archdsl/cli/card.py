@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from archdsl.arguments.values import spec_text, stored_settings
 from archdsl.cards.cards import Card, ModelCard, Reached, Result, cards
-from archdsl.view.summary import inputs_of
 from archdsl.view.tables import terminal_width
 
 
@@ -67,6 +66,7 @@ def find(name: str) -> Entry | None:
 def card_facts(entry: Entry) -> dict[str, Any]:
     """Everything known about one network (docs/json.md)."""
     from archdsl.api import load
+    from archdsl.view.summary import inputs_of
 
     model, network = entry.model, load(entry.name)
     return entry.facts() | {
