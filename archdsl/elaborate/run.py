@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
 
@@ -126,7 +127,8 @@ class Run:
                 root = elaborator.model(definition.body, env, self.model.name)
                 recipe = self._recipe(params)
         except Stop as stop:
-            elaborator.report(stop)
+            with suppress(Stop):  # that there are too many errors is no other one
+                elaborator.report(stop)
         known = {name: value for name, value in self.used.items() if value is not UNKNOWN}
         whole = not self.module.is_broken and not elaborator.diagnostics
         spec, names = _text_of(self.module, self.model.name, blocks_in(known), alone=whole)

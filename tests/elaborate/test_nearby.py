@@ -7,8 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 import archdsl
+from archdsl.diagnostics.render import render_text
+from archdsl.elaborate import check_source
 from archdsl.elaborate.nearby import other_sizes
 from archdsl.shapes import IntegerShape, Shape
+from archdsl.text.source import Source
 
 UNET = """
 block up(skip) { conv_transpose(4, 2, stride=2); concat(skip); conv(4, 3, padding=1) }
@@ -75,3 +78,11 @@ def test_nothing_is_searched_before_the_report_is_shown(monkeypatch: pytest.Monk
         archdsl.load(UNET, input=(1, 100, 100))
     with pytest.raises(AssertionError):
         _ = caught.value.diagnostics[0].suggestions
+
+
+def test_an_error_elsewhere_ends_no_command() -> None:
+    """The search for sizes stops at the first error, which may be one of the recipe."""
+    text = "model m {\n  input(3x8x8)\n  conv(8, 11)\n}\ntrain {\n  epochs = 1\n  epochs = 2\n}\n"
+    found = check_source(Source("m.arch", text)).errors
+    assert [one.code for one in found] == ["E402", "E208"]
+    assert "E402" in render_text(found)
