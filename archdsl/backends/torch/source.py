@@ -130,7 +130,7 @@ class _Printer:
         """The file without its title and its `__main__` part."""
         if any("Tensor" in text for text in self._classes):
             self._imports.add("torch", "Tensor")
-        gap = "\n\n" if self._classes[0].startswith("#") else "\n\n\n"
+        gap = "\n\n\n" if self._classes[0].startswith(("class ", "def ", "@")) else "\n\n"
         return self._imports.text + gap + "\n\n\n".join(self._classes)
 
     def members(self, scope: Scope) -> Members:
