@@ -12,11 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Sizes = int | Sequence[int]
-
 
 def pad_same_upper(
-    x: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes = 1, mode: str = "constant", value: float = 0.0
+    x: Tensor,
+    kernel: int | Sequence[int],
+    stride: int | Sequence[int],
+    dilation: int | Sequence[int] = 1,
+    mode: str = "constant",
+    value: float = 0.0,
 ) -> Tensor:
     """Pad so that a window with this stride gives ceil(n / stride) outputs; an odd element goes to the end."""
     pads: list[int] = []
