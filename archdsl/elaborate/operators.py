@@ -183,7 +183,9 @@ def _length(value: range) -> int:
 
 
 def _is_key(value: Any, dictionary: Mapping[Any, Any]) -> bool:
-    """Whether the dictionary has the key. A list cannot be one."""
+    """Whether the dictionary has the key. A list cannot be one, nor a size that stands for many."""
+    if is_whole(value):
+        value = value.__index__()
     try:
         return value in dictionary
     except TypeError:

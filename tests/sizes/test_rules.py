@@ -103,6 +103,13 @@ def test_loops_over_a_size_have_no_proof() -> None:
     assert one.taken == tuple(range(3, 321))
 
 
+def test_an_index_that_is_a_size_has_no_proof() -> None:
+    spec = "model m { input(1x9); for i in 1..3 { relu -> t[i] }; use(t[length // 4]); c: conv(1, 3) }"
+    [one] = input_sizes(archdsl.load(spec))
+    assert one.rule is None
+    assert one.taken == tuple(range(4, 16))
+
+
 def test_a_vector_has_no_axis_to_change() -> None:
     assert input_sizes(archdsl.load("model m { input(12); linear(3) }")) == []
 
