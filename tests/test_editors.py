@@ -76,6 +76,7 @@ def test_textmate_knows_every_keyword() -> None:
         ("number", "7.2MB", "7.2MB"),
         ("number", "4KiB", "4KiB"),
         ("tap", "relu -> t", "-> t"),
+        ("tap", "chunk(2) -> a, b; relu", "-> a, b"),
         ("definition", "inline block b(n)", "inline block b"),
         ("argument", "stride=2", "stride="),
         ("argument", "a == 2", None),

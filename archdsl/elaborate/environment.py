@@ -77,12 +77,13 @@ class Environment:
 
     def snapshot(self) -> Environment:
         """The same names with the values they have now, unaffected by later bindings; those of the file are shared."""
+        copy = object.__new__(Environment)
+        copy.values, copy.labels = dict(self.values), self.labels
         if self.parent is None or self.function is self:
-            copy = Environment(self.parent, dict(self.values))
+            copy.parent, copy.function = self.parent, copy
         else:
-            copy = self.parent.snapshot().child()
-            copy.values |= self.values
-        copy.labels = self.labels
+            copy.parent = self.parent.snapshot()
+            copy.function = copy.parent.function
         return copy
 
     def holder(self, name: str) -> Environment | None:

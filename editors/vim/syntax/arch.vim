@@ -12,7 +12,7 @@ syntax keyword archFigure channels features length depth height width shape
 syntax keyword archTensor input output use reuse concat add mul
 
 syntax match archName /\v(<(model|block)\s+)@<=\h\w*/
-syntax match archTap /->\s*\h\w*/
+syntax match archTap /->\s*\h\w*\(\s*,\s*\h\w*\)*/
 syntax match archLabel /\v(^|[;{])@<=\s*(\w|\{[^{}]*\})([0-9A-Za-z_-]|\{[^{}]*\})*\ze\s*:/
 syntax match archArgument /\v<\h\w*\ze\s*\=([^=]|$)/
 syntax match archSetting /\v(^|[;{])@<=\s*(init|defaults)\ze\s*\=([^=]|$)/
