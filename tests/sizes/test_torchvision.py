@@ -32,7 +32,7 @@ STATED = {
     "squeezenet1_1": 17,
 }
 CLASSIFIERS = [name for name in list_models() if zoo.find(name) and not name.startswith(("quantized", "raft"))]
-FAST = ["alexnet", "resnet18", "squeezenet1_0"]
+FAST = ["alexnet", "squeezenet1_0"]
 
 
 @pytest.fixture(scope="module", autouse=True)
