@@ -20,7 +20,7 @@ from archdsl.layers.base import (
     weight_and_bias,
 )
 from archdsl.layers.memory import Memory
-from archdsl.layers.windows import SAME_UPPER, SamePaddings, onnx_same_upper, onnx_window, slide, windows_of
+from archdsl.layers.windows import SAME_UPPER, onnx_same_upper, onnx_window, slide, windows_of
 from archdsl.shapes import Shape, Tensor, Window
 from archdsl.shapes.receptive_field import ReceptiveField
 
@@ -43,7 +43,7 @@ class Conv(Layer):
     out_channels: Positive
     kernel_size: Sizes
     stride: Sizes = 1
-    padding: SamePaddings | Literal["same", "valid"] = 0
+    padding: Paddings | Literal["same", "valid", "same_upper"] = 0
     dilation: Sizes = 1
     groups: Positive = 1
     bias: bool = True

@@ -120,7 +120,7 @@ def test_arguments_as_a_spec_writes_them() -> None:
     described = {argument.name: argument for argument in arguments(Conv)}
     assert [*described][:3] == ["out_channels", "kernel_size", "stride"]
     assert described["out_channels"] == ("out_channels", "int > 0", "")
-    assert described["padding"].type == 'int >= 0 or (int >= 0, ...) or "same_upper" or "same" or "valid"'
+    assert described["padding"].type == 'int >= 0 or (int >= 0, ...) or "same" or "valid" or "same_upper"'
     assert described["bias"] == ("bias", "bool", "true")
     assert described["padding_mode"].default == '"zeros"'
     assert arguments(Dropout)[0] == ("p", "float >= 0 and <= 1", "0.5")
