@@ -38,19 +38,22 @@ def sequence(walk: Walk, body: tree.Body, place: Place, x: Shape | None, nodes: 
 def branches(walk: Walk, body: tree.Body, place: Place, starts: Sequence[Shape | None]) -> tuple[list[AnyNode], bool]:
     """The nodes of the items of a body, each on its start or all on the only one; and whether all shapes are known."""
     nodes: list[AnyNode] = []
-    unknown: list[tree.Item] = []
+    shapes: list[Shape | None] = []
     missing = walk.missing
 
-    def step(item: tree.Item, where: Place, x: Shape | None) -> Shape | None:
-        node, shape, _ = walk.item(item, where, x)
+    def start() -> Shape | None:
+        """Where the next item starts; one that could not be parsed had its own."""
+        return starts[min(len(shapes) + walk.missing - missing, len(starts) - 1)]
+
+    def step(item: tree.Item, where: Place, _: Shape | None) -> Shape | None:
+        node, shape, _ = walk.item(item, where, start())
         if node is not None:
             nodes.append(node)
-        if shape is None:
-            unknown.append(item)
-        return starts[min(len(nodes), len(starts) - 1)]
+        shapes.append(shape)
+        return start()
 
     run(walk, body, place, starts[0], step)
-    return nodes, not unknown and walk.missing == missing
+    return nodes, None not in shapes and walk.missing == missing
 
 
 def _run(walk: Walk, body: tree.Body, place: Place, x: Shape | None, step: Step) -> Shape | None:

@@ -176,7 +176,7 @@ def test_every_name_of_a_spec_resolves(path: Path) -> None:
         spans = [one.span, *one.references]
         assert one.kind == "label" or {span.text for span in spans} == {one.name}
         places |= {(span.start, span.end) for span in spans if span.source is module.source}
-    known = {*all_kinds(), *FUNCTIONS, *FIGURES, *NAMES, INTEGERS, "shape", "input", "use", "output", "reuse"}
+    known = {*all_kinds(), *FUNCTIONS, *FIGURES, *NAMES, INTEGERS, "shape", *STATEMENTS}
     items = [item for item in module.file.items if not isinstance(item, tree.TrainDef)]
     skipped = {id(inner) for node in tree.nodes(items) if is_init(node) for inner in tree.nodes(node)}
     for node in tree.nodes(items):
