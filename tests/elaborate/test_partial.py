@@ -11,6 +11,7 @@ import archdsl
 from archdsl.elaborate import load_module, read
 from archdsl.elaborate.definitions import check_definitions
 from archdsl.elaborate.expressions import FIGURES
+from archdsl.elaborate.forms import STATEMENTS
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.inputs import INTEGERS
 from archdsl.elaborate.parametrization import NAMES
