@@ -45,7 +45,7 @@ def branches(walk: Walk, body: tree.Body, place: Place, starts: Sequence[Shape |
         """Where the next item starts; one that could not be parsed had its own."""
         return starts[min(len(shapes) + walk.missing - missing, len(starts) - 1)]
 
-    def step(item: tree.Item, where: Place, _: Shape | None) -> Shape | None:
+    def step(item: tree.Item, where: Place, before: Shape | None) -> Shape | None:
         node, shape, _ = walk.item(item, where, start())
         if node is not None:
             nodes.append(node)
