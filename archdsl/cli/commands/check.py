@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from archdsl.elaborate import Checked
     from archdsl.graph.requirement import Requirement
 
-EXAMPLES = ("archdsl check specs/", "archdsl check my.arch --format json")
+EXAMPLES = (
+    "archdsl check specs/",
+    "archdsl check my.arch --format json",
+    "archdsl check my.arch --strict --require 'params <= 5M'",
+)
 
 
 def check(

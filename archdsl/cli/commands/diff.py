@@ -17,12 +17,12 @@ EXAMPLES = (
     "archdsl diff specs/lenet.arch specs/lenet.arch --new-set classes=100 --format markdown",
 )
 
-Side = Annotated[str, typer.Argument(help="A spec, a name of the zoo, a run folder, or REV:PATH in git.")]
+SIDE = "A spec, a name from `archdsl zoo`, a run folder, or REV:PATH in git."
 
 
 def diff(
-    old: Side,
-    new: Side,
+    old: Annotated[str, typer.Argument(metavar="OLD", help=SIDE)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=SIDE)],
     model: Annotated[str | None, typer.Option(metavar="NAME", help="The model in both files.")] = None,
     old_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model in OLD.")] = None,
     new_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model in NEW.")] = None,
