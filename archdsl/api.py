@@ -14,7 +14,6 @@ from archdsl.elaborate import elaborate, load_module
 from archdsl.elaborate.modules import Module, read
 from archdsl.elaborate.partial import PlacedNetwork, load_partial, nothing
 from archdsl.graph import network
-from archdsl.graph.requirements import unmet
 from archdsl.shapes import InputSizes
 from archdsl.text.source import Source
 
@@ -28,6 +27,8 @@ class Network(PlacedNetwork):
     @property
     def unmet(self) -> list[Diagnostic]:
         """The requirements that the network does not meet; those of its accuracy are checked by `train` and `eval`."""
+        from archdsl.graph.requirements import unmet
+
         return unmet(self)
 
     def build(self, *, seed: int | None = None) -> nn.Module:

@@ -26,7 +26,7 @@ from archdsl.diagnostics.codes.names import (
 )
 from archdsl.diagnostics.codes.shapes import ArgumentConflict
 from archdsl.diagnostics.located import name_in
-from archdsl.shapes.growing import grows, settle
+from archdsl.shapes.symbolic import is_symbolic
 from archdsl.text.source import Span
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -158,14 +158,16 @@ def make(what: str, cls: type[Model], given: Sequence[Given], span: Span) -> Mod
         made = cls(**values)
     except ValidationError as error:
         raise wrong_values(what, cls, error, bound, span)[0] from None
-    if any(map(grows, values.values())):
+    if any(map(is_symbolic, values.values())):
         return _grown(made, values)
     return made
 
 
 def _grown(made: Model, values: Mapping[str, Any]) -> Model:
     """The same instance with the sizes that pydantic took for plain integers."""
-    changed = {name: value for name, value in values.items() if grows(value)}
+    from archdsl.shapes.growing import settle
+
+    changed = {name: value for name, value in values.items() if is_symbolic(value)}
     settle(tuple(changed.values()))
     return made.model_copy(update=changed)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Located, Note, Problem, SpecError
 from archdsl.diagnostics.codes.files import NothingDefined
@@ -15,13 +15,14 @@ from archdsl.elaborate.modules import Module, load
 from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import Run, position
 from archdsl.elaborate.variants import models_in, require_base
-from archdsl.elaborate.warnings import warnings_of
 from archdsl.graph.network import Network
 from archdsl.graph.requirement import Requirement
-from archdsl.graph.requirements import unmet
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_ERRORS, MAX_STEPS_AFTER_ERROR, MAX_STEPS_OF_FILE
 from archdsl.text.source import Source, Span
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.warnings import Expanded
 
 
 class Checked(NamedTuple):
@@ -65,30 +66,38 @@ def check_module(module: Module, chosen: Run | None = None, required: Sequence[R
     Warnings are those of a file without errors, from which they might follow.
     """
     from archdsl.elaborate.definitions import check_definitions
+    from archdsl.elaborate.warnings import Expanded, warnings_of
 
     errors, definitions = check_definitions(module.with_imports())
     found: dict[tuple[Span | None, Problem], Diagnostic] = {}
     # Errors of the expansion come first: they have the calls that led there.
-    runs = _runs(module, chosen)
-    for one in chain(_problems_of_models(runs, required), errors, _problems_of_variants(module)):
+    expanded = Expanded()
+    for one in chain(
+        _problems_of_models(_runs(module, chosen), required, expanded), errors, _problems_of_variants(module)
+    ):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:
             break
     if not module.file.items:
         nothing = NothingDefined(module.source.path)
         found[None, nothing] = Diagnostic(nothing, path=module.source.path)
-    warnings = [] if found else warnings_of(module, definitions, [run.network for run in runs])
+    warnings = [] if found else warnings_of(module, definitions, expanded)
     return Found(sorted(found.values(), key=position), definitions, warnings)
 
 
-def _runs(module: Module, chosen: Run | None) -> list[Run]:
+def _runs(module: Module, chosen: Run | None) -> Iterator[Run]:
     """The expansions of all models that can be built without settings, and of the `chosen` one first."""
-    runs = [Run(module, module.models[name], None, {}) for name in models_in(module)]
-    return runs if chosen is None else [chosen, *(run for run in runs if run.model is not chosen.model)]
+    if chosen is not None:
+        yield chosen
+    for name in models_in(module):
+        if chosen is None or module.models[name] is not chosen.model:
+            yield Run(module, module.models[name], None, {})
 
 
-def _problems_of_models(runs: Sequence[Run], required: Sequence[Requirement] = ()) -> Iterator[Diagnostic]:
-    """Errors of the models that can be built, and of their recipes.
+def _problems_of_models(
+    runs: Iterable[Run], required: Sequence[Requirement], expanded: Expanded
+) -> Iterator[Diagnostic]:
+    """Errors of the models that can be built, and of their recipes; `expanded` looks at those without any.
 
     Models that are left when the others took too many steps are not checked; that is an error, except after others.
     """
@@ -103,6 +112,8 @@ def _problems_of_models(runs: Sequence[Run], required: Sequence[Requirement] = (
         found = run.diagnostics or [*_unmet(run, required), *_problems_of_recipe(network)]
         if found:
             most = MAX_STEPS_AFTER_ERROR
+        else:
+            expanded.add(network)
         yield from found
         steps += run.steps
 
@@ -110,6 +121,10 @@ def _problems_of_models(runs: Sequence[Run], required: Sequence[Requirement] = (
 def _unmet(run: Run, required: Sequence[Requirement]) -> list[Diagnostic]:
     """Requirements that a model does not meet; at its name if they are not the file's."""
     network, name = run.network, run.model.definition.name.span
+    if not (network.requirements or required):
+        return []
+    from archdsl.graph.requirements import unmet
+
     own = unmet(network)
     others = [dataclasses.replace(one, span=name) for one in unmet(network, required)[len(own) :]]
     note = Note(f"for model `{network.name}`")

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from archdsl.diagnostics import Help
 from archdsl.shapes import IntegerShape, Shape
 
-#: The errors whose cause may be the size of the input.
-CODES = frozenset({"E402", "E403", "E404", "E406"})
 #: Expansions may take so many steps together.
 MOST_STEPS = 100_000
 #: Larger sizes are tried up to twice the spec's own, and at least so many.

@@ -18,7 +18,6 @@ from archdsl.elaborate.elaborator import Elaborator
 from archdsl.elaborate.environment import UNKNOWN, BlockValue, Environment, ModelValue
 from archdsl.elaborate.errors import Reporting, Stop, Unknown
 from archdsl.elaborate.modules import Module
-from archdsl.elaborate.nearby import CODES, MOST_STEPS, other_sizes
 from archdsl.elaborate.outside import Outside, blocks_in, plain
 from archdsl.elaborate.variants import assign_to_model, chain_of, default_model, lookup, open_params, params_of
 from archdsl.elaborate.walk import UNKNOWN_SHAPE
@@ -28,6 +27,9 @@ from archdsl.shapes import InputSizes, Shape
 from archdsl.syntax import tree
 from archdsl.text.limits import STEPS_OF_LAYER
 from archdsl.text.source import Span
+
+#: The errors whose cause may be the size of the input.
+ABOUT_SIZES = frozenset({"E402", "E403", "E404", "E406"})
 
 
 def elaborate(
@@ -88,12 +90,14 @@ class Run:
 
     def _with_sizes(self, diagnostic: Diagnostic) -> Diagnostic:
         """An error with the input sizes without it, if its report is shown and it has no edit that fixes it."""
-        if diagnostic.code not in CODES or any(help.span for help in diagnostic.helps):
+        if diagnostic.code not in ABOUT_SIZES or any(help.span for help in diagnostic.helps):
             return diagnostic
         return dataclasses.replace(diagnostic, more=self._other_sizes)
 
     @cached_property
     def _other_sizes(self) -> Callable[[], tuple[Help, ...]]:
+        from archdsl.elaborate.nearby import MOST_STEPS, other_sizes
+
         elaborator = self.elaborator
         named = {tap.name: tap.shape for tap in elaborator.inputs}
         inputs = named or ({} if elaborator.input is None else {"": elaborator.input})

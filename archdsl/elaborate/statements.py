@@ -10,7 +10,6 @@ from archdsl.elaborate.expansions import key_of_setting
 from archdsl.elaborate.expressions import unpack
 from archdsl.elaborate.names import check_label
 from archdsl.elaborate.parts import written_label
-from archdsl.elaborate.requirements import evaluated, require_model
 from archdsl.elaborate.settings import SETTINGS, Settings, require_setting
 from archdsl.elaborate.walk import Place, Walk
 from archdsl.graph import AnyNode
@@ -112,6 +111,8 @@ def _setting(walk: Walk, statement: tree.Setting, place: Place, x: Shape | None)
 
 def _require(walk: Walk, statement: tree.Require, place: Place, x: Shape | None) -> None:
     """Keep the requirements of a model."""
+    from archdsl.elaborate.requirements import evaluated, require_model
+
     with walk.reporting(place):
         require_model(statement, block=bool(place.blocks))
         for written in statement.requirements:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import chain, islice, pairwise
+from itertools import chain, islice, zip_longest
+from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Help, Note
 from archdsl.diagnostics.codes.warnings import ActivationBeforeLoss, BiasBeforeNorm, Hides, NothingExpanded, Unused
@@ -30,17 +31,18 @@ APPLIED = {
 }
 
 
-def warnings_of(module: Module, definitions: Sequence[Definition], networks: Sequence[Network]) -> list[Diagnostic]:
+def warnings_of(module: Module, definitions: Sequence[Definition], expanded: Expanded) -> list[Diagnostic]:
     """The warnings about a file, in source order, as many as there may be errors; none about files that it imports.
 
     Args:
         module: the file.
         definitions: the names that it and its imports define.
-        networks: its models, expanded.
+        expanded: what its models, expanded, have told.
     """
     names = _Names(module, [one for one in definitions if one.span.source is module.source])
-    losses = (warning for network in networks for warning in _loss(network))
-    found = chain(names.unused(), names.hiding(), _biases(module, networks), losses, _unexpanded(module))
+    found = chain(
+        names.unused(), names.hiding(), expanded.biases(module), map(_loss, expanded.losses), _unexpanded(module)
+    )
     return sorted(islice(found, MAX_ERRORS), key=position)
 
 
@@ -146,25 +148,34 @@ def _values(nodes: Sequence[object]) -> Iterator[tuple[int, tree.Expr | None]]:
 # Layers
 
 
-def _biases(module: Module, networks: Sequence[Network]) -> Iterator[Diagnostic]:
-    """Biases that are not written and that the norm after them cancels, wherever the layer is used."""
-    cancelled: dict[int, tuple[LayerNode, LayerNode]] = {}
-    needed: set[int] = set()
-    for network in networks:
-        nodes = list(walk(network.root))
-        after = {id(a): b for group in nodes if isinstance(group, Group) for a, b in pairwise(group.nodes)}
-        for node in nodes:
-            if isinstance(node, LayerNode) and _has_default_bias(node):
-                norm = after.get(id(node))
+class Expanded:
+    """What the warnings need of a file's models. Each is looked at when it is expanded, so that none has to be kept."""
+
+    def __init__(self) -> None:
+        self.losses: list[_AppliedTwice] = []
+        self._cancelled: dict[int, tuple[LayerNode, LayerNode]] = {}
+        self._needed: set[int] = set()
+
+    def add(self, network: Network) -> None:
+        """Look at a model."""
+        for parent in walk(network.root):
+            following = parent.nodes[1:] if isinstance(parent, Group) else ()
+            for node, norm in zip_longest(parent.nodes, following):
+                if not isinstance(node, LayerNode) or not _has_default_bias(node):
+                    continue
                 if isinstance(norm, LayerNode) and norm.layer.cancels_bias and not node.taps and not node.shared:
-                    cancelled.setdefault(id(node.span), (node, norm))
+                    self._cancelled.setdefault(id(node.span), (node, norm))
                 else:
-                    needed.add(id(node.span))
-    forms = _forms(module) if cancelled else {}
-    for key, (node, norm) in cancelled.items():
-        if key not in needed and key in forms:
-            helps = _without_bias(forms[key])
-            yield Diagnostic(BiasBeforeNorm(node.kind, norm.kind), forms[key].span, helps=helps)
+                    self._needed.add(id(node.span))
+        self.losses += _applied_twice(network)
+
+    def biases(self, module: Module) -> Iterator[Diagnostic]:
+        """Biases that are not written and that the norm after them cancels, wherever the layer is used."""
+        forms = _forms(module) if self._cancelled else {}
+        for key, (node, norm) in self._cancelled.items():
+            if key not in self._needed and key in forms:
+                helps = _without_bias(forms[key])
+                yield Diagnostic(BiasBeforeNorm(node.kind, norm.kind), forms[key].span, helps=helps)
 
 
 def _has_default_bias(node: LayerNode) -> bool:
@@ -189,8 +200,23 @@ def _without_bias(form: tree.LayerCall) -> tuple[Help, ...]:
     return (Help(message, Span(last.source, last.end, last.end), ", bias=false"),)
 
 
-def _loss(network: Network) -> Iterator[Diagnostic]:
-    """A last layer that the recipe's loss applies itself."""
+class _AppliedTwice(NamedTuple):
+    """A last layer that the recipe's loss applies itself, and the place of the loss."""
+
+    layer: LayerNode
+    loss: str
+    applied: str
+    place: Span | None
+
+
+def _loss(found: _AppliedTwice) -> Diagnostic:
+    layer, loss, applied, place = found
+    notes = (Note("the loss is chosen here", place),) if place else (Note("it is the loss of the recipe"),)
+    problem = ActivationBeforeLoss(layer.kind, loss, applied)
+    return Diagnostic(problem, layer.span, notes=notes, helps=(Help("remove the layer"),), chain=layer.chain)
+
+
+def _applied_twice(network: Network) -> Iterator[_AppliedTwice]:
     last = _last(network.root)
     names = {name for _, kinds in APPLIED.values() for name in kinds}
     if network.recipe is None or not isinstance(last, LayerNode) or last.kind not in names:
@@ -200,10 +226,7 @@ def _loss(network: Network) -> Iterator[Diagnostic]:
     recipe = read_recipe(network.recipe)
     applied, kinds = APPLIED.get(recipe.loss.kind, ("", ()))
     if last.kind in kinds:
-        place = recipe.place("loss")
-        notes = (Note("the loss is chosen here", place),) if place else (Note("it is the loss of the recipe"),)
-        problem = ActivationBeforeLoss(last.kind, recipe.loss.kind, applied)
-        yield Diagnostic(problem, last.span, notes=notes, helps=(Help("remove the layer"),), chain=last.chain)
+        yield _AppliedTwice(last, recipe.loss.kind, applied, recipe.place("loss"))
 
 
 def _last(node: AnyNode) -> AnyNode:

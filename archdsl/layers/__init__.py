@@ -57,9 +57,11 @@ def kind_named(name: str) -> type[Layer] | None:
 
 def is_built_in(name: str) -> bool:
     """Whether a layer type of that name is defined here, or in a module of another project that is already imported."""
+    if name in KINDS:
+        return True
     modules = (f"{__name__}.{module}" for module in MODULES)
     missing = (module for module in modules if module not in sys.modules)
-    return name in KINDS or any(import_module(module) and name in KINDS for module in missing)
+    return any(import_module(module) and name in KINDS for module in missing)
 
 
 def all_kinds() -> Mapping[str, type[Layer]]:

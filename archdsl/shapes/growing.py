@@ -13,6 +13,8 @@ from fractions import Fraction
 from math import gcd
 from typing import Any, NamedTuple, NoReturn
 
+from archdsl.shapes.symbolic import Symbolic
+
 #: No comparison with a number of at least this size is decided by growth: tensors are bounded (MAX_NUMEL).
 BEYOND = 2**38
 #: The t whose value a Growing has for code that does not know it.
@@ -79,7 +81,7 @@ def decided(decisions: Decisions) -> None:
     _collecting[-1].add(decisions)
 
 
-class Growing(int):
+class Growing(Symbolic):
     """The integer c0 + c1*t + c2*t^2 + ...; as a plain integer its value at t = SAMPLE."""
 
     terms: tuple[int, ...]
@@ -206,11 +208,6 @@ for _name in ("and", "or", "xor", "lshift", "rshift", "truediv", "divmod"):
     setattr(Growing, f"__r{_name}__", _opaque)
 for _name in ("__int__", "__float__", "__index__", "__invert__", "__rpow__", "bit_length"):
     setattr(Growing, _name, _opaque)
-
-
-def grows(value: object) -> bool:
-    """Whether a value is a Growing, or has one inside."""
-    return isinstance(value, Growing) or (isinstance(value, tuple | list) and any(map(grows, value)))
 
 
 def settle(value: object) -> None:

@@ -73,7 +73,7 @@ def test_nothing_is_searched_before_the_report_is_shown(monkeypatch: pytest.Monk
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("archdsl.elaborate.run.other_sizes", never)
+    monkeypatch.setattr("archdsl.elaborate.nearby.other_sizes", never)
     with pytest.raises(archdsl.SpecError) as caught:
         archdsl.load(UNET, input=(1, 100, 100))
     with pytest.raises(AssertionError):
