@@ -55,10 +55,11 @@ def padded(windows: Sequence[Window], x: Shape) -> Shape | None:
 def onnx_same_upper(layer: Layer, windows: Sequence[Window]) -> dict[str, Any]:
     """ONNX's own padding of that name, for any size of the input, where ONNX Runtime has it.
 
-    It has none for dilated kernels, and fails for pools with a stride larger than the kernel.
+    It has none for dilated kernels, fails for pools with a stride larger than the kernel, and starts a convolution in
+    the wrong place where the stride is larger by two or more.
     """
-    gaps = layer.kind == "conv"
-    plain = all(window.dilation == 1 and (gaps or window.stride <= window.kernel) for window in windows)
+    gap = 1 if layer.kind == "conv" else 0
+    plain = all(window.dilation == 1 and window.stride <= window.kernel + gap for window in windows)
     return {"auto_pad": "SAME_UPPER"} if plain else {}
 
 

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import timm
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
@@ -40,6 +40,7 @@ def require_equal(layer: Layer, module: nn.Module, size: tuple[int, int], expect
 
 @settings(max_examples=100, deadline=None)
 @given(sizes, sizes, kernels, strides, st.integers(1, 2))
+@example(made_for=(1, 1), size=(4, 1), k=(1, 1), s=(4, 1), d=1)
 def test_conv_is_timms(
     made_for: tuple[int, int], size: tuple[int, int], k: tuple[int, int], s: tuple[int, int], d: int
 ) -> None:
