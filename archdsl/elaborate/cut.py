@@ -15,6 +15,7 @@ from archdsl.elaborate.taps import define
 from archdsl.elaborate.walk import Outcome, Place, Walk
 from archdsl.graph import Cut
 from archdsl.shapes import Shape
+from archdsl.shapes.symbolic import is_symbolic
 from archdsl.syntax import tree
 from archdsl.text.limits import MAX_LENGTH
 from archdsl.text.source import Span
@@ -52,6 +53,10 @@ def sizes(name: str, given: Sequence[Given], span: Span, x: Shape | None) -> tup
     if not x:
         raise Located(WrongRank(f"`{name}`", "a tensor with channels", str(x)), span)
     if name == "chunk":
+        if is_symbolic(x.channels):
+            from archdsl.shapes.growing import Opaque
+
+            raise Opaque  # how many parts there are depends on the member of the family
         size = -(-x.channels // count)
         return tuple([min(size, x.channels - start) for start in range(0, x.channels, size)])
     if is_whole(value):
@@ -67,6 +72,9 @@ def cut(
     walk: Walk, item: tree.Item, form: tree.LayerCall, given: Sequence[Given], place: Place, x: Shape | None
 ) -> Outcome:
     """`chunk(2) -> a, b` or `split([8, 24]) -> a, b`: the parts of `x` become taps, and `x` stays."""
+    if x:
+        # Other channels may make other parts.
+        walk.evaluator.reads.add((0, x))
     found = sizes(form.name, given, form.span, x)
     targets = item.taps
     count = found if isinstance(found, int) else len(found)

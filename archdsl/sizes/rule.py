@@ -89,7 +89,7 @@ def rule_of(found: Sequence[Family], takes: Callable[[int], bool]) -> Rule | Non
 
     valid = shortest(valid)
     period = len(valid)
-    start = settled
+    start = max(settled, 1)
     while start > 1 and taken(start - 1) == valid[(start - 1) % period]:
         start -= 1
     remainders = tuple(i for i, each in enumerate(valid) if each)

@@ -110,6 +110,25 @@ def test_an_index_that_is_a_size_has_no_proof() -> None:
     assert one.taken == tuple(range(4, 16))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "input(2x4x5); mean(dim=1); chunk(3) -> t0, t1; output(a=t0, b=t1)",
+        "input(4x5); mean(dim=1); chunk(2) -> t0, t1; use(t0)",
+        "input(3x5); transpose(1, 2); chunk(2) -> a, b; use(a)",
+        "input(3x4); transpose(1, 2); split([1, 3]) -> a, b; use(b)",
+    ],
+)
+def test_parts_are_counted_again_for_other_sizes(body: str) -> None:
+    spec = f"model m {{ {body} }}"
+    for one in input_sizes(archdsl.load(spec)):
+        assert [n for n in range(1, 40) if one.takes(n)] == [n for n in range(1, 40) if taken(spec, one, n)]
+
+
+def test_the_smallest_size_is_1() -> None:
+    assert rules("model m { input(4x5); relu }") == {"length": Rule(1, 1, (0,))}
+
+
 def test_a_vector_has_no_axis_to_change() -> None:
     assert input_sizes(archdsl.load("model m { input(12); linear(3) }")) == []
 
