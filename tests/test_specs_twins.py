@@ -307,7 +307,12 @@ class HarDNet(nn.Module):
 
 @pytest.mark.parametrize(
     ("name", "width", "m"),
-    [("hardnet68", 32, 1.7), ("hardnet85", 48, 1.7), ("hardnet68ds", 32, 1.7), ("hardnet39ds", 24, 1.6)],
+    [
+        pytest.param("hardnet68", 32, 1.7, marks=pytest.mark.slow),
+        pytest.param("hardnet85", 48, 1.7, marks=pytest.mark.slow),
+        pytest.param("hardnet68ds", 32, 1.7, marks=pytest.mark.slow),
+        ("hardnet39ds", 24, 1.6),
+    ],
 )
 def test_hardnet(name: str, width: int, m: float, tmp_path: Path) -> None:
     agree(name, HarDNet(name, width, m), (3, 64, 96), tmp_path)
@@ -408,8 +413,6 @@ def gated(depth: int) -> nn.Module:
     return module
 
 
-@pytest.mark.parametrize(
-    "depth", [18, pytest.param(34, marks=pytest.mark.slow), 50, pytest.param(101, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("depth", [18, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (34, 50, 101))])
 def test_cbam(depth: int, tmp_path: Path) -> None:
     agree(f"cbam_resnet{depth}", gated(depth), (3, 64, 96), tmp_path)

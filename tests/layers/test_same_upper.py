@@ -38,7 +38,7 @@ def require_equal(layer: Layer, module: nn.Module, size: tuple[int, int], expect
     np.testing.assert_allclose(run_onnx(layer, x.numpy(), weights), wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes, sizes, kernels, strides, st.integers(1, 2))
 @example(made_for=(1, 1), size=(4, 1), k=(1, 1), s=(4, 1), d=1)
 def test_conv_is_timms(
@@ -52,7 +52,7 @@ def test_conv_is_timms(
     require_equal(layer, module, size, expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes, kernels, strides, st.booleans())
 def test_pools_are_timms(size: tuple[int, int], k: tuple[int, int], s: tuple[int, int], largest: bool) -> None:
     layer = (MaxPool if largest else AvgPool)(kernel_size=k, stride=s, padding="same_upper")
