@@ -61,10 +61,11 @@ class _Names:
         self.strings = {one.value for one in nodes if isinstance(one, tree.Literal) and isinstance(one.value, str)}
         self.reads = [one for one in nodes if isinstance(one, tree.Name) and one.name in FIGURES]
         self.values = dict(_values(nodes))
+        self.first_inputs = set(_first_inputs(nodes))
 
     def unused(self) -> Iterator[Diagnostic]:
         """Values, parameters, blocks, taps and further inputs that nothing reads."""
-        shared = self._shared_parameters() | set(_first_inputs(self.items))
+        shared = self._shared_parameters() | self.first_inputs
         exported = set(self.module.definitions.values())
         for one in self.own:
             # A tap of a block is read from outside as `label.tap`.
@@ -129,9 +130,9 @@ class _Names:
         return is_built_in(value.name) if known is None else known.kind == "block"
 
 
-def _first_inputs(items: Sequence[tree.TopLevel]) -> Iterator[int]:
+def _first_inputs(nodes: Sequence[object]) -> Iterator[int]:
     """Where the first inputs of models are, which are their current tensors to begin with."""
-    for call in tree.nodes(items):
+    for call in nodes:
         if isinstance(call, tree.LayerCall) and call.name == "input" and call.arguments:
             yield call.arguments[0].span.start
 

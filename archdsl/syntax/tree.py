@@ -5,7 +5,7 @@ Nodes are compared by identity; `archdsl show --stage tree` prints them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from archdsl.text.record import Record
 from archdsl.text.source import Source, Span
@@ -398,13 +398,16 @@ class File(Record):
     comments: list[Span]
 
 
+_WITH_NODES = (Record, list, tuple)
+
+
 def nodes(node: object) -> Iterator[Record]:
     """The nodes of a tree or of a list of trees in the order of the fields, itself first, however deep they are."""
-    waiting = [node]
+    waiting = [node] if isinstance(node, _WITH_NODES) else []
     while waiting:
         inner = waiting.pop()
-        if isinstance(inner, list | tuple):
-            waiting += reversed(inner)
-        elif isinstance(inner, Record):
+        values: Iterable[object] = inner if isinstance(inner, list | tuple) else vars(inner).values()
+        if isinstance(inner, Record):
             yield inner
-            waiting += reversed(vars(inner).values())
+        found = [value for value in values if isinstance(value, _WITH_NODES)]
+        waiting += reversed(found)
