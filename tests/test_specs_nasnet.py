@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
-import archdsl
 from archdsl import zoo
-from tests.backends.torch.comparison import difference, require_apart, settle, shapes
+from tests.test_specs_twins import agree
 
 cells = pytest.importorskip("timm.models.nasnet")
 
@@ -60,20 +58,7 @@ class Mobile(nn.Module):
 
 def test_nasnet_a_mobile(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    theirs = settle(Mobile(), SIZE)
-    assert sum(weight.numel() for weight in theirs.parameters()) == zoo.load("nasnet_a_mobile").params
-    ours = zoo.build("nasnet_a_mobile", input=SIZE).eval()
-    assert shapes(ours.state_dict()) == shapes(theirs.state_dict())
-    ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(2, *SIZE)
-    with torch.inference_mode():
-        expected = theirs(x)
-        assert difference(ours(x), expected) <= 1e-5
-    require_apart(expected)
-    path = tmp_path / "model.onnx"
-    archdsl.export_onnx(ours, path)
-    (found,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"input": x.numpy()})
-    assert difference(torch.from_numpy(found), expected) <= 1e-4
+    agree("nasnet_a_mobile", Mobile(), SIZE, tmp_path)
 
 
 def test_maps_of_nasnet_a_mobile() -> None:

@@ -80,7 +80,7 @@ def chosen_of(
     published = run is not None and run.startswith("torchvision:")
     known = None if run is None or published else _run_info(run, model, module)
     if known is not None:
-        model, shape = known.model, shape or known.input
+        model, shape = known.model, _together(shape, known.input)
     values: dict[str, Any] = {}
     entries: dict[str, Entry] = {}
     if settings:
@@ -96,6 +96,13 @@ def chosen_of(
 
         return Chosen(fitted(run, made, shape, values)[0], module, entries)
     return Chosen(made(shape, (known.settings if known else {}) | values), module, entries)
+
+
+def _together(given: InputSizes | None, known: InputSizes) -> InputSizes:
+    """The sizes that are given, and the known ones of the other inputs where these have names."""
+    if isinstance(given, Mapping) and isinstance(known, Mapping):
+        return {**known, **given}
+    return known if given is None else given
 
 
 def _run_info(weights: str, model: str | None, module: Module) -> RunInfo | None:

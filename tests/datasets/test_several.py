@@ -11,6 +11,7 @@ import torch
 
 import archdsl
 from archdsl import SpecError
+from archdsl.cli.network import network_of
 from archdsl.datasets.data import load_data
 from archdsl.datasets.splits import Several
 from archdsl.recipe import Recipe
@@ -173,3 +174,15 @@ def test_the_recipe_of_a_run_reads_back(tmp_path: Path) -> None:
     recipe = Recipe(dataset=Pairs(of=Arrays(root="here"), same=0.25, seed=3))
     assert Recipe.model_validate_json(recipe.to_json()) == recipe
     assert str(recipe.dataset) == 'pairs(of=arrays(root="here"), same=0.25, seed=3)'
+
+
+def test_inputs_that_are_not_given_have_the_sizes_of_the_run(tmp_path: Path) -> None:
+    spec = tmp_path / "m.arch"
+    spec.write_text("model m { input(a: 1x8x8, b: 1x8x8); concat(b); conv(2, 1); adaptive_avgpool(1); flatten }\n")
+    network = archdsl.load(spec, input={"a": (1, 10, 10), "b": (1, 10, 10)})
+    recipe = Recipe(dataset=Pairs(of=Digits()), epochs=None, steps=1, report=False)
+    run_training(network, recipe, out=tmp_path / "run", quiet=True)
+    loaded = network_of(str(spec), None, None, None, run=str(tmp_path / "run"))
+    assert loaded.inputs == network.inputs
+    with pytest.raises(SpecError, match="the tap is 1x10x10"):
+        network_of(str(spec), None, None, ["a=1x12x12"], run=str(tmp_path / "run"))
