@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from archdsl.graph.training_memory import Precision
     from archdsl.shapes import Shape
 
+#: The largest receptive field that is written as a number.
+MOST = 999_999
+
 
 class Row(NamedTuple):
     """A layer, a scope whose inside is not shown (its figures are sums), or the header of one whose inside is.
@@ -176,10 +179,14 @@ def footnotes(shown: Sequence[Row]) -> list[str]:
 
 
 def field(sizes: Sequence[int]) -> str:
-    """A receptive field: one number where all axes agree, `-` for a network without spatial axes."""
+    """A receptive field: one number where all axes agree, `-` for a network without spatial axes.
+
+    Beyond MOST positions it is `all`: each squeeze over the whole map multiplies the field.
+    """
     if not sizes:
         return "-"
-    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+    texts = [str(size) if size <= MOST else "all" for size in sizes]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
 def humanised(number: int) -> str:

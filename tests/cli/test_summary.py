@@ -286,3 +286,11 @@ def test_a_spec_with_errors_has_the_table_of_what_is_known(
     assert re.findall(r"^error\[(E\d+)\]", err, re.MULTILINE) == ["E406", "E201"]
     assert main(["summary", str(tmp_path / "broken.arch"), "--format", "json"]) == 1
     assert not capsys.readouterr().out
+
+
+def test_fields_that_squeezes_have_multiplied_are_named_instead_of_written() -> None:
+    efficientnet, resnet = archdsl.load("efficientnet_b0"), archdsl.load("resnet18")
+    fields = [cell["field"] for cell in cells(table(efficientnet, 80, depth=1))]
+    assert fields[-1] == "all"
+    assert max(efficientnet.layers[-1].receptive_field) > view.MOST
+    assert cells(table(resnet, 80, depth=1))[-1]["field"] == str(resnet.layers[-1].receptive_field[0]) == "627"
