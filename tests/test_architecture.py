@@ -21,7 +21,19 @@ PACKAGE = Path(archdsl.__file__).parent
 #: The floors of the house, from the ground up: a folder imports only from those before it in this list. Every import
 #: counts, also those inside functions and those for type checkers.
 FLOORS = [
-    *("version", "text", "diagnostics", "files", "shapes", "arguments", "combinators", "layers", "recipe", "cards"),
+    *(
+        "version",
+        "text",
+        "diagnostics",
+        "files",
+        "drawing",
+        "shapes",
+        "arguments",
+        "combinators",
+        "layers",
+        "recipe",
+        "cards",
+    ),
     *("syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
     *("view", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
@@ -33,7 +45,7 @@ ONLY = {
     "accelerate": {"train"},
     "safetensors": {"backends", "files", "runs"},
     "sklearn": {"datasets"},
-    "matplotlib": {"runs", "report"},
+    "matplotlib": {"drawing", "runs", "report"},
     "jinja2": {"report"},
     "PIL": {"datasets", "inference"},
     "numpy": {"backends", "datasets", "inference"},
