@@ -43,6 +43,11 @@ class Data:
     target: Shape | None = None
     fits: tuple[Fit | None, ...] = ()
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name. Validation and test are the same object where nothing is held back."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
     def to(self, device: torch.device) -> Data:
         """The same data on a device."""
         test = self.test.to(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
 from importlib import metadata
@@ -61,6 +61,9 @@ class RunInfo:
     input, output   shapes without the batch axis; those of named inputs by their names
     mean, std       of the images, in 0..1, by which inputs are normalized
     sample          the shape of the data set's images; empty in runs of earlier versions
+    splits          the samples for training, validation and test; empty in runs of earlier versions
+    validation_is_test   whether validation and test are the same samples
+    epoch_steps     the optimizer steps of an epoch
     version         the form of settings: 1 had strings for layers, blocks and other values without JSON
     """
 
@@ -76,6 +79,9 @@ class RunInfo:
     started: str
     version: int = 2
     sample: tuple[int, ...] = ()
+    splits: dict[str, int] = field(default_factory=dict)
+    validation_is_test: bool | None = None
+    epoch_steps: int | None = None
 
     def to_json(self) -> str:
         """The text of run.json."""
@@ -103,6 +109,8 @@ class RunFolder:
     recipe = _File("recipe.json")
     info = _File("run.json")
     environment = _File("environment.json")
+    sessions = _File("sessions.json")
+    evaluation = _File("evaluation.json")
     metrics = _File("metrics.jsonl")
     weights = _File("weights.safetensors")
     best = _File("best.safetensors")

@@ -23,6 +23,11 @@ class Stop:
     def requested(self) -> bool:
         return self.signal != 0
 
+    @property
+    def name(self) -> str:
+        """The signal as people call it."""
+        return "Ctrl-C" if self.signal == signal.SIGINT else signal.Signals(self.signal).name
+
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """Let the first signal interrupt at once too, where nothing incomplete can be left."""

@@ -17,6 +17,7 @@ from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.commands import CannotWrite
 from archdsl.diagnostics.codes.training import NotFinite
 from archdsl.recipe.schedules import Plateau
+from archdsl.runs.best import best_epoch
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.runs.progress import Progress
@@ -85,11 +86,13 @@ class Loop:
 
     def start(self) -> None:
         """Write the files of a new run."""
-        self.writer.start(self.network, self.setup, self.recipe)
+        self.writer.start(self.network, self.setup, self.recipe, self.epoch_steps)
+        self.writer.begin(self.last_step, self.position)
 
     def resume(self) -> None:
         """Continue from the newest checkpoint; metrics of later epochs are dropped and written again."""
         self.position, self.history, notes = self.writer.resume(self.recipe)
+        self.writer.begin(self.last_step, self.position)
         where = f"after epoch {self.position.epoch}, step {self.position.step}"
         for note in (*notes, f"resumed {self.folder.path} {where}"):
             self.progress.note(note)
@@ -108,10 +111,15 @@ class Loop:
                         break
             return self._finish(at_end)
         except KeyboardInterrupt:
+            self.writer.fail("stopped", "at once, with the last checkpoint", self.position)
             self.progress.note(f"stopped immediately; resume from the last checkpoint: {self.writer.resume_command}")
             raise
         except SpecError as error:
+            self.writer.fail("failed", f"{error.diagnostics[0].code}: {error.diagnostics[0].message}", self.position)
             raise self._with_help(error) from error
+        except Exception as error:
+            self.writer.fail("failed", (str(error).splitlines() or [type(error).__name__])[0], self.position)
+            raise
         finally:
             self.board.close()
 
@@ -159,6 +167,10 @@ class Loop:
     @property
     def _waited(self) -> int:
         return self.position.epoch - self.position.best_epoch
+
+    @property
+    def _stalled_text(self) -> str:
+        return f"no better validation {self.setup.monitor} for {self._waited} epochs"
 
     def _order(self, epoch: int) -> list[Tensor]:
         samples = len(self.setup.data.train.labels)
@@ -327,22 +339,37 @@ class Loop:
         test = None
         if self.setup.data.validation is not self.setup.data.test and not self.is_cut:
             test = self._evaluation(test=True)
-        if at_end is not None and self.recipe.report and self.history and not self.is_cut:
-            self._call_at_end(at_end, test or self.last or self._evaluation(test=True))
+        found = test or (None if self.is_cut else self.last or self._evaluation(test=True))
+        if self.is_cut:
+            self.writer.end("stopped", self._stopped_by, self.position)
+        elif found is not None:
+            self._conclude(at_end, found)
         self._print_end(test)
         history, signal = tuple(self.history), self.stop.signal if self.is_cut else 0
         return Result(self.folder.path, history, self.last, test, self.is_cut, self.writer.resume_command, signal)
 
-    def _call_at_end(self, at_end: AtEnd, found: Evaluation | None) -> None:
+    @property
+    def _stopped_by(self) -> str:
+        return f"by {self.stop.name}" if self.stop.requested else ""
+
+    def _conclude(self, at_end: AtEnd | None, found: Evaluation) -> None:
+        """Write the results, then that the run has finished, which the report says, then the report."""
+        self.writer.evaluation(found, self.history)
+        self.writer.end("finished", self._stalled_text if self._has_stalled else "", self.position)
+        if at_end is not None and self.recipe.report:
+            self._call_at_end(at_end, found)
+
+    def _call_at_end(self, at_end: AtEnd, found: Evaluation) -> None:
         """Its files are written atomically, so a signal may interrupt it anywhere."""
         module = self.processes.whole(self.stepper.result, self.network.build)
-        if module is None or found is None:
+        if module is None:
             return
         try:
             with self.stop.at_once():
                 at_end(self.folder, module, self.setup, self.history, found)
         except KeyboardInterrupt:
             self.is_cut = True
+            self.writer.fail("stopped", self._stopped_by, self.position)
 
     def _print_end(self, test: Evaluation | None) -> None:
         note, monitor = self.progress.note, self.setup.monitor
@@ -352,11 +379,11 @@ class Loop:
             note(f"stopped {where}; resume with: {self.writer.resume_command}")
             return
         if self._has_stalled:
-            note(f"stopped early: no better validation {monitor} for {self._waited} epochs")
+            note(f"stopped early: {self._stalled_text}")
         if test is not None:
             note(f"test loss {test.loss:.4f}" + ("" if test.accuracy is None else f"  accuracy {test.accuracy:.2%}"))
         if self.history:
-            best = (min if monitor == "loss" else max)(self.history, key=lambda line: line.figure(monitor))
+            best = best_epoch(self.history, monitor) or self.history[-1]
             value = best.figure(monitor)
             shown = f"{value:.4f}" if monitor == "loss" else f"{value:.2%}"
             note(f"best validation {monitor} {shown} in epoch {best.epoch}")

@@ -16,6 +16,7 @@ from archdsl.datasets.splits import Several, statistics
 from archdsl.diagnostics import Diagnostic, Help, Rejected, SpecError
 from archdsl.diagnostics.codes.training import OutOfMemory
 from archdsl.recipe import Recipe, fit
+from archdsl.runs.best import is_better
 from archdsl.runs.folder import RunInfo
 from archdsl.train.evaluation import Evaluation, evaluate
 from archdsl.train.losses import loss_function
@@ -75,7 +76,7 @@ class Setup:
 
     def is_better(self, value: float, best: float | None) -> bool:
         """Whether a value of the monitored figure is better than another."""
-        return best is None or (value < best if self.monitor == "loss" else value > best)
+        return is_better(self.monitor, value, best)
 
     def evaluate(
         self,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from json import dumps
 from pathlib import Path
 from typing import Any
 
+from archdsl.diagnostics import SpecError
 from archdsl.files.tensors import write_tensors
 from archdsl.files.write import remove_parts, write_text
 from archdsl.recipe import Recipe
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.curves import draw_curves
 from archdsl.runs.folder import EpochMetrics, RunFolder, RunInfo, environment
+from archdsl.runs.sessions import SessionLog, State
+from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup, Trainable
 from archdsl.train.state import load_newest, save_checkpoint
 from archdsl.train.step import Stepper
@@ -27,11 +31,12 @@ class Writer:
 
     def __init__(self, folder: RunFolder, stepper: Stepper) -> None:
         self.folder, self.stepper, self.processes = folder, stepper, stepper.processes
+        self.log = SessionLog(folder.path)
         self.saved = time.monotonic()
         self.resume_command = f"archdsl train --resume {shlex.quote(str(folder.path))}"
         self.processes.resume_command = self.resume_command
 
-    def start(self, network: Trainable, setup: Setup, recipe: Recipe) -> None:
+    def start(self, network: Trainable, setup: Setup, recipe: Recipe, epoch_steps: int) -> None:
         """Everything known before the first step, and a checkpoint: a full disk is found now."""
         data = setup.data
         info = RunInfo(
@@ -46,6 +51,9 @@ class Writer:
             std=setup.std,
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
             sample=tuple(data.sample),
+            splits={name: len(split.labels) for name, split in data.splits.items()},
+            validation_is_test=data.validation is data.test,
+            epoch_steps=epoch_steps,
         )
         facts = environment(setup.device) | {"processes": self.processes.world}
 
@@ -72,6 +80,28 @@ class Writer:
         position, notes = load_newest(self.folder.checkpoints, self.stepper)
         history = self.processes.from_main(lambda: self.folder.read_metrics(position.epoch))
         return position, history, notes
+
+    def begin(self, steps: int, position: Position) -> None:
+        """That the run has been started or resumed, and is to have so many steps."""
+        device = environment(self.stepper.device)
+        name = f"{device['device']} ({device['device_name']})"
+        self.processes.from_main(lambda: self.log.begin(name, steps, position.epoch, position.step))
+
+    def end(self, state: State, reason: str, position: Position) -> None:
+        """How the session ended."""
+        self.processes.from_main(lambda: self.log.end(state, reason, position.epoch, position.step))
+
+    def fail(self, state: State, reason: str, position: Position) -> None:
+        """How the session ended by an error: written if possible, without waiting for other processes."""
+        if self.processes.is_main:
+            with suppress(SpecError):
+                self.log.end(state, reason, position.epoch, position.step)
+
+    def evaluation(self, found: Evaluation, history: Sequence[EpochMetrics]) -> None:
+        """The results of the finished run on the test split."""
+        steps = sum(line.steps for line in history)
+        facts = {"epoch": history[-1].epoch, "steps": steps, **found.to_dict()}
+        self.processes.from_main(lambda: write_text(self.folder.evaluation, dumps(facts) + "\n"))
 
     def weights(self, path: Path | None = None) -> None:
         """The weights to evaluate, in `path` or the run's weights.safetensors."""

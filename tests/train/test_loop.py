@@ -200,6 +200,8 @@ def test_the_folder_holds_all_that_a_run_is(tmp_path: Path) -> None:
         "best.safetensors",
         "checkpoints",
         "curves.png",
+        "evaluation.json",
+        "sessions.json",
     }
     assert len(checkpoints(out / "checkpoints")) == 2
     assert (out / "spec.arch").read_text() == "model stub { input(1x8x8) }\n"
