@@ -27,7 +27,8 @@ load_all()
 #: Codes that no text of a spec gives: they come from paths, options, data, weights and machines.
 WITHOUT_SPEC = {
     "E003", "E005", "E007", "E009", "E492",
-    *(code for code in CODES if ("E611" <= code < "E660" and code not in {"E625", "E647"}) or code.startswith("E7")),
+    *(code for code in CODES if "E611" <= code < "E660" and code not in {"E625", "E647"}),
+    *(code for code in CODES if code.startswith(("E7", "E8"))),
 }  # fmt: skip
 
 

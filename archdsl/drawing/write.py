@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import MissingPackage
-from archdsl.diagnostics.codes.pictures import UnknownPictureFormat
+from archdsl.diagnostics.codes.drawings import UnknownPictureFormat
 from archdsl.drawing.scene import Scene
 from archdsl.drawing.svg import svg_text
 from archdsl.drawing.themes import Theme, plain

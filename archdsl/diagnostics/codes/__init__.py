@@ -16,5 +16,6 @@ E73x  prediction  `archdsl predict`
 E74x  pictures    `archdsl show PICTURE`
 E78x  sizes       other input sizes
 E79x  git         specs of earlier revisions
+E85x  drawings    drawings of a network, and their files
 W0xx  warnings    what is valid, but hardly meant
 """
