@@ -18,8 +18,8 @@ from archdsl.files.write import write_text
 from archdsl.recipe import Recipe
 from archdsl.recipe.optimizers import Adam
 from archdsl.runs.checkpoint import Position, checkpoint_path, checkpoints
-from archdsl.runs.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.runs.folder import EpochMetrics
+from archdsl.runs.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.train.schedule import Reductions
 from archdsl.train.state import load_newest, save_checkpoint
 from archdsl.train.step import Stepper
