@@ -14,7 +14,7 @@ from archdsl.cli.streams import give_up_on_lost_streams, prepare_streams
 
 __all__ = ["main", "run"]
 
-#: Exit codes: a wrong spec, file or run; a wrong command line (Typer's own); Ctrl-C.
+#: Exit codes: a wrong spec, file or run; a wrong command line; Ctrl-C.
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
 #: The extras of archdsl that install a package.
 EXTRAS = dict.fromkeys(("onnx", "onnxruntime"), "onnx") | dict.fromkeys(
@@ -81,17 +81,29 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _command(arguments: Sequence[str] | None) -> int:
-    """Run Typer, which ends every command with SystemExit."""
+    """Run Typer."""
+    import typer
+
     from archdsl.cli.app import application
 
     given = sys.argv[1:] if arguments is None else list(arguments)
+    commands = application(given)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
-            application(given)(args=given, prog_name="archdsl")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
+            code = commands(args=given, prog_name="archdsl", standalone_mode=False)
+    except typer.Abort:
+        return INTERRUPTED
+    except SystemExit as end:  # Typer's, for a closed pipe.
+        code = end.code
+    except Exception as error:
+        from archdsl.cli.usage import UsageError, print_usage_error
+
+        if not isinstance(error, UsageError):
+            raise
+        print_usage_error(error, given, commands)
+        return USAGE
+    return code if isinstance(code, int) else 0
 
 
 def _show_warning(usual: Callable[..., None], message: Warning | str, *rest: Any, **more: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from archdsl.cli import commands
 #: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
 ORDER = (
     *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify", "zoo", "new", "layers"),
-    *("show", "diff", "report", "compare", "explain"),
+    *("show", "diff", "report", "compare", "explain", "help"),
 )
 
 
@@ -24,25 +24,41 @@ def command_names() -> list[str]:
     return [*(name for name in ORDER if name in found), *sorted(found.difference(ORDER))]
 
 
-def application(arguments: Sequence[str]) -> Callable[..., Any]:
-    """The command line as a callable that ends with SystemExit.
+class Command(typer.core.TyperCommand):
+    """A command whose usage line has the arguments as they are written in its function."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", *(title(one) for one in self.params if one.param_type_name == "argument")]
+
+
+def title(argument: Any) -> str:
+    """The name of an argument: `NETWORK`, `PATH...`, `[DIR...]`."""
+    return str(argument.metavar or argument.name.upper())
+
+
+def application(arguments: Sequence[str]) -> Any:
+    """The command line as a callable.
 
     Only the command that the first argument names is imported, all of them where it names none: each costs a
     few milliseconds. Rich stays out of help and errors for the same reason.
     """
+    names = command_names()
     app = typer.Typer(
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
         no_args_is_help=True,
         epilog="Start with `archdsl summary alexnet`. `archdsl COMMAND --help` describes a command.",
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(root)
-    names = command_names()
     for name in arguments[:1] if arguments and arguments[0] in names else names:
         module = import_module(f"{commands.__name__}.{name}")
-        app.command(name, epilog=_examples(module.EXAMPLES))(getattr(module, name))
-    return typer.main.get_command(app)
+        app.command(name, cls=Command, epilog=_examples(module.EXAMPLES))(getattr(module, name))
+    group: Any = typer.main.get_command(app)
+    for command in group.commands.values():
+        command.params += group.params  # `--version`
+    return group
 
 
 def _examples(lines: Sequence[str]) -> str:
@@ -60,7 +76,10 @@ def _version(asked: bool) -> None:
 
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "-V", "--version", callback=_version, is_eager=True, expose_value=False, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Define convolutional networks in .arch files; check, train and export them."""

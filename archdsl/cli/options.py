@@ -93,7 +93,9 @@ def require_figure(path: str) -> None:
 
 
 def reject_unused(where: str, **options: object) -> None:
-    """Reject options that were given but have no effect."""
+    """Reject (E807) options that were given but have no effect."""
     for name, value in options.items():
         if value not in (None, [], False):
-            raise typer.BadParameter(f"this option has no effect on {where}", param_hint=f"--{name.replace('_', '-')}")
+            from archdsl.cli.usage import Ineffective
+
+            raise Ineffective(f"--{name.replace('_', '-')}", where)

@@ -25,9 +25,12 @@ COLORS = {"error": "1;31", "warning": "1;33", "note": "1;32", "help": "1;36", "g
 
 def render_text(diagnostics: Sequence[Diagnostic], *, color: bool = False, width: int = 100) -> str:
     """The full report, followed by the number of errors, warnings and files. `width` is in terminal columns."""
-    page = _Page(color, max(width, 40))
-    reports = ["\n".join(_full(diagnostic, page)) for diagnostic in diagnostics]
-    return "\n\n".join([*reports, count(diagnostics)])
+    return "\n\n".join([*(render_one(one, color=color, width=width) for one in diagnostics), count(diagnostics)])
+
+
+def render_one(diagnostic: Diagnostic, *, color: bool = False, width: int = 100) -> str:
+    """The full report of one problem."""
+    return "\n".join(_full(diagnostic, _Page(color, max(width, 40))))
 
 
 def render_concise(diagnostics: Sequence[Diagnostic]) -> str:
@@ -217,7 +220,7 @@ def _edited(span: Span, replacement: str, page: _Page) -> Iterable[str]:
     offset = 0
     for number, text in enumerate((prefix + replacement + suffix).split("\n")):
         inside = range(max(new.start - offset, 0), min(new.stop - offset, len(text)))
-        yield from _underlined(first + number, text, inside, mark, page)
+        yield from _underlined(_shown(first + number, span), text, inside, mark, page)
         offset += len(text) + 1
 
 
@@ -231,19 +234,25 @@ def _new_part(old: str, new: str) -> tuple[int, int]:
 
 def _snippet(span: Span, mark: _Mark, page: _Page) -> Iterable[str]:
     """The place and the source lines of a span, underlined."""
-    yield page.ink("gutter", f"{'':>{page.digits}}-->") + f" {_clean(str(span))}"
+    if span.source.path:
+        yield page.ink("gutter", f"{'':>{page.digits}}-->") + f" {_clean(str(span))}"
     yield page.row(None, "")
     first, column = span.source.position(span.start)
     last, end_column = span.source.position(span.start + len(span.text.rstrip()))
     if last <= first:
         inside = range(column - 1, max(end_column - 1, column))
-        yield from _underlined(first, span.source.line_text(first), inside, mark, page)
+        yield from _underlined(_shown(first, span), span.source.line_text(first), inside, mark, page)
     else:
         yield from _many_lines(span, (first, column), (last, end_column), mark, page)
     yield page.row(None, "")
 
 
-def _underlined(number: int, text: str, inside: range, mark: _Mark, page: _Page) -> Iterable[str]:
+def _shown(line: int, span: Span) -> int | None:
+    """The number of a line; a command line has none."""
+    return line if span.source.path else None
+
+
+def _underlined(number: int | None, text: str, inside: range, mark: _Mark, page: _Page) -> Iterable[str]:
     """One source line, clipped around the characters `inside`, and the marks under them."""
     line = _Line(text)
     left, right = line.column(inside.start), line.column(inside.stop)

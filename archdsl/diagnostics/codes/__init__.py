@@ -16,6 +16,7 @@ E73x  prediction  `archdsl predict`
 E74x  pictures    `archdsl show PICTURE`
 E78x  sizes       other input sizes
 E79x  git         specs of earlier revisions
+E80x  usage       the command line
 E85x  drawings    drawings of a network, and their files
 W0xx  warnings    what is valid, but hardly meant
 """
