@@ -14,7 +14,7 @@ from archdsl.cli import commands
 #: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
 ORDER = (
     *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify", "zoo", "new", "layers"),
-    *("show", "diff", "report", "compare", "explain", "help"),
+    *("show", "draw", "diff", "report", "compare", "explain", "help"),
 )
 
 
@@ -54,7 +54,9 @@ def application(arguments: Sequence[str]) -> Any:
     app.callback()(root)
     for name in arguments[:1] if arguments and arguments[0] in names else names:
         module = import_module(f"{commands.__name__}.{name}")
-        app.command(name, cls=Command, epilog=_examples(module.EXAMPLES))(getattr(module, name))
+        context = getattr(module, "CONTEXT", None)
+        register = app.command(name, cls=Command, epilog=_examples(module.EXAMPLES), context_settings=context)
+        register(getattr(module, name))
     group: Any = typer.main.get_command(app)
     for command in group.commands.values():
         command.params += group.params  # `--version`

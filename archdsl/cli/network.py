@@ -1,134 +1,286 @@
-"""The network that a command line asks for: by path or zoo name, with the options that all commands share."""
+"""The network that a command line asks for: by path, zoo name, run folder, revision in git, or on standard input.
+
+`find` turns the argument NETWORK into a source, `Asked` that and the options beside it into a checked network.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from archdsl.cli.options import input_sizes, reject_unused
+
 if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.api import Network
     from archdsl.arguments.values import Entry
-    from archdsl.elaborate.modules import Module
-    from archdsl.runs.folder import RunInfo
+    from archdsl.diagnostics import Help
+    from archdsl.elaborate.modules import Module, Reader
+    from archdsl.graph.network import Network as PartialNetwork
+    from archdsl.runs.folder import RunFolder, RunInfo
     from archdsl.shapes import InputSizes
+    from archdsl.text.source import Source
+
+#: NETWORK for standard input, and the name of its source where `--stdin-filename` gives no other.
+STDIN, UNNAMED = "-", "<stdin>"
+#: The prefix of weights that torchvision publishes.
+PUBLISHED = "torchvision:"
+
+
+class Found(NamedTuple):
+    """The source of a network.
+
+    path   where its file is, or would be: what it imports is relative to it
+    model  the model of a zoo name
+    run    the run folder that it is from
+    read   reads the files it imports, None: those on the disk
+    """
+
+    source: Source
+    path: Path
+    model: str | None = None
+    run: RunFolder | None = None
+    read: Reader | None = None
+
+    def module(self) -> Module:
+        """The file, loaded with what it imports."""
+        from archdsl.elaborate.modules import load_module, read
+
+        return load_module(self.source, self.path, self.read or read)
 
 
 class Chosen(NamedTuple):
-    """A network, its file, and the recipe entries among the settings."""
+    """A checked network.
+
+    file     its file
+    entries  the recipe entries among the settings
+    weights  the value of `--weights`, or else the run folder that the network is from
+    run      the run that the weights or else the network are from
+    """
 
     network: Network
     file: Module
     entries: dict[str, Entry]
+    weights: str | None = None
+    run: RunFolder | None = None
+
+    def without_recipe(self) -> Chosen:
+        """The same, for a command without a recipe. Raises SpecError (E717) for settings of one."""
+        if self.entries:
+            from archdsl.cli.settings import unused
+
+            raise unused(self.entries)
+        return self
+
+    @property
+    def known_weights(self) -> str:
+        """The weights. Raises SpecError (E791) where there are none."""
+        if self.weights is not None:
+            return self.weights
+        from archdsl.diagnostics import Diagnostic, SpecError
+        from archdsl.diagnostics.codes.networks import NoWeights
+
+        name, path = self.network.name, self.network.path
+        raise SpecError([Diagnostic(NoWeights(name), path=path, helps=_weights_helps(name, path))])
+
+    @property
+    def origin(self) -> str:
+        """Where the weights are from, in words."""
+        if self.weights is None:
+            return "freshly initialised weights (neither a run nor --weights given)"
+        return f"the weights of {self.weights}"
+
+    def built(self) -> nn.Module:
+        """The torch module in evaluation mode, with the weights if there are any."""
+        module = self.network.build()
+        if self.weights is not None:
+            from archdsl.backends.torch import load_weights
+
+            load_weights(module, self.weights)
+        return module.eval()
 
 
-def network_of(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None, *, run: str | None = None
-) -> Network:
-    """The checked network for a command without a recipe; arguments as those of `chosen`.
+class Wanted(NamedTuple):
+    """The model of a file that is asked for (None: the default one), and how."""
 
-    Raises SpecError (E717) for a setting of the recipe.
-    """
-    return without_recipe(chosen(spec, model, settings, input, run=run)).network
-
-
-def without_recipe(found: Chosen) -> Chosen:
-    """Reject (E717) settings of the recipe."""
-    if found.entries:
-        from archdsl.cli.settings import unused
-
-        raise unused(found.entries)
-    return found
+    model: str | None
+    input: InputSizes | None
+    settings: Mapping[str, Any]
+    entries: dict[str, Entry]
 
 
-def chosen(
-    spec: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None, *, run: str | None = None
-) -> Chosen:
-    """Find and check a network.
+class Asked(NamedTuple):
+    """What a command line says about its network: NETWORK and the options of every command."""
 
-    Args:
-        spec: a path or a zoo name.
-        model: the value of `--model`.
-        settings: the values of `--set`.
-        input: the values of `--input`.
-        run: the value of `--weights`. For a run folder, a file in one, or `torchvision:NAME`, the model, settings and
-            input of that training are the defaults.
-    """
-    from archdsl.api import find
+    text: str
+    model: str | None = None
+    settings: Sequence[str] | None = None
+    input: Sequence[str] | None = None
+    stdin_filename: str | None = None
 
-    module, named = find(spec)
-    return chosen_of(module, model or named, settings, input, run=run)
+    def find(self) -> Found:
+        """The source of the network."""
+        return find(self.text, self.stdin_filename)
 
+    def network(self) -> Network:
+        """The checked network, for a command that takes neither weights nor a recipe."""
+        return self.chosen().without_recipe().network
 
-def chosen_of(
-    module: Module,
-    model: str | None,
-    settings: Sequence[str] | None,
-    input: Sequence[str] | None,
-    *,
-    run: str | None = None,
-) -> Chosen:
-    """Check a network of a loaded file; arguments as those of `chosen`."""
-    from archdsl.api import network_of as checked
-    from archdsl.cli.options import input_sizes
+    def chosen(self) -> Chosen:
+        """The checked network; that of a run has the run's model, settings and input sizes unless others are given.
 
-    shape = input_sizes(input)
-    published = run is not None and run.startswith("torchvision:")
-    known = None if run is None or published else _run_info(run, model, module)
-    if known is not None:
-        model, shape = known.model, _together(shape, known.input)
-    values: dict[str, Any] = {}
-    entries: dict[str, Entry] = {}
-    if settings:
+        With another model of the run's spec, the settings and sizes are those of the spec.
+        """
+        found = self.find()
+        module = found.module()
+        return self._checked(found, module, self._info_for(found.run, module))._replace(run=found.run)
+
+    def weighted(self, weights: str | None) -> Chosen:
+        """The checked network with the value of `--weights`, or else the weights of the run that it is from.
+
+        Where the network is not from a run, weights of a run bring the run's model, settings and input sizes, those of
+        torchvision the ones that they were trained with.
+        """
+        found = self.find()
+        if weights is None and found.run is not None:
+            weights = str(found.run.path)
+        module = found.module()
+        if weights is None or weights.startswith(PUBLISHED):
+            info = self._info_for(found.run, module)
+            return self._checked(found, module, info, weights)._replace(weights=weights, run=found.run)
+        from archdsl.runs.folder import run_of
+
+        run = run_of(weights)
+        if run is not None and Path(weights).is_dir():
+            self._require_model(weights, run, found.run)
+        info = self._info_for(found.run or run, module, is_folder=found.run is not None or Path(weights).is_dir())
+        return self._checked(found, module, info)._replace(weights=weights, run=run or found.run)
+
+    def known(self) -> PartialNetwork | None:
+        """What is known of a network with errors, None if that is nothing."""
+        from archdsl.diagnostics import SpecError
+        from archdsl.elaborate.modules import load, read
+        from archdsl.elaborate.run import run_of
+
+        try:
+            found = self.find()
+            module, _ = load(found.source, found.path, found.read or read)
+            wanted = self._wanted(found, module, self._info_for(found.run, module))
+            network = run_of(module, wanted.model, input=wanted.input, settings=wanted.settings).network
+        except SpecError:
+            return None
+        return network if network.layers else None
+
+    def _checked(self, found: Found, module: Module, info: RunInfo | None, weights: str | None = None) -> Chosen:
+        """The network with what applies of a run; for published `weights`, as these need it."""
+        from archdsl.api import network_of
+
+        wanted = self._wanted(found, module, info)
+
+        def made(size: InputSizes | None, settings: Mapping[str, Any]) -> Network:
+            return network_of(module, wanted.model, input=size, settings=settings)
+
+        if weights is not None:
+            from archdsl.backends.torch.published import fitted
+
+            return Chosen(fitted(weights, made, wanted.input, wanted.settings)[0], module, wanted.entries)
+        return Chosen(made(wanted.input, wanted.settings), module, wanted.entries)
+
+    def _wanted(self, found: Found, module: Module, info: RunInfo | None) -> Wanted:
+        """What the options, and under them a run, ask for."""
+        model, shape = self.model or found.model, input_sizes(self.input)
+        known: dict[str, Any] = {}
+        if info is not None:
+            model, shape, known = info.model, _together(shape, info.input), info.settings
+        if not self.settings:
+            return Wanted(model, shape, known, {})
         from archdsl.cli.settings import read_settings
 
-        values, entries = read_settings(settings, module, model)
+        values, entries = read_settings(self.settings, module, model)
+        return Wanted(model, shape, known | values, entries)
 
-    def made(size: InputSizes | None, settings: Mapping[str, Any]) -> Network:
-        return checked(module, model, input=size, settings=settings)
+    def _info_for(self, run: RunFolder | None, module: Module, *, is_folder: bool = True) -> RunInfo | None:
+        """What is known of a run, if it is of the model that is asked for.
 
-    if run is not None and published:
-        from archdsl.backends.torch.published import fitted
+        A single file of a run may be meant for a model of another spec.
+        """
+        info = None if run is None else run.read_info()
+        if info is None or self.model not in {None, info.model}:
+            return None
+        return info if is_folder or info.model in module.models else None
 
-        return Chosen(fitted(run, made, shape, values)[0], module, entries)
-    return Chosen(made(shape, (known.settings if known else {}) | values), module, entries)
-
-
-def _together(given: InputSizes | None, known: InputSizes) -> InputSizes:
-    """The sizes that are given, and the known ones of the other inputs where these have names."""
-    if isinstance(given, Mapping) and isinstance(known, Mapping):
-        return {**known, **given}
-    return known if given is None else given
-
-
-def _run_info(weights: str, model: str | None, module: Module) -> RunInfo | None:
-    """The run that weights belong to, if any. A single file of a run may be meant for another model."""
-    from archdsl.runs.folder import run_of
-
-    run = run_of(weights)
-    if run is None:
-        return None
-    info = run.read_info()
-    if (model or info.model) == info.model and (info.model in module.models or Path(weights).is_dir()):
-        return info
-    if not Path(weights).is_dir():
-        return None
-    message = f"the weights in {weights} belong to the model {info.model}, not to {model}"
-    raise typer.BadParameter(message, param_hint="--model")
+    def _require_model(self, weights: str, run: RunFolder, own: RunFolder | None) -> None:
+        """Reject the weights of a run of another model than that which is asked for, or that of the network's run."""
+        model = run.read_info().model
+        wanted = self.model or (own.read_info().model if own is not None else model)
+        if wanted != model:
+            message = f"the weights in {weights} belong to the model {model}, not to {wanted}"
+            raise typer.BadParameter(message, param_hint="--model")
 
 
-def built(network: Network, weights: str | None) -> nn.Module:
-    """The torch module in evaluation mode, with the weights if there are any."""
-    module = network.build()
-    if weights is not None:
-        from archdsl.backends.torch import load_weights
+def find(network: str, stdin_filename: str | None = None) -> Found:
+    """The source that NETWORK stands for.
 
-        load_weights(module, weights)
-    return module.eval()
+    Raises:
+        SpecError: it cannot be found or read (E00x), the folder is no run (E632), git does not have it (E790).
+    """
+    if network == STDIN:
+        from archdsl.cli.streams import read_stdin
+
+        name = stdin_filename or UNNAMED
+        return Found(read_stdin(name), Path(name))
+    reject_unused("a network that is not `-`, standard input", stdin_filename=stdin_filename)
+    if _is_folder(network):
+        return _of_run(network)
+    from archdsl.cli.revisions import at_revision, is_revision
+
+    if is_revision(network):
+        source, path, read = at_revision(network)
+        return Found(source, path, read=read)
+    return _on_disk(network)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # it is too long, such as the text of a spec
+        return False
+
+
+def _of_run(folder: str) -> Found:
+    """The spec in a run folder."""
+    from archdsl.elaborate.modules import read
+    from archdsl.runs.folder import missing, run_of
+
+    run = run_of(folder)
+    assert run is not None
+    if not run.spec.is_file():
+        raise missing(run.path, run.spec.name)
+    return Found(read(run.spec), run.spec, run=run)
+
+
+def _on_disk(network: str) -> Found:
+    """A file by its path, or that of a zoo name, whose place is shown as it is found from the current folder."""
+    from archdsl.api import locate
+    from archdsl.text.source import Source
+
+    source, path, model = locate(network)
+    if model is not None:
+        source = Source(shown(path), source.text)
+    return Found(source, path, model)
+
+
+def shown(path: Path) -> str:
+    """A path as messages show it: relative to the current folder where that is shorter."""
+    try:
+        return min(os.path.relpath(path), str(path), key=len)
+    except ValueError:  # it is on another drive
+        return str(path)
 
 
 def spec_path(spec: str) -> str:
@@ -138,4 +290,21 @@ def spec_path(spec: str) -> str:
     from archdsl.cards import index as zoo
 
     entry = zoo.find(spec)
-    return spec if entry is None else str(entry.path)
+    return spec if entry is None else shown(entry.path)
+
+
+def _weights_helps(model: str, path: str) -> tuple[Help, ...]:
+    """Where weights for a model may be from."""
+    from archdsl.cards import index
+    from archdsl.diagnostics import Help
+
+    own = Help("name a run folder in place of the network, or weights: `--weights FILE`, `--weights runs/NAME`")
+    published = Help(f"torchvision has weights for {model}: `--weights {PUBLISHED}DEFAULT`")
+    return (own, published) if index.twin(model, path) else (own,)
+
+
+def _together(given: InputSizes | None, known: InputSizes) -> InputSizes:
+    """The sizes that are given, and the known ones of the other inputs where these have names."""
+    if isinstance(given, Mapping) and isinstance(known, Mapping):
+        return {**known, **given}
+    return known if given is None else given

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archdsl.cli.network import PUBLISHED
+
 if TYPE_CHECKING:
-    from archdsl.api import Network
     from archdsl.backends.onnx import Comparison
+    from archdsl.cli.network import Chosen
 
 Tolerance = Annotated[
     float,
@@ -18,22 +20,15 @@ Tolerance = Annotated[
 ]
 
 
-def mean_and_std(
-    text: str, weights: str | None = None, network: Network | None = None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples; `run` means the normalisation used in training.
+def mean_and_std(text: str, found: Chosen | None = None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`0.485,0.456,0.406;0.229,0.224,0.225` as two tuples; `run` means the normalisation that the weights need."""
+    if text == "run" and found is not None and (weights := found.weights) is not None:
+        if weights.startswith(PUBLISHED):
+            from archdsl.backends.torch.published import find
 
-    Then `weights` is a run folder, or names weights for the `network` that torchvision publishes.
-    """
-    if text == "run" and weights is not None and weights.startswith("torchvision:") and network is not None:
-        from archdsl.backends.torch.published import find
-
-        return find(weights, network).normalisation()
-    if text == "run" and weights is not None:
-        from archdsl.runs.folder import run_of
-
-        if (folder := run_of(weights)) is not None:
-            info = folder.read_info()
+            return find(weights, found.network).normalisation()
+        if found.run is not None:
+            info = found.run.read_info()
             return info.mean, info.std
     try:
         mean, std = (tuple(map(float, part.split(","))) for part in text.split(";"))

@@ -12,7 +12,13 @@ import typer
 if TYPE_CHECKING:
     from archdsl.shapes import InputSizes
 
-Spec = Annotated[str, typer.Argument(metavar="SPEC", help="An .arch file, or a name from `archdsl zoo`.")]
+#: What one network may be, as the help of a command says it.
+NETWORK = "An .arch file, a name from `archdsl zoo`, a run folder, REV:FILE.arch in git, or - (standard input)."
+NetworkArgument = Annotated[str, typer.Argument(metavar="NETWORK", help=NETWORK)]
+StdinFilename = Annotated[
+    str | None,
+    typer.Option("--stdin-filename", metavar="FILE", help="What to call standard input; imports are relative to it."),
+]
 Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or folders to search for .arch files.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model in the file.")]
 Settings = Annotated[
@@ -33,17 +39,20 @@ Input = Annotated[
         "--input", metavar="[NAME=]3x64x64", help="Input size, instead of the spec's; repeatable for named inputs."
     ),
 ]
-WEIGHTS = typer.Option("--weights", metavar="W", help="A weights file, a run folder, or torchvision:NAME.")
-Weights = Annotated[str | None, WEIGHTS]
-RequiredWeights = Annotated[str, WEIGHTS]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="W",
+        help="A weights file, a run folder, or torchvision:NAME, instead of the weights of NETWORK's run.",
+    ),
+]
 TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format", help="Output format.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
 Dataset = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Data set, instead of the recipe's.")]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="Folder with the data set's files.")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, metavar="N", help="Batch size.")]
-#: What `--set model.KEY=VALUE` is, from when `--set` meant the recipe alone in `train` and `eval`.
-Parameters = Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", hidden=True)]
 
 #: The file types of figures.
 FIGURES = (".png", ".svg", ".pdf")
@@ -86,10 +95,11 @@ def arch_files(paths: Sequence[str]) -> Iterator[str]:
                 yield file
 
 
-def require_figure(path: str) -> None:
-    """Reject an output file that is not a PNG, SVG or PDF by its extension."""
-    if Path(path).suffix.lower() not in FIGURES:
-        raise typer.BadParameter(f"{path!r}: the extension must be one of {', '.join(FIGURES)}", param_hint="-o")
+def require_extension(path: str, extensions: Sequence[str] = FIGURES) -> None:
+    """Reject an output file with another extension."""
+    if Path(path).suffix.lower() not in extensions:
+        which = extensions[0] if len(extensions) == 1 else f"one of {', '.join(extensions)}"
+        raise typer.BadParameter(f"{path!r}: the extension must be {which}", param_hint="-o")
 
 
 def reject_unused(where: str, **options: object) -> None:

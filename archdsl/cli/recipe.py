@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import typer
 
-from archdsl.cli.network import chosen
-
 if TYPE_CHECKING:
-    from archdsl.api import Network
     from archdsl.arguments.values import Entry
+    from archdsl.cli.network import Chosen
     from archdsl.recipe import Recipe
 
 
-class Training(NamedTuple):
-    """A network, and what the command line says about its recipe."""
+#: Recipe entries without an effect on an evaluation.
+IN_TRAINING = {
+    *("epochs", "steps", "max_steps", "accumulate", "weights", "freeze", "optimizer", "decay", "rates", "schedule"),
+    *("clip_norm", "clip_value", "ema", "aux_weight", "patience", "compile", "sync_batchnorm"),
+    *("keep", "checkpoint_every", "tensorboard", "report"),
+}
 
-    network: Network
-    overrides: Mapping[str, Entry]
 
-    def recipe(self, run: str | None) -> Recipe:
+class Training:
+    """A network, and what the command line says about its recipe: `options` (None: not given) go over `--set`."""
+
+    def __init__(self, found: Chosen, options: Mapping[str, object]) -> None:
+        from archdsl.arguments.values import Entry
+
+        self.found = found
+        named = {name: Entry(value) for name, value in options.items() if value is not None}
+        self.overrides: dict[str, Entry] = found.entries | named
+
+    def recipe(self) -> Recipe:
         """The recipe of the run if there is one, else of the spec, with the overrides.
 
         Rejects `--root` for the data set that has no files.
@@ -29,11 +39,9 @@ class Training(NamedTuple):
         from archdsl.recipe import read_recipe, with_overrides
         from archdsl.recipe.datasets import Digits
 
-        entries = self.network.recipe
-        if run is not None:
-            from archdsl.train import recipe_of_run
-
-            recorded = recipe_of_run(run)
+        entries = self.found.network.recipe
+        if self.found.run is not None:
+            recorded = self.found.run.read_recipe()
             if not self.overrides:
                 return recorded
             entries = recorded.to_entries()
@@ -42,20 +50,10 @@ class Training(NamedTuple):
             raise typer.BadParameter("the data set digits is embedded and has no files", param_hint="--root")
         return recipe
 
+    def for_evaluation(self) -> Recipe:
+        """The recipe for the data, the loss and the device; rejects (E717) options that only training uses."""
+        if in_training := [key for key in self.overrides if key.partition(".")[0] in IN_TRAINING]:
+            from archdsl.cli.settings import unused
 
-def training(
-    spec: str,
-    model: str | None,
-    settings: Sequence[str] | None,
-    parameters: Sequence[str] | None,
-    input: Sequence[str] | None,
-    run: str | None,
-    options: Mapping[str, object],
-) -> Training:
-    """Find a network and the overrides of its recipe; `options` (None: not given) override `settings`."""
-    from archdsl.arguments.values import Entry
-
-    given = [*(settings or ()), *(f"model.{text}" for text in parameters or ())]
-    found = chosen(spec, model, given, input, run=run)
-    named = {name: Entry(value) for name, value in options.items() if value is not None}
-    return Training(found.network, found.entries | named)
+            raise unused(in_training)
+        return self.recipe()

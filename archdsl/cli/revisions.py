@@ -1,38 +1,19 @@
-"""Networks by path, zoo name, run folder, or revision: `HEAD~1:specs/lenet.arch`."""
+"""Files of earlier revisions in git: `HEAD~1:specs/lenet.arch`."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.cli.network import chosen, chosen_of, without_recipe
 from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.diagnostics.codes.git import NotInGit
+from archdsl.diagnostics.codes.networks import NotInGit
 
 if TYPE_CHECKING:
-    from archdsl.api import Network
-    from archdsl.elaborate.modules import Module
+    from archdsl.elaborate.modules import Reader
     from archdsl.text.source import Source
-
-
-def network_at(spec: str, model: str | None, settings: Sequence[str] | None, input: Sequence[str] | None) -> Network:
-    """The network of a command that also takes run folders and revisions; arguments as those of `chosen`.
-
-    Raises SpecError (E717) for a setting of the recipe, (E790) for a revision that git does not have.
-    """
-    if Path(spec).is_dir():
-        from archdsl.runs.folder import run_of
-
-        run = run_of(spec)
-        assert run is not None
-        return without_recipe(chosen(str(run.spec), model, settings, input, run=spec)).network
-    if is_revision(spec):
-        return without_recipe(chosen_of(module_at(spec), model, settings, input)).network
-    return without_recipe(chosen(spec, model, settings, input)).network
 
 
 def is_revision(spec: str) -> bool:
@@ -41,15 +22,16 @@ def is_revision(spec: str) -> bool:
     return bool(revision and colon) and path.endswith(".arch") and "{" not in path and not Path(spec).exists()
 
 
-def module_at(spec: str) -> Module:
-    """The file at a revision, with its imports at the same revision."""
-    from archdsl.elaborate import load_module
+def at_revision(spec: str) -> tuple[Source, Path, Reader]:
+    """The file at a revision, where it would be in the work tree, and what reads its imports at the same revision.
 
+    Raises SpecError (E790) for what git does not have.
+    """
     revision, _, path = spec.partition(":")
     top = Path(os.fsdecode(_git(spec, "rev-parse", "--show-toplevel").rstrip(b"\n"))).resolve()
     file = (Path.cwd() if path.startswith(("./", "../")) else top) / path
     read = partial(_read, revision, top)
-    return load_module(read(file.resolve(), spec), file, read)
+    return read(file.resolve(), spec), file, read
 
 
 def _read(revision: str, top: Path, path: Path, shown: str) -> Source:

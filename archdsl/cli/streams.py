@@ -1,11 +1,15 @@
-"""Standard streams that can always be written to, also where one is closed or only takes ASCII."""
+"""Standard streams that can always be used, also where one is closed or only takes ASCII."""
 
 from __future__ import annotations
 
 import codecs
 import os
 import sys
+from typing import TYPE_CHECKING
 from unicodedata import normalize
+
+if TYPE_CHECKING:
+    from archdsl.text.source import Source
 
 #: Replacements for characters that a stream cannot encode.
 PLAIN = str.maketrans(
@@ -39,6 +43,17 @@ def _nowhere(descriptor: int) -> object:
         os.dup2(opened, descriptor)
         os.close(opened)
     return open(descriptor, "w", encoding="utf-8")
+
+
+def read_stdin(name: str) -> Source:
+    """Standard input as a source of that name.
+
+    Raises:
+        SpecError: it is too large or not UTF-8.
+    """
+    from archdsl.elaborate.modules import source_of
+
+    return source_of(b"" if sys.stdin is None else sys.stdin.buffer.read(), name)
 
 
 def give_up_on_lost_streams() -> None:

@@ -12,7 +12,7 @@ from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate.check import Found, check_module
 from archdsl.elaborate.modules import load
 from archdsl.elaborate.references import Definition
-from archdsl.elaborate.run import Run, choose, unknown_graph
+from archdsl.elaborate.run import run_of, unknown_graph
 from archdsl.graph import AnyNode, walk
 from archdsl.graph.network import Network
 from archdsl.shapes import InputSizes
@@ -95,7 +95,7 @@ def load_partial(
     module, errors = load(source, path)
     run, unknown = None, list[Diagnostic]()
     try:
-        run = Run(module, choose(module, name, settings or {}), input, settings or {})
+        run = run_of(module, name, input=input, settings=settings)
     except SpecError as error:
         unknown = list(error.diagnostics)
     network = nothing(source) if run is None else run.network

@@ -44,11 +44,26 @@ def elaborate(
     Raises:
         SpecError: there is no such model, a setting it does not have, or anything wrong in it.
     """
-    run = Run(module, choose(module, name, settings or {}), input, settings or {})
+    run = run_of(module, name, input=input, settings=settings)
     network = run.network
     if run.diagnostics:
         raise SpecError(run.diagnostics)
     return network
+
+
+def run_of(
+    module: Module,
+    name: str | None = None,
+    *,
+    input: InputSizes | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Run:
+    """The expansion of a model of a file, which may have errors; arguments as those of `elaborate`.
+
+    Raises:
+        SpecError: there is no such model, or none that can be built with the settings.
+    """
+    return Run(module, choose(module, name, settings or {}), input, settings or {})
 
 
 def choose(module: Module, name: str | None, settings: Mapping[str, Any]) -> ModelValue:

@@ -105,16 +105,18 @@ def test_version(capsys: Capture) -> None:
         ["export", "alexnet"],
         ["summary", "lenet", "--format", "json", "--columns", "kind"],
         ["summary", "lenet", "--format", "json", "--depth", "1"],
+        ["show", "filters", "lenet"],
         ["show", "lenet", "--depth", "1"],
-        ["show", "lenet", "--weights", "run"],
-        ["show", "lenet", "--layer", "a"],
         ["show", "lenet", "--stage", "tree", "--set", "classes=3"],
         ["show", "lenet", "--stage", "tree", "--model", "lenet"],
-        ["show", "network", "lenet", "--stage", "graph"],
-        ["show", "network", "lenet", "--layer", "a"],
-        ["show", "filters", "lenet", "--weights", "run", "--depth", "1"],
-        ["show", "mistakes", "lenet", "--weights", "run", "--layer", "a"],
-        ["show", "embedding", "lenet", "--weights", "run", "--layer", "a", "--layer", "b"],
+        ["draw", "lenet"],
+        ["draw", "network", "lenet", "--stage", "graph"],
+        ["draw", "network", "lenet", "--layer", "a"],
+        ["draw", "filters", "lenet", "--weights", "run", "--depth", "1"],
+        ["draw", "mistakes", "lenet", "--weights", "run", "--layer", "a"],
+        ["draw", "embedding", "lenet", "--weights", "run", "--layer", "a", "--layer", "b"],
+        ["summary", "lenet", "--stdin-filename", "a.arch"],
+        ["diff", "-", "-"],
         ["compare", "a", "b", "-o", "curves.txt"],
         ["zoo", "resnet18", "--show", "--json"],
         ["zoo", "resnet18", "--show", "--year", "2015"],
@@ -137,7 +139,7 @@ def test_a_wrong_command_line_is_2(arguments: list[str], capsys: Capture) -> Non
     [
         (["summary", "no/such.arch"], "E001"),
         (["summary", "alexnett"], "E001"),
-        (["summary", "specs"], "E002"),
+        (["summary", "specs"], "E632"),
         (["check", "no/such.arch"], "E001"),
         (["show", "no/such.arch", "--stage", "tree"], "E001"),
         (["summary", "alexnet", "--model", "nope"], "E009"),
@@ -420,7 +422,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("archdsl.api.find", interrupted)
+    monkeypatch.setattr("archdsl.api.locate", interrupted)
     assert main(["summary", "lenet"]) == 130
 
 

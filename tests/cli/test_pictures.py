@@ -40,19 +40,21 @@ def test_a_run_ends_with_its_report_unless_told_otherwise(folder: Path, capsys: 
 
 def test_filters_and_the_network_are_written(folder: Path) -> None:
     spec, png, svg = (str(folder / name) for name in ("small.arch", "filters.png", "network.svg"))
-    assert main(["show", "filters", spec, "--weights", str(folder / "a"), "--layer", "conv", "-o", png]) == 0
+    assert main(["draw", "filters", str(folder / "a"), "--layer", "conv", "-o", png]) == 0
     assert Path(png).read_bytes().startswith(b"\x89PNG")
-    assert main(["show", "network", spec, "-o", svg]) == 0
+    assert main(["draw", "network", spec, "-o", svg]) == 0
     assert Path(svg).read_text(encoding="utf-8").startswith("<svg")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "filter", "lenet"], "there is no picture 'filter'; expected network, filters"),
-        (["show", "filters", "lenet"], "needs the network's weights"),
-        (["show", "network", "lenet", "-o", "x.png"], "x.png': the extension must be .svg"),
-        (["show", "filters", "lenet", "--weights", "w", "-o", "x.jpg"], "the extension must be one of .png, .svg"),
+        (["draw", "filter", "lenet"], "did you mean `filters`?"),
+        (["show", "filters", "lenet"], "`archdsl draw filters lenet`"),
+        (["show", "onnx", "lenet"], "`archdsl show lenet --stage onnx`"),
+        (["draw", "filters", "lenet"], "E791"),
+        (["draw", "network", "lenet", "-o", "x.png"], "x.png': the extension must be .svg"),
+        (["draw", "filters", "lenet", "--weights", "w", "-o", "x.jpg"], "the extension must be one of .png, .svg"),
         (["report", "no_such_run"], "E632"),
         (["compare", "no_such_run"], "E632"),
     ],

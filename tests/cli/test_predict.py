@@ -140,7 +140,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the digits, of a network that takes them with a border of zeros."""
     folder = tmp_path_factory.mktemp("digits")
     (folder / "digit.arch").write_text(DIGITS, encoding="utf-8")
-    arguments = ["--param", "size=10", "--out", str(folder / "run"), "--quiet"]
+    arguments = ["--set", "size=10", "--out", str(folder / "run"), "--quiet"]
     assert main(["train", str(folder / "digit.arch"), *arguments]) == 0
     return folder / "run"
 
@@ -347,7 +347,6 @@ def test_too_few_names(folder: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["constant.arch", "noise.png"],
         ["constant.arch", "--weights", "constant.safetensors"],
         [*PLAIN, "--top", "0"],
         [*PLAIN, "--mean", "0.5"],

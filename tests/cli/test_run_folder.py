@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the spec and a short run of its second model, with a setting."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.arch").write_text(SPEC)
-    arguments = ["train", str(folder / "small.arch"), "--model", "rectified", "--param", "hidden=12"]
+    arguments = ["train", str(folder / "small.arch"), "--model", "rectified", "--set", "hidden=12"]
     assert main([*arguments, "--out", str(folder / "run"), "--quiet"]) == 0
     return folder
 
@@ -158,7 +158,7 @@ def test_weights_without_their_run_json_are_no_run(run: Path, capfd: pytest.Capt
     """Another model and another normalisation would be evaluated."""
     spec = str(run.parent / "small.arch")
     (run / "run.json").unlink()
-    commands = (["eval", spec], ["export", spec, "-o", str(run.parent / "x.onnx")], ["show", "filters", spec])
+    commands = (["eval", spec], ["export", spec, "-o", str(run.parent / "x.onnx")], ["draw", "filters", spec])
     for command in commands:
         assert main([*command, "--weights", str(run)]) == 1
         printed = capfd.readouterr().err

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spec and a finished run of one epoch."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "small.arch").write_text(SPEC, encoding="utf-8")
-    arguments = ["--param", "width=4", "--epochs", "1", "--out", str(folder / "run"), "--quiet"]
+    arguments = ["--set", "width=4", "--epochs", "1", "--out", str(folder / "run"), "--quiet"]
     assert main(["train", str(folder / "small.arch"), *arguments]) == 0
     return folder
 
@@ -41,7 +41,7 @@ def test_options_reach_the_recipe(folder: Path) -> None:
 
 
 def test_eval_agrees_with_itself_and_has_learned(folder: Path, capsys: Capture) -> None:
-    arguments = [str(folder / "small.arch"), "--param", "width=4", "--weights", str(folder / "run")]
+    arguments = [str(folder / "small.arch"), "--set", "width=4", "--weights", str(folder / "run")]
     assert main(["eval", *arguments, "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     confusion = np.array(found["confusion"])
@@ -55,7 +55,7 @@ def test_eval_agrees_with_itself_and_has_learned(folder: Path, capsys: Capture) 
 
 
 def test_resume_with_an_override(folder: Path, capsys: Capture) -> None:
-    arguments = [str(folder / "small.arch"), "--param", "width=4", "--resume", str(folder / "run"), "--epochs", "2"]
+    arguments = [str(folder / "small.arch"), "--set", "width=4", "--resume", str(folder / "run"), "--epochs", "2"]
     assert main(["train", *arguments, "--quiet"]) == 0
     metrics = (folder / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in metrics] == [1, 2]

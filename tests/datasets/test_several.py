@@ -11,7 +11,7 @@ import torch
 
 import archdsl
 from archdsl import SpecError
-from archdsl.cli.network import network_of
+from archdsl.cli.network import Asked
 from archdsl.datasets.data import load_data
 from archdsl.datasets.splits import Several
 from archdsl.recipe import Recipe
@@ -182,7 +182,7 @@ def test_inputs_that_are_not_given_have_the_sizes_of_the_run(tmp_path: Path) -> 
     network = archdsl.load(spec, input={"a": (1, 10, 10), "b": (1, 10, 10)})
     recipe = Recipe(dataset=Pairs(of=Digits()), epochs=None, steps=1, report=False)
     run_training(network, recipe, out=tmp_path / "run", quiet=True)
-    loaded = network_of(str(spec), None, None, None, run=str(tmp_path / "run"))
+    loaded = Asked(str(spec)).weighted(str(tmp_path / "run")).network
     assert loaded.inputs == network.inputs
     with pytest.raises(SpecError, match="the tap is 1x10x10"):
-        network_of(str(spec), None, None, ["a=1x12x12"], run=str(tmp_path / "run"))
+        Asked(str(spec), input=["a=1x12x12"]).weighted(str(tmp_path / "run"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.options import TableOrJson, require_figure
+from archdsl.cli.options import TableOrJson, require_extension
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compare(
 ) -> None:
     """Compare the results, recipes and settings of runs."""
     if output is not None:
-        require_figure(output)
+        require_extension(output)
     from archdsl.report.compare import compare_runs, comparison_figure
 
     found = compare_runs([Path(run) for run in runs])

@@ -7,22 +7,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from archdsl.cli.options import Input, Settings
+from archdsl.cli.network import STDIN, Asked
+from archdsl.cli.options import NETWORK, Input, Settings, StdinFilename
 from archdsl.cli.printing import print_json
-from archdsl.cli.revisions import network_at
 
 EXAMPLES = (
     "archdsl diff resnet50 resnet101",
-    "archdsl diff HEAD~1:specs/lenet.arch specs/lenet.arch",
-    "archdsl diff specs/lenet.arch specs/lenet.arch --new-set classes=100 --format markdown",
+    "archdsl diff HEAD~1:net.arch net.arch",
+    "archdsl diff runs/a runs/b",
+    "archdsl diff lenet lenet --new-set classes=100 --format markdown",
 )
-
-SIDE = "A spec, a name from `archdsl zoo`, a run folder, or REV:PATH in git."
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="OLD", help=SIDE)],
-    new: Annotated[str, typer.Argument(metavar="NEW", help=SIDE)],
+    old: Annotated[str, typer.Argument(metavar="OLD", help=NETWORK)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=NETWORK)],
     model: Annotated[str | None, typer.Option(metavar="NAME", help="The model in both files.")] = None,
     old_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model in OLD.")] = None,
     new_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model in NEW.")] = None,
@@ -34,6 +33,7 @@ def diff(
         list[str] | None, typer.Option("--new-set", metavar="KEY=VALUE", help="A parameter of NEW only; repeatable.")
     ] = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     format: Annotated[Literal["table", "json", "markdown"], typer.Option(help="Output format.")] = "table",
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 if there is a difference, as `git diff` does.")
@@ -44,10 +44,12 @@ def diff(
     from archdsl.view import diff as forms
 
     both = settings or []
-    first = network_at(old, old_model or model, [*both, *(old_settings or ())], input)
-    second = network_at(new, new_model or model, [*both, *(new_settings or ())], input)
-    found = Difference(first, second)
-    titles = [old, new] if old != new else forms.titles_of(first, second)
+    if old == new == STDIN:
+        raise typer.BadParameter("only one of the two networks can be on standard input", param_hint="NEW")
+    first = Asked(old, old_model or model, [*both, *(old_settings or ())], input, _name(old, new, stdin_filename))
+    second = Asked(new, new_model or model, [*both, *(new_settings or ())], input, _name(new, old, stdin_filename))
+    found = Difference(first.network(), second.network())
+    titles = [old, new] if old != new else forms.titles_of(found.old, found.new)
     match format:
         case "table":
             from archdsl.view.tables import terminal_width
@@ -59,3 +61,8 @@ def diff(
             print(forms.to_markdown(found, titles))
     if exit_code and not found.is_empty:
         raise typer.Exit(1)
+
+
+def _name(side: str, other: str, stdin_filename: str | None) -> str | None:
+    """The name of standard input for one side: it is for the other one if only that is `-`."""
+    return None if other == STDIN != side else stdin_filename

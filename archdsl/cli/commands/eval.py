@@ -6,21 +6,22 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archdsl.cli.network import PUBLISHED, Asked
 from archdsl.cli.options import (
     Batch,
     Dataset,
     Input,
     Model,
-    Parameters,
+    NetworkArgument,
     Require,
-    RequiredWeights,
     Root,
     Settings,
-    Spec,
+    StdinFilename,
     TableOrJson,
+    Weights,
 )
 from archdsl.cli.printing import print_json
-from archdsl.cli.recipe import training
+from archdsl.cli.recipe import Training
 from archdsl.cli.requirements import read_requirements, require, require_accuracy
 
 if TYPE_CHECKING:
@@ -28,54 +29,47 @@ if TYPE_CHECKING:
     from archdsl.recipe import Recipe
     from archdsl.train import Evaluation
 
-EXAMPLES = ("archdsl eval specs/lenet.arch --weights runs/lenet",)
+EXAMPLES = (
+    "archdsl eval runs/lenet",
+    "archdsl eval runs/lenet --weights runs/lenet/best.safetensors --format json",
+    "archdsl eval resnet18 --weights torchvision:DEFAULT --dataset 'imagefolder(path=\"images\")'",
+)
 
-#: Recipe entries without an effect on an evaluation.
-IN_TRAINING = {
-    *("epochs", "steps", "max_steps", "accumulate", "weights", "freeze", "optimizer", "decay", "rates", "schedule"),
-    *("clip_norm", "clip_value", "ema", "aux_weight", "patience", "compile", "sync_batchnorm"),
-    *("keep", "checkpoint_every", "tensorboard", "report"),
-}
 #: How many mistakes are listed where the confusion matrix is too wide.
 MISTAKES = 10
 
 
 def eval(
-    spec: Spec,
-    weights: RequiredWeights,
+    network: NetworkArgument,
+    weights: Weights = None,
     model: Model = None,
     dataset: Dataset = None,
     root: Root = None,
     batch: Batch = None,
     settings: Settings = None,
-    parameters: Parameters = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     format: TableOrJson = "table",
     required: Require = None,
 ) -> None:
     """Evaluate a trained network on the test set."""
     bounds = read_requirements(required)
     given = {"dataset": dataset, "root": root, "batch": batch}
-    asked = training(spec, model, settings, parameters, input, weights, given)
-    if in_training := [key for key in asked.overrides if key.partition(".")[0] in IN_TRAINING]:
-        from archdsl.cli.settings import unused
-
-        raise unused(in_training)
-    from archdsl.runs.folder import run_of
+    found = Asked(network, model, settings, input, stdin_filename).weighted(weights)
+    asked, weights = Training(found, given), found.known_weights
+    recipe = asked.for_evaluation()
     from archdsl.train import run_evaluation
 
-    run = run_of(weights)
-    recipe = asked.recipe(None if run is None else str(run.path))
-    if weights.startswith("torchvision:") and "augment" not in asked.overrides:
-        recipe = _normalised(recipe, asked.network, weights)
-    found = run_evaluation(asked.network, recipe, weights)
+    if weights.startswith(PUBLISHED) and "augment" not in asked.overrides:
+        recipe = _normalised(recipe, found.network, weights)
+    evaluation = run_evaluation(found.network, recipe, weights, run=found.run)
     if format == "json":
-        print_json(found.to_dict())
+        print_json(evaluation.to_dict())
     else:
-        _draw(found)
+        _draw(evaluation)
     sys.stdout.flush()
-    require(asked.network, bounds)
-    require_accuracy(asked.network, found.accuracy, bounds)
+    require(found.network, bounds)
+    require_accuracy(found.network, evaluation.accuracy, bounds)
 
 
 def _normalised(recipe: Recipe, network: Network, weights: str) -> Recipe:

@@ -6,24 +6,25 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli.network import built, network_of
+from archdsl.cli.network import Asked
 from archdsl.cli.onnx import Tolerance, mean_and_std, print_comparison
-from archdsl.cli.options import Input, Model, Settings, Spec, Weights
+from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights
 
 EXAMPLES = (
-    "archdsl export specs/lenet.arch --weights runs/lenet -o lenet.onnx",
+    "archdsl export runs/lenet -o lenet.onnx",
     'archdsl export resnet18 -o resnet18.onnx --normalize "0.485,0.456,0.406;0.229,0.224,0.225"',
     "archdsl export unet -o unet.onnx --dynamic-size",
 )
 
 
 def export(
-    spec: Spec,
+    network: NetworkArgument,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")],
     weights: Weights = None,
     model: Model = None,
     settings: Settings = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     opset: Annotated[int, typer.Option(metavar="N", help="The ONNX opset version.")] = 20,
     no_fold: Annotated[bool, typer.Option("--no-fold", help="Do not fold batch norm into convolutions.")] = False,
     normalize: Annotated[
@@ -42,13 +43,13 @@ def export(
 
     The file is checked and run in ONNX Runtime, with its own weights and with random ones, before it is kept.
     """
-    network = network_of(spec, model, settings, input, run=weights)
-    statistics = None if normalize is None else mean_and_std(normalize, weights, network)
+    asked = Asked(network, model, settings, input, stdin_filename)
+    found = asked.weighted(weights).without_recipe()
+    statistics = None if normalize is None else mean_and_std(normalize, found)
     from archdsl.backends.torch.export import compared_export
 
-    module = built(network, weights)
-    found = compared_export(
-        module,
+    comparison = compared_export(
+        found.built(),
         output,
         opset=opset,
         fold_batchnorm=not no_fold,
@@ -56,6 +57,5 @@ def export(
         tolerance=tolerance,
         dynamic_size=dynamic_size,
     )
-    origin = "freshly initialised weights (no --weights given)" if weights is None else f"the weights of {weights}"
-    print(f"wrote {output} with {origin}")
-    print_comparison(found)
+    print(f"wrote {output} with {found.origin}")
+    print_comparison(comparison)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archdsl.cli.network import built, network_of
-from archdsl.cli.options import Input, Json, Model, RequiredWeights, Settings, Spec, TableOrJson
+from archdsl.cli.network import Asked
+from archdsl.cli.options import Input, Json, Model, NetworkArgument, Settings, StdinFilename, TableOrJson, Weights
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "archdsl predict resnet50 cat.jpg --weights torchvision:IMAGENET1K_V2",
-    "archdsl predict specs/lenet.arch three.png --weights runs/lenet --top 3",
-    "archdsl predict pair.arch one=a.png other=b.png --weights runs/pair",
+    "archdsl predict runs/lenet three.png --top 3",
+    "archdsl predict runs/pair one=a.png other=b.png",
 )
 
 Found = Sequence[Sequence["Prediction"]]
 
 
 def predict(
-    spec: Spec,
+    network: NetworkArgument,
     images: Annotated[
         list[str],
         typer.Argument(
             metavar="IMAGE...", help="Image files; for a network with several inputs NAME=FILE for each of them."
         ),
     ],
-    weights: RequiredWeights,
+    weights: Weights = None,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to print for each image.")] = 5,
     classes: Annotated[
         str | None, typer.Option(metavar="FILE", help="The class names, one per line, in the order of the outputs.")
@@ -45,6 +45,7 @@ def predict(
     model: Model = None,
     settings: Settings = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     format: TableOrJson = "table",
     as_json: Json = False,
 ) -> None:
@@ -54,13 +55,14 @@ def predict(
     """
     normalize = _normalize(mean, std)
     names = None if classes is None else _class_names(Path(classes))
-    network = network_of(spec, model, settings, input, run=weights)
+    chosen = Asked(network, model, settings, input, stdin_filename).weighted(weights).without_recipe()
+    _ = chosen.known_weights  # Before images are read.
     from archdsl.inference.predict import check_samples
     from archdsl.inference.predict import predict as classify
 
-    samples = _samples(network, images)
-    check_samples(network, samples)  # Before weights are downloaded.
-    found = classify(built(network, weights), samples, top=top, classes=names, normalize=normalize)
+    samples = _samples(chosen.network, images)
+    check_samples(chosen.network, samples)  # Before weights are downloaded.
+    found = classify(chosen.built(), samples, top=top, classes=names, normalize=normalize)
     titles = [one if isinstance(one, str) else ", ".join(one.values()) for one in samples]
     if as_json or format == "json":
         print_json(_facts(titles, found))

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from archdsl.cli.network import chosen, without_recipe
-from archdsl.cli.options import Input, Model, Require, Settings, Spec, input_sizes, reject_unused
+from archdsl.cli.network import Asked, Chosen
+from archdsl.cli.options import Input, Model, NetworkArgument, Require, Settings, StdinFilename, reject_unused
 from archdsl.cli.printing import print_json_text
 from archdsl.cli.requirements import read_requirements, require
 from archdsl.diagnostics import SpecError
 
+if TYPE_CHECKING:
+    from archdsl.view.summary import ForBatch
+
 EXAMPLES = (
-    "archdsl summary specs/alexnet.arch",
-    "archdsl summary specs/vgg.arch --model vgg16 --set classes=10 --input 3x64x64 --depth 2",
-    "archdsl summary alexnet --format json",
+    "archdsl summary alexnet",
+    "archdsl summary vgg16 --set classes=10 --input 3x64x64 --depth 2",
+    "archdsl summary runs/lenet --format json",
     "archdsl summary resnet50 --batch 64 --precision bf16",
 )
 
 
 def summary(
-    spec: Spec,
+    network: NetworkArgument,
     model: Model = None,
     settings: Settings = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     depth: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Total the scopes nested deeper than this (not for JSON).")
     ] = None,
@@ -50,63 +53,51 @@ def summary(
         reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     if batch is None:
         reject_unused("a summary without --batch", precision=precision)
-    shown, bounds = _columns(columns), read_requirements(required)
-    try:
-        network, file, _ = without_recipe(chosen(spec, model, settings, input))
-    except SpecError:
-        if format == "table":
-            _draw_known(spec, model, settings or (), input, depth, shown)
-        raise
-    from archdsl.view import summary as forms
-
-    asked = None if batch is None else forms.ForBatch(batch, precision)
     if format == "csv":
         reject_unused("CSV, which has layers only", batch=batch)
+    shown, bounds = _columns(columns), read_requirements(required)
+    asked = Asked(network, model, settings, input, stdin_filename)
+    try:
+        found = asked.chosen().without_recipe()
+    except SpecError:
+        if format == "table":
+            _draw_known(asked, depth, shown)
+        raise
+    from archdsl.view.summary import ForBatch
+
+    _print(found, format, depth, shown, None if batch is None else ForBatch(batch, precision))
+    sys.stdout.flush()
+    require(found.network, bounds)
+
+
+def _print(found: Chosen, format: str, depth: int | None, columns: list[str], batch: ForBatch | None) -> None:
+    """Print the network in a format."""
+    from archdsl.view import summary as forms
+
     match format:
         case "table":
             from archdsl.elaborate import models_in
             from archdsl.view.tables import terminal_width
 
-            others = [name for name in models_in(file) if name != network.name]
+            others = [name for name in models_in(found.file) if name != found.network.name]
             width = terminal_width()
             forms.draw_summary(
-                network, file=sys.stdout, width=width, depth=depth, columns=shown, others=others, batch=asked
+                found.network, file=sys.stdout, width=width, depth=depth, columns=columns, others=others, batch=batch
             )
         case "json":
-            print_json_text(forms.to_json(network, asked))
+            print_json_text(forms.to_json(found.network, batch))
         case "csv":
-            print(forms.to_csv(network, depth, shown))
+            print(forms.to_csv(found.network, depth, columns))
         case "markdown":
-            print(forms.to_markdown(network, depth, shown, asked))
-    sys.stdout.flush()
-    require(network, bounds)
+            print(forms.to_markdown(found.network, depth, columns, batch))
 
 
-def _draw_known(
-    spec: str,
-    model: str | None,
-    settings: Sequence[str],
-    input: Sequence[str] | None,
-    depth: int | None,
-    columns: list[str],
-) -> None:
+def _draw_known(asked: Asked, depth: int | None, columns: list[str]) -> None:
     """Draw the layers that are known of a network with errors."""
-    from archdsl.api import locate
-    from archdsl.cli.settings import read_settings
-    from archdsl.elaborate.modules import load
-    from archdsl.elaborate.run import Run, choose
     from archdsl.view.summary import draw_summary
     from archdsl.view.tables import terminal_width
 
-    try:
-        source, path, named = locate(spec)
-        module, _ = load(source, path)
-        values, _ = read_settings(settings, module, model or named)
-        chosen_model = choose(module, model or named, values)
-    except SpecError:
-        return
-    network = Run(module, chosen_model, input_sizes(input), values).network
-    if network.layers:
+    if (network := asked.known()) is not None:
         draw_summary(network, file=sys.stdout, width=terminal_width(), depth=depth, columns=columns, partial=True)
         print(flush=True)
 

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.options import Batch, Dataset, Input, Model, Parameters, Require, Root, Settings
-from archdsl.cli.recipe import training
+from archdsl.cli.network import Asked
+from archdsl.cli.options import NETWORK, Batch, Dataset, Input, Model, Require, Root, Settings, StdinFilename
+from archdsl.cli.recipe import Training
 from archdsl.cli.requirements import read_requirements, require, require_accuracy
 
 if TYPE_CHECKING:
     from archdsl.api import Network
+    from archdsl.cli.network import Chosen
 
 EXAMPLES = (
-    "archdsl train specs/lenet.arch --epochs 5 --out runs/lenet",
-    "archdsl train specs/lenet.arch --dataset fashion_mnist --set optimizer.lr=0.05",
+    "archdsl train lenet --epochs 5 --out runs/lenet",
+    "archdsl train lenet --dataset fashion_mnist --set optimizer.lr=0.05",
     "archdsl train --resume runs/lenet",
     "archdsl train runs/lenet",
 )
@@ -26,10 +28,7 @@ STOPPED = 128
 
 
 def train(
-    spec: Annotated[
-        str | None,
-        typer.Argument(metavar="[SPEC]", help="An .arch file, a name from `archdsl zoo`, or a run folder."),
-    ] = None,
+    network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help=NETWORK)] = None,
     model: Model = None,
     dataset: Dataset = None,
     root: Root = None,
@@ -40,55 +39,51 @@ def train(
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="The run folder to write.")] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Resume the run in this folder; SPEC is optional then.")
+        str | None, typer.Option(metavar="DIR", help="Resume the run in this folder; NETWORK is optional then.")
     ] = None,
     settings: Settings = None,
-    parameters: Parameters = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     required: Require = None,
 ) -> None:
     """Train a network with its recipe.
 
-    The recipe is that in the spec, or the default one. A run folder instead of a spec repeats that run. A required
+    The recipe is that in the spec, or the default one. A run folder as the network repeats that run. A required
     accuracy is checked after the run, all else before it.
     """
     bounds = read_requirements(required)
     if out is not None and resume is not None:
         raise typer.BadParameter("--out and --resume exclude each other: a resumed run stays in its folder")
-    spec, run = _spec_and_run(spec, resume)
+    if (text := network or resume) is None:
+        raise typer.BadParameter("expected a network, or --resume with a run folder", param_hint="NETWORK")
+    found = _chosen(Asked(text, model, settings, input, stdin_filename), resume)
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
-    asked = training(spec, model, settings, parameters, input, run, given)
-    if resume is not None and Path(resume).is_dir():
-        _require_same_network(asked.network, Path(resume))
-    require(asked.network, bounds)
-    recipe = asked.recipe(run)
+    if resume is not None:
+        _require_same_network(found.network, Path(resume))
+    require(found.network, bounds)
+    recipe = Training(found, given).recipe()
     from archdsl.report import reporter
     from archdsl.train import run_training
 
-    at_end = reporter(asked.network)
-    result = run_training(asked.network, recipe, out=out, resume=resume, quiet=quiet, at_end=at_end)
+    at_end = reporter(found.network)
+    result = run_training(found.network, recipe, out=out, resume=resume, quiet=quiet, at_end=at_end)
     if result.interrupted:
         raise typer.Exit(STOPPED + result.signal)
-    found = result.test or result.evaluation
-    if found is not None:
-        require_accuracy(asked.network, found.accuracy, bounds)
+    measured = result.test or result.evaluation
+    if measured is not None:
+        require_accuracy(found.network, measured.accuracy, bounds)
 
 
-def _spec_and_run(spec: str | None, resume: str | None) -> tuple[str, str | None]:
-    """The path of the spec, and the run folder that it is from or that is resumed."""
-    if spec is None and resume is None:
-        raise typer.BadParameter("expected a spec, or --resume with a run folder", param_hint="SPEC")
-    if spec is None or (Path(spec) / "run.json").is_file():
-        own = Path(spec or str(resume)) / "spec.arch"
-        if not own.is_file():
-            from archdsl.diagnostics import Diagnostic, SpecError
-            from archdsl.diagnostics.codes.training import NothingToResume
+def _chosen(asked: Asked, resume: str | None) -> Chosen:
+    """The network to train; one that is resumed has the run's model, settings and sizes unless others are given."""
+    if resume is None:
+        return asked.chosen()
+    if not Path(resume).is_dir():
+        from archdsl.runs.folder import RunFolder, missing
 
-            folder = str(own.parent)
-            raise SpecError([Diagnostic(NothingToResume(folder, own.name), path=folder)])
-        return str(own), resume or spec
-    return spec, resume
+        raise missing(Path(resume), RunFolder(Path(resume)).info.name)
+    return asked.weighted(resume)
 
 
 def _inputs(network: Network) -> str:

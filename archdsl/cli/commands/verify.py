@@ -6,23 +6,24 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli.network import built, network_of
+from archdsl.cli.network import Asked
 from archdsl.cli.onnx import Tolerance, mean_and_std, print_comparison
-from archdsl.cli.options import Input, Model, Settings, Spec, Weights
+from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights
 
 EXAMPLES = (
-    "archdsl verify lenet.onnx specs/lenet.arch --weights runs/lenet",
+    "archdsl verify lenet.onnx runs/lenet",
     "archdsl verify elsewhere.onnx resnet50 --weights torchvision:DEFAULT --tolerance 1e-3",
 )
 
 
 def verify(
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The ONNX file.")],
-    spec: Spec,
+    network: NetworkArgument,
     weights: Weights = None,
     model: Model = None,
     settings: Settings = None,
     input: Input = None,
+    stdin_filename: StdinFilename = None,
     normalize: Annotated[
         str | None,
         typer.Option(
@@ -35,14 +36,14 @@ def verify(
     """Compare an ONNX file with a network.
 
     The file may come from another program. A file that archdsl wrote is compared with random weights in both if there
-    are no --weights.
+    are no weights.
     """
-    network = network_of(spec, model, settings, input, run=weights)
-    statistics = None if normalize is None else mean_and_std(normalize, weights, network)
+    asked = Asked(network, model, settings, input, stdin_filename)
+    found = asked.weighted(weights).without_recipe()
+    statistics = None if normalize is None else mean_and_std(normalize, found)
     from archdsl.backends.torch.export import verify_onnx
 
-    module = built(network, weights)
-    found = verify_onnx(file, module, normalize=statistics, tolerance=tolerance, weights=weights is not None)
-    origin = "" if weights is None else f" with the weights of {weights}"
-    print(f"{file} agrees with {network.name}{origin}")
-    print_comparison(found)
+    has_weights = found.weights is not None
+    comparison = verify_onnx(file, found.built(), normalize=statistics, tolerance=tolerance, weights=has_weights)
+    print(f"{file} agrees with {found.network.name}" + (f" with {found.origin}" if has_weights else ""))
+    print_comparison(comparison)

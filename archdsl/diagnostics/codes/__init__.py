@@ -13,9 +13,9 @@ E63x  training    runs: folders, devices, losses (and E64x)
 E70x  commands    packages, output files, ONNX, `--set` (and E71x)
 E72x  weights     files of weights
 E73x  prediction  `archdsl predict`
-E74x  pictures    `archdsl show PICTURE`
+E74x  pictures    `archdsl draw`
 E78x  sizes       other input sizes
-E79x  git         specs of earlier revisions
+E79x  networks    networks and runs on the command line
 E80x  usage       the command line
 E85x  drawings    drawings of a network, and their files
 W0xx  warnings    what is valid, but hardly meant

@@ -1,4 +1,4 @@
-"""E79x: specs of earlier revisions, read from git."""
+"""E79x: networks and runs on the command line."""
 
 from __future__ import annotations
 
@@ -17,3 +17,15 @@ class NotInGit(Problem):
     text = "git has no {spec}: {reason}"
     spec: str
     reason: str
+
+
+class NoWeights(Problem):
+    """A network without weights, where the command needs trained ones.
+
+    A run folder brings its weights: `archdsl eval runs/lenet`. A file of the zoo or of your own needs `--weights` with
+    a run folder, a file, or for networks of torchvision `torchvision:DEFAULT`. `archdsl runs` lists the run folders.
+    """
+
+    code = "E791"
+    text = "there are no weights for the network {model}"
+    model: str

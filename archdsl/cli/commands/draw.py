@@ -1,0 +1,69 @@
+"""`archdsl draw`: pictures of a network, and of what it has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archdsl.cli.network import Asked
+from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights, require_extension
+from archdsl.cli.pictures import PICTURES, Name, Picture
+
+EXAMPLES = (
+    "archdsl draw network resnet18 -o resnet18.svg",
+    "archdsl draw filters runs/lenet",
+    "archdsl draw features runs/lenet --layer features.3 -o features.pdf",
+)
+
+
+def draw(
+    picture: Annotated[
+        Name, typer.Argument(metavar="PICTURE", help="; ".join(f"{name}: {p.summary}" for name, p in PICTURES.items()))
+    ],
+    network: NetworkArgument,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write it: .svg, .png or .pdf."),
+    ] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A layer to draw, by its name in the table; repeatable.")
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Draw scopes deeper than this as one box.", show_default="2"),
+    ] = None,
+    weights: Weights = None,
+    model: Model = None,
+    settings: Settings = None,
+    input: Input = None,
+    stdin_filename: StdinFilename = None,
+) -> None:
+    """Draw a network, or what it has learned.
+
+    Except for `network`, PICTURE needs weights: those of a run folder as NETWORK, or `--weights`.
+    """
+    drawn = PICTURES[picture]
+    options = _options(picture, drawn, {"layer": layer, "depth": depth})
+    if output is not None:
+        require_extension(output, drawn.formats)
+    asked = Asked(network, model, settings, input, stdin_filename)
+    found = asked.weighted(weights) if drawn.weights or weights else asked.chosen()
+    if drawn.weights:
+        _ = found.known_weights
+    path = Path(output or f"{found.network.name}-{picture}{drawn.formats[0]}")
+    drawn.draw(found, path, **options)
+    print(f"wrote {path}")
+
+
+def _options(name: str, picture: Picture, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given; rejects those that the picture does not take."""
+    options = {option: value for option, value in given.items() if value is not None}
+    for option in options:
+        if option not in picture.options:
+            others = ", ".join(f"`{other}`" for other, one in PICTURES.items() if option in one.options)
+            message = f"this option has no effect on the picture `{name}`; it is for {others}"
+            raise typer.BadParameter(message, param_hint=f"--{option.replace('_', '-')}")
+    return options
