@@ -31,6 +31,8 @@ class Data:
     validation  what each epoch is judged by; the test split itself where nothing is held back
     target      the shape of a target where those are tensors (`Split.labels` N x ..., given out as float); None
                 where they are class numbers
+    place       where its files are, "included" for a set without files
+    has_test    whether the test split is another one than the samples held back from the training set
     """
 
     name: str
@@ -42,6 +44,13 @@ class Data:
     test: Split
     target: Shape | None = None
     fits: tuple[Fit | None, ...] = ()
+    place: str = ""
+    has_test: bool = True
+
+    @property
+    def validates_on_test(self) -> bool:
+        """Whether the epochs are judged by the test samples themselves."""
+        return self.has_test and self.validation is self.test
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -83,7 +92,19 @@ def load_data(
             )
     judged = validation or test
     assert judged is not None
-    data = Data(name, found.classes, train.shape, fit, train, judged, test or judged, found.target, found.fits)
+    data = Data(
+        name,
+        found.classes,
+        train.shape,
+        fit,
+        train,
+        judged,
+        test or judged,
+        found.target,
+        found.fits,
+        found.place,
+        has_test=test is not None,
+    )
     if several and recipe.target != "class":
         listed = ", ".join(several)
         raise Rejected(

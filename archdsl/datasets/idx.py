@@ -41,7 +41,7 @@ def read_idx_set(name: str, root: Path, classes: tuple[str, ...]) -> Source:
     if not root.is_dir():
         raise not_found(name, f"there is no folder {root}")
     train, test = (_read_split(name, root, files, len(classes)) for files in (TRAIN, TEST))
-    return Source(name, classes, train, test)
+    return Source(name, classes, train, test, place=str(root))
 
 
 def _read_split(name: str, root: Path, files: tuple[str, str], classes: int) -> InMemory:

@@ -27,7 +27,7 @@ class Fit:
     how       what is done to an image of another size
     repeat    whether a grey image is repeated for three channels
     flatten   whether the network takes a vector
-    note      the same in words, empty where nothing is done
+    note      what is done in words, empty for nothing
     """
 
     size: tuple[int, int]
@@ -59,7 +59,7 @@ def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
     """How images of the shape `sample` become the network's input. Raises Rejected for what cannot be done."""
     flatten = input.rank == 0
     if flatten and sample.numel == input.numel:
-        note = f"{dataset}: {sample} becomes {sample.numel} by flattening"
+        note = f"images of {sample} by flattening"
         return Fit((sample[1], sample[2]), "nothing", repeat=False, flatten=True, note=note)
     target = require_image(dataset, sample, input)
     (rows, columns), size = sample.spatial, (target[1], target[2])
@@ -71,7 +71,7 @@ def plan_fit(dataset: str, sample: Shape, input: Shape) -> Fit:
         how = "pad"
     done = {"nothing": [], "pad": ["zero padding"], "resize": ["bilinear resampling"]}[how]
     done += ["repeating the grey channel"] * repeat + ["flattening"] * flatten
-    note = f"{dataset}: {sample} becomes {input} by {' and '.join(done)}" if done else ""
+    note = f"images of {sample} by {' and '.join(done)}" if done else ""
     return Fit(size, how, repeat, flatten, note)
 
 

@@ -57,6 +57,7 @@ class Source:
     fit     how images become the network's input, where that does not follow from their shape
     fits    for several inputs: how the images of each become it, None for arrays that are taken as they are
     target  the shape of a target where those are values
+    place   where the files are, "included" for a set without files
     """
 
     name: str
@@ -67,6 +68,7 @@ class Source:
     fit: Fit | None = None
     fits: tuple[Fit | None, ...] = ()
     target: Shape | None = None
+    place: str = ""
 
 
 def read_source(dataset: AnyDataSet, wanted: Wanted) -> Source:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
@@ -227,7 +229,7 @@ def find_run_folder(path: Path) -> RunFolder:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """The versions, the machine and the threads of a run."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -237,6 +239,14 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _processor() -> str:
+    """The name of the CPU; the machine type where that is not known."""
+    with contextlib.suppress(OSError, IndexError):
+        names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        return str(names[0])
+    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

@@ -98,12 +98,14 @@ def evaluate(
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     processes: Processes = ALONE,
     stops: Callable[[], bool] = lambda: False,
+    watch: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evaluation:
     """Run the module in eval mode over a split; afterwards it is in the mode it was in.
 
     `prepare` turns images into the module's input. Scores beyond the number of classes are no predictions; without
     classes there is only a loss. Each of several `processes` has a share of every batch, and all get the results of
-    the whole. Raises Stopped once `stops` returns true, which is asked before each batch.
+    the whole. Before each batch `watch` is called with the samples that are done and all of them, and `stops` is asked:
+    once it returns true, Stopped is raised.
     """
     tally, mode = _Tally(processes.loss(loss), len(classes), top5=top5 and len(classes) > 0), module.training
     batches = in_batches(torch.arange(len(split.labels)), batch * processes.world)
@@ -112,7 +114,8 @@ def evaluate(
     try:
         with torch.inference_mode():
             shares = split.batches([processes.share(rows) for rows in batches])
-            for rows, (images, targets) in zip(batches, shares, strict=True):
+            for number, (rows, (images, targets)) in enumerate(zip(batches, shares, strict=True)):
+                watch(number * len(batches[0]), len(split.labels))
                 if stops():
                     raise Stopped
                 with autocast():

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,6 @@ from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.commands import CannotWrite
 from archdsl.diagnostics.codes.training import NotFinite
 from archdsl.recipe.schedules import Plateau
-from archdsl.runs.best import best_epoch
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.runs.progress import Progress
@@ -26,6 +26,7 @@ from archdsl.text.lists import listed
 from archdsl.train.evaluation import Evaluation, Stopped
 from archdsl.train.interrupts import Stop
 from archdsl.train.norms import has_batch_norm
+from archdsl.train.plan import outcome_of, plan_of
 from archdsl.train.processes.processes import Wish, told
 from archdsl.train.schedule import learning_rate
 from archdsl.train.setup import Setup, Trainable
@@ -74,7 +75,7 @@ class Loop:
         self.writer = Writer(folder, stepper)
         self.position, self.history = Position(), list[EpochMetrics]()
         self.last: Evaluation | None = None
-        self.is_cut = False
+        self.is_cut = self.is_resumed = False
         self.board = Board()
         self.order: list[Tensor] = []
         self.pending: list[tuple[Tensor, Tensor | None, int]] = []
@@ -93,13 +94,28 @@ class Loop:
         """Continue from the newest checkpoint; metrics of later epochs are dropped and written again."""
         self.position, self.history, notes = self.writer.resume(self.recipe)
         self.writer.begin(self.last_step, self.position)
-        where = f"after epoch {self.position.epoch}, step {self.position.step}"
-        for note in (*notes, f"resumed {self.folder.path} {where}"):
+        self.is_resumed = True
+        for note in notes:
+            self.progress.note(note)
+
+    def tell(self, notes: Sequence[str]) -> None:
+        """Say what the run will do, and what else there is to know before it starts."""
+        plan = plan_of(
+            self.network,
+            self.setup,
+            self.stepper.module,
+            self.folder,
+            epoch_steps=self.epoch_steps,
+            steps=self.last_step,
+            processes=self.processes.world,
+            resumed=self.position if self.is_resumed else None,
+        )
+        self.progress.start(plan)
+        for note in notes:
             self.progress.note(note)
 
     def train(self, at_end: AtEnd | None = None) -> Result:
         """Train to the end of the recipe, or until asked to stop."""
-        self.progress.start(math.ceil(self.last_step / self.epoch_steps), self.epoch_steps, self.steps_done)
         if self.processes.is_main and self.recipe.tensorboard:
             self.board = Board(self.folder.tensorboard, self.steps_done)
         try:
@@ -170,7 +186,7 @@ class Loop:
 
     @property
     def _stalled_text(self) -> str:
-        return f"no better validation {self.setup.monitor} for {self._waited} epochs"
+        return f"no better validation {self.setup.monitor} for {self._waited} epoch{'' if self._waited == 1 else 's'}"
 
     def _order(self, epoch: int) -> list[Tensor]:
         samples = len(self.setup.data.train.labels)
@@ -270,10 +286,11 @@ class Loop:
         self.last = found
         line = self._line(found)
         self.history.append(line)
-        self.progress.epoch(line)
-        self.board.epoch(self.steps_done, line)
         value = line.figure(setup.monitor)
-        if setup.is_better(value, position.best):
+        is_best = setup.is_better(value, position.best)
+        self.progress.epoch(line, best=is_best)
+        self.board.epoch(self.steps_done, line)
+        if is_best:
             self.writer.best(whole_epoch=whole)
             if whole:
                 position.best, position.best_epoch = value, line.epoch
@@ -286,9 +303,10 @@ class Loop:
 
     def _evaluation(self, *, test: bool) -> Evaluation | None:
         """The results on a split; None where the run was asked to stop meanwhile, and so is cut."""
+        stage = partial(self.progress.stage, "testing" if test else "validating")
         try:
             return self.setup.evaluate(
-                self.stepper.result, test=test, processes=self.processes, stops=lambda: self._stops
+                self.stepper.result, test=test, processes=self.processes, stops=lambda: self._stops, watch=stage
             )
         except Stopped:
             self.is_cut = True
@@ -344,7 +362,7 @@ class Loop:
             self.writer.end("stopped", self._stopped_by, self.position)
         elif found is not None:
             self._conclude(at_end, found)
-        self._print_end(test)
+        self._tell_end(test)
         history, signal = tuple(self.history), self.stop.signal if self.is_cut else 0
         return Result(self.folder.path, history, self.last, test, self.is_cut, self.writer.resume_command, signal)
 
@@ -364,6 +382,7 @@ class Loop:
         module = self.processes.whole(self.stepper.result, self.network.build)
         if module is None:
             return
+        self.progress.stage("writing the report")
         try:
             with self.stop.at_once():
                 at_end(self.folder, module, self.setup, self.history, found)
@@ -371,20 +390,11 @@ class Loop:
             self.is_cut = True
             self.writer.fail("stopped", self._stopped_by, self.position)
 
-    def _print_end(self, test: Evaluation | None) -> None:
-        note, monitor = self.progress.note, self.setup.monitor
+    def _tell_end(self, test: Evaluation | None) -> None:
         if self.is_cut:
             where = f"in epoch {self.position.epoch + 1}, step {self.position.step}"
             where = "after the last epoch" if self._is_over else where
-            note(f"stopped {where}; resume with: {self.writer.resume_command}")
+            self.progress.stop(where, self.writer.resume_command)
             return
-        if self._has_stalled:
-            note(f"stopped early: {self._stalled_text}")
-        if test is not None:
-            note(f"test loss {test.loss:.4f}" + ("" if test.accuracy is None else f"  accuracy {test.accuracy:.2%}"))
-        if self.history:
-            best = best_epoch(self.history, monitor) or self.history[-1]
-            value = best.figure(monitor)
-            shown = f"{value:.4f}" if monitor == "loss" else f"{value:.2%}"
-            note(f"best validation {monitor} {shown} in epoch {best.epoch}")
-        note(f"saved in {self.folder.path}")
+        stalled = self._waited if self._has_stalled else 0
+        self.progress.end(outcome_of(self.setup, self.folder, self.history, test, stalled=stalled))

@@ -54,7 +54,7 @@ def run_training(
     if out is not None and resume is not None:
         raise ValueError("a resumed run stays in its folder: give either out or resume")
     with processes_of_run() as processes:
-        progress = (progress or make_progress(quiet=quiet)) if processes.is_main else Progress()
+        progress = (progress or make_progress("nothing" if quiet else "text")) if processes.is_main else Progress()
         old, recipe, info = processes.from_main(lambda: _start(network, resume, recipe))
         setup = processes.everywhere(lambda: set_up(network, recipe, info, processes))
         with placed(recipe, network.path), enough_memory(recipe, setup.device, network.path):
@@ -71,13 +71,12 @@ def run_training(
             folder = old or processes.from_main(lambda: create_run_folder(out, network.name))
             devices = [setup.device] if setup.device.type == "cuda" else []
             with progress, torch.random.fork_rng(devices), catching_interrupts() as stop:
-                for note in (*setup.notes, *notes, *processes.notes(recipe.batch)):
-                    progress.note(note)
                 loop = Loop(network, setup, stepper, folder, progress, stop)
                 if old is None:
                     loop.start()
                 else:
                     loop.resume()
+                loop.tell([*setup.notes, *notes, *processes.notes(recipe.batch)])
                 return loop.train(at_end)
 
 

@@ -33,6 +33,8 @@ class Trainable(fit.Network, Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def title(self) -> str: ...
+    @property
     def settings(self) -> Mapping[str, Any]: ...
     @property
     def spec(self) -> str: ...
@@ -85,8 +87,12 @@ class Setup:
         test: bool = False,
         processes: Processes = ALONE,
         stops: Callable[[], bool] = lambda: False,
+        watch: Callable[[int, int], object] = lambda done, total: None,
     ) -> Evaluation:
-        """The module's results on the validation or the test split; raises Stopped once `stops` returns true."""
+        """The module's results on the validation or the test split; raises Stopped once `stops` returns true.
+
+        `watch` is called with the samples that are done and those of the split.
+        """
         return evaluate(
             module,
             self.data.test if test else self.data.validation,
@@ -98,6 +104,7 @@ class Setup:
             autocast=lambda: autocast(self.recipe, self.device),
             processes=processes,
             stops=stops,
+            watch=watch,
         )
 
 
@@ -109,8 +116,7 @@ def set_up(network: Trainable, recipe: Recipe, info: RunInfo | None = None, proc
     with placed(recipe, network.path):
         device = processes.choose_device(recipe)
         data = load_data(recipe, network.input_shape, network.inputs, network.integer_limits)
-        told = [each.note for each in (data.fit, *data.fits) if each is not None and each.note]
-        notes = list(dict.fromkeys(told)) + fit.check_output(recipe, network.output_shape, data)
+        notes = fit.check_output(recipe, network.output_shape, data)
         mean, std = _normalization(recipe, data, info)
         preparation = _preparation(recipe, data, mean, std, device)
         classes = data.classes if fit.is_classification(recipe) else ()

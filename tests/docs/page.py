@@ -29,7 +29,8 @@ def comparable(command: str, output: str) -> str:
     """The output; of commands that measure something without its numbers and the widths of its columns."""
     if command.split(maxsplit=1)[0] not in MEASURING:
         return output
-    return re.sub(r"[ ─]+", " ", re.sub(r"(?<!\S)[\d.,:]+(e[+-]?\d+)?%?(?!\S)", "0", output))
+    output = re.sub(r"(?m)^(Device +\w+) .*$", r"\1", output)
+    return re.sub(r"[ ─]+", " ", re.sub(r"(?<!\S)[\d.,:]+(e[+-]?\d+)?[%s]?[,;]?(?!\S)", "0", output))
 
 
 class Reader:

@@ -1,14 +1,11 @@
 """Files are written completely or not at all, and the messages of a run on a terminal and elsewhere."""
 
 import errno
-import io
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import load_file
 from torch import nn
 
@@ -18,13 +15,9 @@ from archdsl.files.write import write_text
 from archdsl.recipe import Recipe
 from archdsl.recipe.optimizers import Adam
 from archdsl.runs.checkpoint import Position, checkpoint_path, checkpoints
-from archdsl.runs.folder import EpochMetrics
-from archdsl.runs.progress import BarProgress, PlainProgress, Progress, clock, make_progress
 from archdsl.train.schedule import Reductions
 from archdsl.train.state import load_newest, save_checkpoint
 from archdsl.train.step import Stepper
-
-LINE = EpochMetrics(2, 10, 0.5, 0.875, 0.25, 0.9, 0.01, 12345.6, 83.0)
 
 
 def test_a_crash_between_writing_and_renaming_keeps_the_old_file(
@@ -175,45 +168,3 @@ def test_a_checkpoint_of_a_later_version_is_rejected(tmp_path: Path, monkeypatch
         load_newest(tmp_path, stepper(0))
     assert caught.value.diagnostics[0].code == "E633"
     assert "later version" in caught.value.diagnostics[0].message
-
-
-def test_plain_progress_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainProgress() as progress:
-        progress.note("digits: as they are")
-        progress.start(10, 10, 0)
-        progress.step(1, 1, 0.5, 0.5, 100.0)
-        progress.epoch(LINE)
-    assert capsys.readouterr().out.splitlines() == [
-        "digits: as they are",
-        "epoch  2/10  train loss 0.5000  accuracy 87.50%  val loss 0.2500  accuracy 90.00%"
-        "  lr 0.01  12,346 images/s  1:23",
-    ]
-
-
-def test_the_bar_shows_loss_accuracy_pace_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("archdsl.runs.progress.time.monotonic", lambda: now[0])
-    out = io.StringIO()
-    with BarProgress(Console(file=out, force_terminal=True, width=140)) as progress:
-        progress.start(3, 10, 5)
-        now[0] += 6
-        progress.step(1, 8, 0.4321, 0.75, 1234.5)  # 3 steps in 6 s, 22 are left
-        progress.epoch(LINE)
-        progress.note("[brackets] stay")
-    shown = out.getvalue()
-    assert "epoch 1/3" in shown
-    assert "loss 0.4321  accuracy 75.00%  1,234 images/s  0:44 left" in shown
-    assert "epoch 2/3  train loss 0.5000" in shown
-    assert "[brackets] stay" in shown
-
-
-def test_the_kind_of_progress_follows_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert type(make_progress(quiet=True)) is Progress
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert isinstance(make_progress(quiet=False), BarProgress)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
-    assert isinstance(make_progress(quiet=False), PlainProgress)
-
-
-def test_clock() -> None:
-    assert [clock(seconds) for seconds in (0.4, 59.6, 754, 11045)] == ["0:00", "1:00", "12:34", "3:04:05"]

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from archdsl.recipe import Recipe
+from archdsl.runs.plan import Outcome, Plan
 from archdsl.runs.progress import Progress
 from archdsl.shapes import Shape
 from archdsl.train import Result
@@ -30,6 +31,10 @@ class Stub:
     spec: str = "model stub { input(1x8x8) }\n"
     path: str = "specs/stub.arch"
     aux: Sequence[Any] = ()
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}(classes=10)"
 
     @property
     def inputs(self) -> dict[str, Shape]:
@@ -102,10 +107,18 @@ class Recorder(Progress):
 
     def __init__(self, at_step: Callable[[int, int], None] | None = None) -> None:
         self.notes: list[str] = []
+        self.plan: Plan | None = None
+        self.outcome: Outcome | None = None
         self.at_step = at_step
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def start(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def end(self, outcome: Outcome) -> None:
+        self.outcome = outcome
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float | None, images_per_second: float) -> None:
         if self.at_step is not None:

@@ -330,7 +330,8 @@ def test_patience_ends_a_run_that_stalls_and_more_of_it_goes_on(tmp_path: Path) 
     recorder = Recorder()
     result = run(Stub(mlp), recipe, tmp_path, progress=recorder)
     assert [line.epoch for line in result.metrics] == [1, 2, 3]
-    assert "stopped early: no better validation accuracy for 2 epochs" in recorder.notes
+    assert recorder.outcome is not None
+    assert (recorder.outcome.state, recorder.outcome.waited) == ("early", 2)
     assert len(run(Stub(mlp), None, None, resume=tmp_path).metrics) == 3
     more = recipe.model_copy(update={"patience": 4})
     assert len(run(Stub(mlp), more, None, resume=tmp_path).metrics) == 5
@@ -355,7 +356,8 @@ def test_the_best_weights_are_the_monitors(tmp_path: Path) -> None:
     result = run(Stub(cnn), recipe, tmp_path, progress=recorder)
     best = min(result.metrics, key=lambda line: line.val_loss)
     run(Stub(cnn), recipe.model_copy(update={"epochs": best.epoch}), tmp_path / "until")
-    assert f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}" in recorder.notes
+    assert recorder.outcome is not None
+    assert recorder.outcome.best == best
     expected = load_file(RunFolder(tmp_path).best)
     for name, tensor in load_file(RunFolder(tmp_path / "until").weights).items():
         assert torch.equal(expected[name], tensor)

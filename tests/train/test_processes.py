@@ -193,8 +193,8 @@ def test_a_batch_too_small_to_share_counts_once(two: Runs, tmp_path: Path) -> No
 def test_the_main_process_writes_and_speaks_alone(two: Runs) -> None:
     output = two.launched.output
     assert output.count("2 processes share each batch of 151\n") == len(("whole", "terminated", "no number")) + 3
-    assert output.count(f"saved in {two.folder / 'whole'}\n") == 1
-    assert output.count("epoch 1/3") == len(("whole", "small", "terminated", "distances", "random")) + 1
+    assert output.count(f"Saved       {two.folder / 'whole'}") == 1
+    assert output.count("\n  1/3 ") == len(("whole", "small", "terminated", "distances", "random")) + 1
     names = {path.name for path in (two.folder / "whole").iterdir()}
     assert names == {
         *("spec.arch", "recipe.json", "run.json", "environment.json", "metrics.jsonl", "curves.png"),

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli.network import Asked
-from archdsl.cli.options import NETWORK, Batch, Dataset, Input, Model, Require, Root, Settings, StdinFilename
+from archdsl.cli.options import (
+    NETWORK,
+    Batch,
+    Dataset,
+    Input,
+    Model,
+    Require,
+    Root,
+    Settings,
+    StdinFilename,
+    TextOrJson,
+)
 from archdsl.cli.recipe import Training
 from archdsl.cli.requirements import read_requirements, require, require_accuracy
 
@@ -44,7 +55,8 @@ def train(
     settings: Settings = None,
     input: Input = None,
     stdin_filename: StdinFilename = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the run folder alone.")] = False,
+    format: TextOrJson = "text",
     required: Require = None,
 ) -> None:
     """Train a network with its recipe.
@@ -64,10 +76,12 @@ def train(
     require(found.network, bounds)
     recipe = Training(found, given).recipe()
     from archdsl.report import reporter
+    from archdsl.runs.progress import make_progress
     from archdsl.train import run_training
 
     at_end = reporter(found.network)
-    result = run_training(found.network, recipe, out=out, resume=resume, quiet=quiet, at_end=at_end)
+    progress = make_progress("folder" if quiet else format)
+    result = run_training(found.network, recipe, out=out, resume=resume, progress=progress, at_end=at_end)
     if result.interrupted:
         raise typer.Exit(STOPPED + result.signal)
     measured = result.test or result.evaluation

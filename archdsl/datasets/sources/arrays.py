@@ -75,7 +75,8 @@ def _source(path: Path, names: Collection[str], get: Callable[[str], Array], wan
             if {*_keys(test_images, wanted), test_labels} <= set(names):
                 test, _ = _arrays(path, test_images, get, get(test_labels), wanted)
             classes = _classes(path, get("classes") if "classes" in names else None, train, test)
-            return Source(path.name, classes, train, test, fits=fits, target=_target(path, train, test))
+            target = _target(path, train, test)
+            return Source(path.name, classes, train, test, fits=fits, target=target, place=str(path))
     pairs = "; ".join(f"{' and '.join([*_keys(images, wanted), labels])}" for images, labels, *_ in NAMES)
     reason = f"{path} has {', '.join(sorted(names)) or 'nothing'}; images and labels are called {pairs}"
     raise not_found("arrays", reason)

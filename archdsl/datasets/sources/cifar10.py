@@ -26,7 +26,7 @@ def read(dataset: Cifar10 | Cifar100, wanted: Wanted) -> Source:
         train, test = cls(folder, train=True), cls(folder, train=False)
     except RuntimeError as error:
         raise not_found(dataset.kind, f"{folder} has no {cls.base_folder} with the original files") from error
-    return Source(dataset.kind, tuple(train.classes), _split(train), _split(test))
+    return Source(dataset.kind, tuple(train.classes), _split(train), _split(test), place=str(folder))
 
 
 def _split(part: Any) -> InMemory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import entry_points
 
 from archdsl.datasets.source import Source, Wanted
@@ -18,4 +19,5 @@ def read(dataset: External, wanted: Wanted) -> Source:
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if dataset.name not in found:
         raise unknown("external", dataset.name, found)
-    return source_of(dataset.name, found[dataset.name].load()(wanted.root))
+    source = source_of(dataset.name, found[dataset.name].load()(wanted.root))
+    return replace(source, place=wanted.root or "")

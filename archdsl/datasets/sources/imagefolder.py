@@ -60,12 +60,12 @@ def read(dataset: ImageFolder, wanted: Wanted) -> Source:
     samples = [None if folder is None else list_images(folder, classes, others=others) for folder in folders]
     train, validation, test = map(split, samples)
     assert train is not None
-    note = f"{name}: {len(samples[0] or ()):,} images, scaled and cropped to {stored[1]}x{stored[2]}"
+    note = f"{len(samples[0] or ()):,} images, scaled and cropped to {stored[1]}x{stored[2]}"
     if damaged:
         note += f"; {len(damaged)} damaged left out: {listed([each.file for each in damaged], SHOWN)}"
     size = (shape[1], shape[2])
     fit = Fit(size, "nothing" if stored == shape else "crop", repeat=False, flatten=wanted.input.rank == 0, note=note)
-    return Source(name, classes, train, test, validation, fit)
+    return Source(name, classes, train, test, validation, fit, place=str(wanted.folder))
 
 
 def split_folders(root: Path) -> tuple[Path, Path | None, Path | None]:

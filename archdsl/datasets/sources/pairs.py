@@ -39,7 +39,7 @@ def read(dataset: Pairs, wanted: Wanted) -> Source:
     train = paired(found.train, "the training set")
     assert train is not None
     validation, test = paired(found.validation, "the validation set"), paired(found.test, "the test set")
-    return Source(f"pairs of {found.name}", CLASSES, train, test, validation, fits=fits)
+    return Source(f"pairs of {found.name}", CLASSES, train, test, validation, fits=fits, place=found.place)
 
 
 def _partners(labels: Tensor, dataset: Pairs, where: str) -> tuple[Tensor, Tensor]:

@@ -40,7 +40,8 @@ def read(dataset: Torchvision, wanted: Wanted) -> Source:
         shared["download"] = True
     parts = [_make(dataset.name, cls, shared | part) for part in _parts(accepted, dataset.options)]
     splits = [_collect(dataset.name, part, shape) for part in parts]
-    return Source(dataset.name, _classes(parts[0]), splits[0], splits[1] if len(splits) > 1 else None)
+    test = splits[1] if len(splits) > 1 else None
+    return Source(dataset.name, _classes(parts[0]), splits[0], test, place=shared.get("root", ""))
 
 
 def unknown(family: str, name: str, known: Collection[str]) -> Rejected:
