@@ -27,7 +27,7 @@ CARDS = {
     for name, card in family.models.items()
     if card.task == "segmentation" and card.torchvision
 }
-QUICK = {"fcn_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"}
+QUICK = {"deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"}
 #: With an auxiliary prediction, where torchvision has one.
 AUXILIARY = [name for name in CARDS if not name.startswith("lraspp")]
 CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in CARDS]

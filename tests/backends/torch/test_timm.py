@@ -30,9 +30,7 @@ RENAMED = {
 OTHER_ORDER = {"res2net", "xception"}
 #: One small network of each family.
 QUICK = {
-    "convmixer_1024_20_ks9_p14",
     "convnext_v2_atto",
-    "cspdarknet53",
     "darknet17",
     "dpn68",
     "dla60x_c",
@@ -52,7 +50,7 @@ QUICK = {
 #: The small network of these families, which timm does not have, is compared in tests/test_specs_nasnet.py.
 ELSEWHERE = {"nasnet"}
 #: The only network of these families takes too long for every run.
-LARGE = {"inception_v4", "sknet"}
+LARGE = {"convmixer", "cspdarknet53", "inception_v4", "sknet"}
 EACH = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CARDS]
 
 
