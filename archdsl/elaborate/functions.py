@@ -57,10 +57,11 @@ class Function:
     """A function of expressions.
 
     With `most` it takes one to `most` arguments by position, all checked like its only parameter; `alone` is what a
-    single one must be.
+    single one must be. `summary` says what it gives.
     """
 
     name: str
+    summary: str
     params: Sequence[Param]
     result: Callable[..., Any]
     most: int | None = None
@@ -169,28 +170,53 @@ CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 FUNCTIONS: Mapping[str, Function] = {
     one.name: one
     for one in (
-        Function("min", [Param("x", NUMBER)], _extreme(min), MAX_LENGTH, alone=NUMBERS_ALONE),
-        Function("max", [Param("x", NUMBER)], _extreme(max), MAX_LENGTH, alone=NUMBERS_ALONE),
-        Function("sum", [Param("list", NUMBERS)], sum),
-        Function("len", [Param("list", LIST_OR_STRING)], len),
-        Function("range", [Param("n", WHOLE)], _range, 3),
-        Function("ceil", [Param("x", NUMBER)], math.ceil),
-        Function("floor", [Param("x", NUMBER)], math.floor),
-        Function("round", [Param("x", NUMBER), Param("digits", DIGITS, 0)], _round),
-        Function("abs", [Param("x", NUMBER)], abs),
-        Function("sqrt", [Param("x", NUMBER)], _sqrt),
-        Function("exp", [Param("x", NUMBER)], math.exp),
-        Function("log", [Param("x", NUMBER)], _log),
-        Function("sin", [Param("x", NUMBER)], math.sin),
-        Function("cos", [Param("x", NUMBER)], math.cos),
+        Function(
+            "min",
+            "The smallest of numbers, or of the numbers of a list.",
+            [Param("x", NUMBER)],
+            _extreme(min),
+            MAX_LENGTH,
+            alone=NUMBERS_ALONE,
+        ),
+        Function(
+            "max",
+            "The largest of numbers, or of the numbers of a list.",
+            [Param("x", NUMBER)],
+            _extreme(max),
+            MAX_LENGTH,
+            alone=NUMBERS_ALONE,
+        ),
+        Function("sum", "The sum of a list.", [Param("list", NUMBERS)], sum),
+        Function(
+            "len", "The number of items of a list, or of characters of a string.", [Param("list", LIST_OR_STRING)], len
+        ),
+        Function(
+            "range", "Integers from 0, or from a first to before a last, with a step.", [Param("n", WHOLE)], _range, 3
+        ),
+        Function("ceil", "The next integer above.", [Param("x", NUMBER)], math.ceil),
+        Function("floor", "The next integer below.", [Param("x", NUMBER)], math.floor),
+        Function(
+            "round",
+            "The nearest number of so many digits, as in Python.",
+            [Param("x", NUMBER), Param("digits", DIGITS, 0)],
+            _round,
+        ),
+        Function("abs", "The absolute value.", [Param("x", NUMBER)], abs),
+        Function("sqrt", "The square root.", [Param("x", NUMBER)], _sqrt),
+        Function("exp", "e to the power of x.", [Param("x", NUMBER)], math.exp),
+        Function("log", "The natural logarithm.", [Param("x", NUMBER)], _log),
+        Function("sin", "The sine of an angle in radians.", [Param("x", NUMBER)], math.sin),
+        Function("cos", "The cosine of an angle in radians.", [Param("x", NUMBER)], math.cos),
         Function(
             "divisible",
+            "The nearest multiple, but not less than 90 % of x (MobileNet's rule).",
             [Param("x", NUMBER), Param("divisor", POSITIVE, 8), Param("minimum", NUMBER_OR_NONE, None)],
             divisible,
         ),
-        Function("zip", [Param("list", LIST)], _zip, MAX_LENGTH),
+        Function("zip", "The items of lists of equal length, together.", [Param("list", LIST)], _zip, MAX_LENGTH),
         Function(
             "enumerate",
+            "The items of a list with their numbers.",
             [Param("list", LIST), Param("first", WHOLE, 0)],
             lambda values, first: list(enumerate(values, first)),
         ),

@@ -6,7 +6,7 @@ entry-point group `archdsl.layers`: each entry is a subclass of `Layer`, or a mo
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
@@ -87,17 +87,24 @@ def _load_entry_points() -> None:
 
 def arguments(kind: type[Layer]) -> list[Argument]:
     """The arguments of a layer type in order, with types and defaults as a spec writes them."""
+    return described(kind.model_fields, kind.model_fields)
+
+
+def described(fields: Mapping[str, Any], names: Iterable[str]) -> list[Argument]:
+    """Pydantic's fields as arguments, those of `names` in this order."""
     return [
         Argument(
             name,
-            _type_text(field.annotation, field.metadata),
-            "" if field.is_required() else spec_text(field.default),
+            fields[name].description or _type_text(fields[name].annotation, fields[name].metadata),
+            "" if fields[name].is_required() else spec_text(fields[name].default),
         )
-        for name, field in kind.model_fields.items()
+        for name in names
     ]
 
 
 _PLAIN = {int: "int", float: "float", bool: "bool", str: "string", Operand: "tap", type(None): "none"}
+#: About the largest number of float32.
+FLOAT32 = 3e38
 _BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
 
@@ -117,6 +124,7 @@ def _type_text(annotation: Any, metadata: list[Any] | None = None) -> str:
 
 
 def _bounds(metadata: list[Any]) -> list[str]:
-    """The range of a number. Nested limits are still wrapped in pydantic's FieldInfo."""
+    """The range of a number, unless it is that of float32. Nested limits are still wrapped in pydantic's FieldInfo."""
     limits = [inner for entry in metadata for inner in getattr(entry, "metadata", [entry])]
-    return [f"{sign} {getattr(entry, name)}" for entry in limits for name, sign in _BOUNDS if hasattr(entry, name)]
+    pairs = [(sign, getattr(entry, name)) for entry in limits for name, sign in _BOUNDS if hasattr(entry, name)]
+    return [f"{sign} {limit}" for sign, limit in pairs if abs(limit) < FLOAT32]

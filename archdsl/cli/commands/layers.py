@@ -1,86 +1,148 @@
-"""`archdsl layers`: the layer types and their arguments."""
+"""`archdsl layers`: layer types, combinators, functions and the parts of recipes, with their arguments."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
-from inspect import cleandoc
+from collections.abc import Iterator, Sequence
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from archdsl.cli.options import Json
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from archdsl.layers.base import Layer
+    from archdsl.view.catalog import Item
 
-EXAMPLES = ("archdsl layers", "archdsl layers conv")
+EXAMPLES = (
+    "archdsl layers",
+    "archdsl layers conv",
+    "archdsl layers --kind optimizers",
+    "archdsl layers cosine --format json",
+)
 
 
 def layers(
-    kind: Annotated[str | None, typer.Argument(metavar="LAYER", help="One layer type, with all its arguments.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, with all its arguments.")] = None,
+    kind: Annotated[
+        Literal[
+            "layers",
+            "combinators",
+            "functions",
+            "initializers",
+            "parametrizations",
+            "optimizers",
+            "schedules",
+            "losses",
+            "augmentations",
+            "datasets",
+        ]
+        | None,
+        typer.Option(help="Of one kind only."),
+    ] = None,
     format: Annotated[Literal["text", "json"], typer.Option(help="Output format.")] = "text",
+    as_json: Json = False,
 ) -> None:
-    """List the layer types and their arguments."""
-    from archdsl.layers import all_kinds
+    """List the layer types and whatever else specs name, with arguments."""
+    from archdsl.view.catalog import all_items, items
 
-    kinds = all_kinds() if kind is None else {kind: _kind(kind)}
-    if format == "json":
-        print_json([_facts(name, cls) for name, cls in kinds.items()])
-    elif kind is None:
-        _draw(kinds)
+    found = all_items() if kind is None else items(kind)
+    if name is not None:
+        found = _named(name, found)
+    if as_json or format == "json":
+        print_json([_facts(item) for item in found])
+    elif name is None:
+        _draw(found)
     else:
-        print(_text(kind, kinds[kind]))
+        print("\n\n".join(map(_text, found)))
 
 
-def _kind(name: str) -> type[Layer]:
-    from archdsl.layers import all_kinds
-    from archdsl.text.suggest import suggestion
+def _named(name: str, items: Sequence[Item]) -> list[Item]:
+    """The items of that name: `linear` is a layer type and a schedule."""
+    if found := [item for item in items if item.name == name]:
+        return found
+    from archdsl.cli.usage import UnknownValue
 
-    kinds = all_kinds()
-    if name not in kinds:
-        meant = suggestion(name, kinds)
-        help = f"did you mean {meant}?" if meant else "`archdsl layers` lists them"
-        raise typer.BadParameter(f"there is no layer type {name!r}; {help}", param_hint="LAYER")
-    return kinds[name]
-
-
-def _facts(name: str, kind: type[Layer]) -> dict[str, Any]:
-    from archdsl.layers import arguments
-
-    return {"kind": name, "summary": _summary(kind), "arguments": [a._asdict() for a in arguments(kind)]}
+    raise UnknownValue(
+        f"nothing is called `{name}`",
+        name,
+        [item.name for item in items],
+        param_hint="NAME",
+        otherwise="`archdsl layers` lists the names",
+    )
 
 
-def _draw(kinds: Mapping[str, type[Layer]]) -> None:
-    """A table with every layer type, its arguments and a short description."""
+def _facts(item: Item) -> dict[str, Any]:
+    """An item in JSON (docs/json.md)."""
+    return {
+        "section": item.section,
+        "kind": item.name,
+        "summary": item.summary,
+        "arguments": [argument._asdict() for argument in item.arguments],
+    }
+
+
+def _draw(items: Sequence[Item]) -> None:
+    """A table for each section: names, arguments and short descriptions."""
     from archdsl.view.tables import Column, draw, terminal_width
 
-    columns = [Column("layer"), Column("arguments", fold=24), Column("description", fold=24, drop=1)]
-    rows = [[name, _call(kind), re.split(r"[:,(]", _summary(kind))[0].strip()] for name, kind in kinds.items()]
-    draw(columns, rows, file=sys.stdout, width=terminal_width())
-    print("\n`archdsl layers LAYER` shows types, ranges and defaults.")
+    titles = {"layers": "layer", "datasets": "data set"}
+    for number, section in enumerate(dict.fromkeys(item.section for item in items)):
+        title = titles.get(section, section.removesuffix("es") if section == "losses" else section[:-1])
+        columns = [Column(title), Column("arguments", fold=24), Column("description", fold=24, drop=1)]
+        rows = [[item.name, item.call, _short(item)] for item in items if item.section == section]
+        if not any(row[1] for row in rows):
+            columns, rows = columns[::2], [row[::2] for row in rows]
+        if number:
+            print()
+        draw(columns, rows, file=sys.stdout, width=terminal_width())
+    print("\n" + fill("`archdsl layers NAME` shows types, ranges and defaults.", terminal_width()))
 
 
-def _summary(kind: type[Layer]) -> str:
-    """The first line of the docstring."""
-    return (kind.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+def _short(item: Item) -> str:
+    """The beginning of the description; of a layer type what is before its formula."""
+    end = r"[:,(]" if item.section == "layers" else r"; | \((?=[A-Z`])"
+    return re.split(end, item.summary)[0].strip()
 
 
-def _call(kind: type[Layer]) -> str:
-    """The arguments: required ones bare, the others with their defaults."""
-    from archdsl.layers import arguments
+def _text(item: Item) -> str:
+    """One item: its description, and every argument with its type and default."""
+    from archdsl.view.tables import terminal_width
 
-    listed = ", ".join(a.name if not a.default else f"{a.name}={a.default}" for a in arguments(kind))
-    return ", ".join(filter(None, ["taps..." if kind.takes_taps else "", listed]))
+    room = terminal_width()
+    wide = max((len(argument.name) for argument in item.arguments), default=0) + 4
+    lines = [
+        fill(
+            f"  {a.name:<{wide - 2}}{a.type}" + (f" = {a.default}" if a.default else "  (required)"),
+            max(room, wide + 20),
+            subsequent_indent=" " * wide,
+            break_long_words=False,
+        )
+        for a in item.arguments
+    ]
+    head = fill(item.written, room, subsequent_indent="    ", break_long_words=False)
+    return "\n".join([head, "", *wrapped(item.text, room), "", *lines]).rstrip()
 
 
-def _text(name: str, kind: type[Layer]) -> str:
-    """One layer type: its docstring, and every argument with its type and default."""
-    from archdsl.layers import arguments
+#: Lines of a docstring that are nearly as long go on in the next line.
+LONG = 96
 
-    listed = arguments(kind)
-    wide = max((len(argument.name) for argument in listed), default=0)
-    lines = [f"  {a.name:<{wide}}  {a.type}" + (f" = {a.default}" if a.default else "  (required)") for a in listed]
-    head = f"{name}({_call(kind)})" if lines or kind.takes_taps else name
-    return "\n".join([head, "", cleandoc(kind.__doc__ or ""), "", *lines]).rstrip()
+
+def wrapped(text: str, width: int) -> Iterator[str]:
+    """The lines of a docstring within `width`; lines that the author broke early stay apart."""
+    line = ""
+    for part in text.splitlines():
+        if line and part and len(line.splitlines()[-1]) + len(part.split()[0]) >= LONG:
+            line += f"\n{part}"
+            continue
+        yield from _filled(line, width)
+        if not part:
+            yield ""
+        line = part
+    yield from _filled(line, width)
+
+
+def _filled(text: str, width: int) -> list[str]:
+    return wrap(" ".join(text.split("\n")), width, break_long_words=False, break_on_hyphens=False)
