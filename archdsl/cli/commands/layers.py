@@ -45,7 +45,7 @@ def layers(
     format: Annotated[Literal["text", "json"], typer.Option(help="Output format.")] = "text",
     as_json: Json = False,
 ) -> None:
-    """List the layer types and whatever else specs name, with arguments."""
+    """List layer types and all else that specs name."""
     from archdsl.view.catalog import all_items, items
 
     found = all_items() if kind is None else items(kind)
