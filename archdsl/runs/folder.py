@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import platform
-import re
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
-from importlib import metadata
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from archdsl.arguments.values import restored, stored_settings
@@ -25,8 +19,6 @@ from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
 
 T = TypeVar("T")
-
-PACKAGES = ("archdsl", "torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,32 +217,3 @@ def find_run_folder(path: Path) -> RunFolder:
     if not any(folder.checkpoints.glob("step-*.safetensors")):
         raise missing(path, folder.checkpoints.name)
     return folder
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """The versions, the machine and the threads of a run."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {package: _version(package) for package in PACKAGES},
-        "device": str(device),
-        "device_name": name,
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _processor() -> str:
-    """The name of the CPU; the machine type where that is not known."""
-    with contextlib.suppress(OSError, IndexError):
-        names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-        return str(names[0])
-    return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -18,7 +18,8 @@ from archdsl.files.write import remove_parts, write_text
 from archdsl.recipe import Recipe
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.curves import draw_curves
-from archdsl.runs.folder import EpochMetrics, RunFolder, RunInfo, environment
+from archdsl.runs.environment import environment
+from archdsl.runs.folder import EpochMetrics, RunFolder, RunInfo
 from archdsl.runs.sessions import SessionLog, State
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup, Trainable
