@@ -13,8 +13,8 @@ from archdsl.cli import commands
 
 #: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
 ORDER = (
-    *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify", "zoo", "new", "layers"),
-    *("show", "draw", "diff", "report", "compare", "explain", "help"),
+    *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify"),
+    *("runs", "report", "compare", "draw", "show", "diff", "zoo", "new", "layers", "explain", "help"),
 )
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from archdsl.cli.options import input_sizes, reject_unused
+from archdsl.text.paths import shown
 
 if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.api import Network
     from archdsl.arguments.values import Entry
-    from archdsl.diagnostics import Help
+    from archdsl.diagnostics import Help, SpecError
     from archdsl.elaborate.modules import Module, Reader
     from archdsl.graph.network import Network as PartialNetwork
     from archdsl.runs.folder import RunFolder, RunInfo
@@ -267,20 +267,28 @@ def _of_run(folder: str) -> Found:
 def _on_disk(network: str) -> Found:
     """A file by its path, or that of a zoo name, whose place is shown as it is found from the current folder."""
     from archdsl.api import locate
+    from archdsl.diagnostics import SpecError
     from archdsl.text.source import Source
 
-    source, path, model = locate(network)
+    try:
+        source, path, model = locate(network)
+    except SpecError as error:
+        raise _or_a_run(error, network) from None
     if model is not None:
-        source = Source(shown(path), source.text)
+        source = Source(shown(str(path)), source.text)
     return Found(source, path, model)
 
 
-def shown(path: Path) -> str:
-    """A path as messages show it: relative to the current folder where that is shorter."""
-    try:
-        return min(os.path.relpath(path), str(path), key=len)
-    except ValueError:  # it is on another drive
-        return str(path)
+def _or_a_run(error: SpecError, network: str) -> SpecError:
+    """The error for a file that is not there, with the run that may have been meant."""
+    from dataclasses import replace
+
+    from archdsl.diagnostics import SpecError
+    from archdsl.runs.find import instead_of
+
+    diagnostic, *_ = error.diagnostics
+    helps = instead_of(Path(network)) if diagnostic.code == "E001" else ()
+    return SpecError([replace(diagnostic, helps=helps)]) if helps else error
 
 
 def spec_path(spec: str) -> str:
@@ -290,7 +298,7 @@ def spec_path(spec: str) -> str:
     from archdsl.cards import index as zoo
 
     entry = zoo.find(spec)
-    return spec if entry is None else shown(entry.path)
+    return spec if entry is None else shown(str(entry.path))
 
 
 def _weights_helps(model: str, path: str) -> tuple[Help, ...]:

@@ -6,7 +6,8 @@ import codecs
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import IO
 
 from archdsl.diagnostics import Diagnostic
@@ -22,8 +23,19 @@ def print_errors(diagnostics: Sequence[Diagnostic], *, file: IO[str] | None = No
 
 
 def print_json(value: object) -> None:
-    """Print a value as indented JSON."""
-    print_json_text(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value as indented JSON; a number that is not finite, for which JSON has no form, is null."""
+    print_json_text(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case Mapping():
+            return {key: _finite(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_finite(one) for one in value]
+    return value
 
 
 def print_json_text(text: str) -> None:

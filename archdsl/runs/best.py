@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from archdsl.recipe import Recipe
     from archdsl.runs.folder import EpochMetrics
 
 
@@ -25,3 +26,9 @@ def best_epoch(history: Sequence[EpochMetrics], monitor: str) -> EpochMetrics | 
         if value is not None and is_better(monitor, value, None if found is None else found.figure(monitor)):
             found = line
     return found
+
+
+def monitored(recipe: Recipe, history: Sequence[EpochMetrics]) -> str:
+    """The figure that decides which epoch is the best: the recipe's, else the accuracy if it was measured."""
+    measured = any(line.val_accuracy is not None for line in history)
+    return recipe.monitor or ("accuracy" if measured else "loss")

@@ -17,6 +17,7 @@ from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.training import DamagedRun, NothingToResume, RunFolderInUse
 from archdsl.files.write import cannot_write
 from archdsl.recipe import Recipe
+from archdsl.runs.find import INFO, RUNS, instead_of
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class RunInfo:
     splits          the samples for training, validation and test; empty in runs of earlier versions
     validation_is_test   whether validation and test are the same samples
     epoch_steps     the optimizer steps of an epoch
+    params          the parameters of the network; None in runs of earlier versions
     version         the form of settings: 1 had strings for layers, blocks and other values without JSON
     """
 
@@ -76,6 +78,7 @@ class RunInfo:
     splits: dict[str, int] = field(default_factory=dict)
     validation_is_test: bool | None = None
     epoch_steps: int | None = None
+    params: int | None = None
 
     def to_json(self) -> str:
         """The text of run.json."""
@@ -101,7 +104,7 @@ class RunFolder:
 
     spec = _File("spec.arch")
     recipe = _File("recipe.json")
-    info = _File("run.json")
+    info = _File(INFO)
     environment = _File("environment.json")
     sessions = _File("sessions.json")
     evaluation = _File("evaluation.json")
@@ -175,7 +178,8 @@ def damaged(path: Path, reason: str) -> SpecError:
 
 
 def missing(folder: Path, name: str, *helps: Help) -> SpecError:
-    """The error (E632) for a folder without one of a run's files."""
+    """The error (E632) for a folder without one of a run's files, with the runs that may have been meant."""
+    helps = (*helps, *(instead_of(folder) if name == INFO else ()))
     return SpecError([Diagnostic(NothingToResume(str(folder), name), path=str(folder), helps=helps)])
 
 
@@ -195,7 +199,7 @@ def run_of(weights: str | Path) -> RunFolder | None:
 
 def create_run_folder(out: str | Path | None, model: str) -> RunFolder:
     """A new folder: `out`, or runs/<model>-<date>-<time>. Raises SpecError for one that is not empty (E631)."""
-    path = Path(out) if out is not None else _unused(Path("runs") / f"{model}-{datetime.now():%Y%m%d-%H%M%S}")
+    path = Path(out) if out is not None else _unused(RUNS / f"{model}-{datetime.now():%Y%m%d-%H%M%S}")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):

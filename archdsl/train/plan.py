@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,8 +13,10 @@ from archdsl.recipe import Recipe
 from archdsl.recipe.parts import as_construct, plain
 from archdsl.runs.best import best_epoch
 from archdsl.runs.checkpoint import Position
-from archdsl.runs.folder import EpochMetrics, RunFolder, environment
+from archdsl.runs.environment import environment
+from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.runs.plan import Figures, Outcome, Plan, Resumed
+from archdsl.text.paths import shown
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup, Trainable
 
@@ -44,7 +45,7 @@ def plan_of(
     return Plan(
         model=network.title,
         settings=network.settings,
-        spec=_shown(network.path),
+        spec=shown(network.path),
         params=sum(weight.numel() for weight in weights),
         trainable_params=sum(weight.numel() for weight in weights if weight.requires_grad),
         inputs={name: tuple(shape) for name, shape in network.inputs.items()},
@@ -79,11 +80,6 @@ def plan_of(
 
 def _count(split: Split) -> int:
     return len(split.labels)
-
-
-def _shown(path: str) -> str:
-    """A path as seen from the current folder, where that is shorter."""
-    return min(os.path.relpath(path), path, key=len) if path else ""
 
 
 def _optimizer(recipe: Recipe) -> str:

@@ -55,6 +55,7 @@ class Writer:
             splits={name: len(split.labels) for name, split in data.splits.items()},
             validation_is_test=data.validation is data.test,
             epoch_steps=epoch_steps,
+            params=sum(weight.numel() for weight in self.stepper.module.parameters()),
         )
         facts = environment(setup.device) | {"processes": self.processes.world}
 
