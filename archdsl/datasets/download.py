@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from textwrap import shorten
 
-from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.data import NoDownload
-
-T = TypeVar("T")
+#: The causes in the messages of urllib, and the most characters of another message.
+CAUSE = re.compile(r"<urlopen error (?:\[Errno -?\d+\] )?([^>]+)>|(HTTP Error .*?)(?= Tried|$)")
+LONGEST = 300
 
 
 def cache_folder() -> Path:
@@ -28,15 +28,8 @@ def quiet() -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def download(name: str, action: Callable[[], T]) -> T:
-    """The result of `action`, which lets torchvision download a data set. Raises Rejected (E612)."""
-    try:
-        with quiet():
-            return action()
-    except (OSError, RuntimeError) as error:
-        help = "give the folder of its files with --root, or train on the embedded set with --dataset digits"
-        raise Rejected(NoDownload(name, reason(error)), argument="dataset", help=help) from error
+    """Why something failed, in one line: of failed connections, only their causes."""
+    text = " ".join(str(error).split())
+    if causes := [match[1] or match[2] for match in CAUSE.finditer(text)]:
+        return "; ".join(dict.fromkeys(causes))
+    return shorten(text, LONGEST, placeholder=" ...") or type(error).__name__

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.datasets.download import cache_folder, download
-from archdsl.datasets.source import Source, damaged, not_found
+from archdsl.datasets.download import cache_folder, quiet, reason
+from archdsl.datasets.missing import DataFile, no_download, not_there
+from archdsl.datasets.source import Source, damaged
 from archdsl.datasets.splits import InMemory
 
 UNSIGNED_BYTE = 8
@@ -19,6 +20,7 @@ TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 #: Where torchvision puts them below its root.
 RAW_FOLDERS = ("", "raw", "MNIST/raw", "FashionMNIST/raw")
+THEM, EITHER_FORM = "all of them", ", gzipped as they are or unpacked"
 
 
 def downloaded(name: str, cls: str) -> Path:
@@ -26,8 +28,13 @@ def downloaded(name: str, cls: str) -> Path:
     from torchvision import datasets
 
     folder = cache_folder() / cls
-    if not has_idx(folder / "raw"):
-        download(name, lambda: getattr(datasets, cls)(cache_folder(), download=True))
+    if missing := _missing(cls, folder):
+        try:
+            with quiet():
+                getattr(datasets, cls)(cache_folder(), download=True)
+        except (OSError, RuntimeError) as error:
+            files = [file._replace(path=f"{cls}/raw/{file.path}") for file in missing]
+            raise no_download(name, reason(error), files, cache_folder(), EITHER_FORM) from error
     return folder
 
 
@@ -36,21 +43,30 @@ def has_idx(root: Path) -> bool:
     return _find(root, TRAIN[0]) is not None
 
 
-def read_idx_set(name: str, root: Path, classes: tuple[str, ...]) -> Source:
-    """The set in a folder. Raises Rejected for missing or damaged files, and for labels that are no class."""
-    if not root.is_dir():
-        raise not_found(name, f"there is no folder {root}")
-    train, test = (_read_split(name, root, files, len(classes)) for files in (TRAIN, TEST))
+def _missing(cls: str, root: Path) -> list[DataFile]:
+    """The files of torchvision's class of that name that a folder does not have."""
+    from torchvision import datasets
+
+    found = getattr(datasets, cls)
+    files = [DataFile(name, f"{found.mirrors[0]}{name}", md5) for name, md5 in found.resources]
+    return [file for file in files if _find(root, file.path.removesuffix(".gz")) is None]
+
+
+def read_idx_set(name: str, root: Path, classes: tuple[str, ...], cls: str) -> Source:
+    """The set in a folder, which is that of torchvision's class of that name.
+
+    Raises:
+        Rejected: files are missing or damaged, or labels are no class.
+    """
+    if missing := _missing(cls, root):
+        reason = f"{root} has no {missing[0].path}" if root.is_dir() else f"there is no folder {root}"
+        raise not_there(name, reason, missing, root, f"then put {THEM} into {root}{EITHER_FORM}")
+    train, test = (_read_split(root, files, len(classes)) for files in (TRAIN, TEST))
     return Source(name, classes, train, test, place=str(root))
 
 
-def _read_split(name: str, root: Path, files: tuple[str, str], classes: int) -> InMemory:
-    paths = []
-    for file in files:
-        path = _find(root, file)
-        if path is None:
-            raise not_found(name, f"{root} has no {file}.gz or {file}")
-        paths.append(path)
+def _read_split(root: Path, files: tuple[str, str], classes: int) -> InMemory:
+    paths = [path for file in files if (path := _find(root, file))]
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
     if len(images) != len(labels):
         raise damaged(paths[1], f"{len(labels)} labels for {len(images)} images")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from archdsl.text.record import Record
@@ -57,11 +58,22 @@ class Problem(Record):
 class Rejected(Exception):
     """A problem without a place; whoever catches it knows the place.
 
-    `argument` is the name of the wrong argument, if there is one; `help` is a suggestion.
+    `argument` is the name of the wrong argument, if there is one; `help` is a suggestion, `helps` are several; `notes`
+    are further facts.
     """
 
-    def __init__(self, problem: Problem, *, argument: str | None = None, help: str | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        argument: str | None = None,
+        help: str | None = None,
+        helps: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
         super().__init__(str(problem))
         self.problem = problem
         self.argument = argument
         self.help = help
+        self.helps = (help, *helps) if help else tuple(helps)
+        self.notes = tuple(notes)

@@ -8,7 +8,7 @@ from functools import partial
 from math import isqrt
 from typing import Protocol
 
-from archdsl.diagnostics import Diagnostic, Help, Rejected, did_you_mean
+from archdsl.diagnostics import Diagnostic, Help, Note, Rejected, did_you_mean
 from archdsl.diagnostics.codes.data import (
     AugmentDoesNotFit,
     InputDoesNotFit,
@@ -87,8 +87,8 @@ def misfits(recipe: Recipe, network: Network, path: str = "") -> list[Diagnostic
 
 def diagnostic(rejected: Rejected, recipe: Recipe, path: str = "") -> Diagnostic:
     """The diagnostic of a rejection at its place in the recipe, or else at the spec's path."""
-    helps = (Help(rejected.help),) if rejected.help else ()
-    return Diagnostic(rejected.problem, recipe.place(rejected.argument or ""), helps=helps, path=path)
+    notes, helps = tuple(map(Note, rejected.notes)), tuple(map(Help, rejected.helps))
+    return Diagnostic(rejected.problem, recipe.place(rejected.argument or ""), notes=notes, helps=helps, path=path)
 
 
 def _expected(recipe: Recipe, input: Shape) -> Expected:

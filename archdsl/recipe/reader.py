@@ -57,7 +57,8 @@ class _Reader:
         dataset = recipe.dataset.of if isinstance(recipe.dataset, Pairs) else recipe.dataset
         if isinstance(dataset, ImageFolder | Arrays) and recipe.folder is None:
             problem = MissingArgument(f"`{dataset.kind}`", "`root`")
-            self.errors.append(Located(problem, given["dataset"].span))
+            help = f'give the folder of its files: `{dataset.kind}("DIR")`, or `--root DIR`'
+            self.errors.append(Located(problem, given["dataset"].span, helps=(Help(help),)))
         recipe.set_places({name: one.span for name, one in entries.items() if one.span is not None})
         return recipe
 

@@ -123,7 +123,7 @@ def test_files_that_are_no_set(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.zeros(3))
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
     assert code(lambda: read_arrays(tmp_path / "broken.npz")).startswith("E613")
-    assert "is one array" in code(lambda: read_arrays(tmp_path / "one.npy"))
+    assert "is a single array" in code(lambda: read_arrays(tmp_path / "one.npy"))
     assert "has weights; images and labels are called x_train" in code(lambda: read_arrays(tmp_path / "other.npz"))
     assert code(lambda: read_arrays(tmp_path / "missing.npz")).startswith("E611")
 

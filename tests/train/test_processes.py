@@ -192,7 +192,7 @@ def test_a_batch_too_small_to_share_counts_once(two: Runs, tmp_path: Path) -> No
 
 def test_the_main_process_writes_and_speaks_alone(two: Runs) -> None:
     output = two.launched.output
-    assert output.count("2 processes share each batch of 151\n") == len(("whole", "terminated", "no number")) + 3
+    assert output.count("2 processes share each batch of 151\n") == len(("whole", "terminated", "no number")) + 2
     assert output.count(f"Saved       {two.folder / 'whole'}") == 1
     assert output.count("\n  1/3 ") == len(("whole", "small", "terminated", "distances", "random")) + 1
     names = {path.name for path in (two.folder / "whole").iterdir()}
@@ -312,7 +312,7 @@ def test_the_command_under_torchrun(tmp_path: Path) -> None:
     (tmp_path / "net.arch").write_text(SPEC, encoding="utf-8")
     done = launch(["-m", "archdsl", "train", str(tmp_path / "net.arch"), "--out", str(tmp_path / "run")])
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "2 processes share each batch of 200"
+    assert "2 processes share each batch of 200" in done.stdout.splitlines()
     assert done.stdout.count("epoch 1/1") == 1
     assert RunFolder(tmp_path / "run").weights.is_file()
 
@@ -325,7 +325,7 @@ def test_the_command_under_accelerate_launch(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "2 processes share each batch of 200"
+    assert "2 processes share each batch of 200" in done.stdout.splitlines()
     assert done.stdout.count("epoch 1/1") == 1
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archdsl.datasets.missing import not_there, required_folder
 from archdsl.datasets.prepare import Fit, plan_fit
-from archdsl.datasets.source import Source, Wanted, damaged, not_found
+from archdsl.datasets.source import SHOWN, Source, Wanted, damaged
 from archdsl.datasets.splits import InMemory, Several, Split
 from archdsl.recipe.datasets import Arrays
 from archdsl.shapes import Shape
+from archdsl.text.lists import listed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 #: The names of images and labels in files, for training and then for testing.
@@ -28,6 +30,7 @@ NAMES = (
     ("data", "target", "test_data", "test_target"),
 )
 CHANNELS = (1, 3)
+HOLDS = "it is an .npz file or a folder of .npy files, with the arrays x_train and y_train, x_test and y_test"
 
 
 def read(dataset: Arrays, wanted: Wanted) -> Source:
@@ -35,15 +38,15 @@ def read(dataset: Arrays, wanted: Wanted) -> Source:
 
     Nothing is unpickled. Raises Rejected for files that are missing, damaged or not images with labels.
     """
-    path = wanted.folder
+    path = required_folder(dataset.kind, wanted.root, HOLDS)
     if path.is_dir():
         found = {file.stem: file for file in sorted(path.glob("*.npy"))}
         return _source(path, found.keys(), lambda name: _load(found[name]), wanted)
     if not path.is_file():
-        raise not_found(dataset.kind, f"there is no file or folder {path}")
+        raise not_there(dataset.kind, f"there is no file or folder {path}", [], path, HOLDS)
     archive = _load(path)
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise not_found(dataset.kind, f"{path} is one array; an .npz file or a folder of .npy files is needed")
+        raise not_there(dataset.kind, f"{path} is a single array", [], path, HOLDS)
     with archive:
         return _source(path, archive.keys(), lambda name: _checked(f"{path}: {name}", lambda: archive[name]), wanted)
 
@@ -78,8 +81,9 @@ def _source(path: Path, names: Collection[str], get: Callable[[str], Array], wan
             target = _target(path, train, test)
             return Source(path.name, classes, train, test, fits=fits, target=target, place=str(path))
     pairs = "; ".join(f"{' and '.join([*_keys(images, wanted), labels])}" for images, labels, *_ in NAMES)
-    reason = f"{path} has {', '.join(sorted(names)) or 'nothing'}; images and labels are called {pairs}"
-    raise not_found("arrays", reason)
+    has = f"the arrays {listed(sorted(names), SHOWN)}" if names else "no arrays"
+    reason = f"{path} has {has}: images and their labels are needed"
+    raise not_there("arrays", reason, [], path, f"these may be called {pairs}")
 
 
 def _keys(images: str, wanted: Wanted) -> list[str]:

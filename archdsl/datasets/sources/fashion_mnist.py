@@ -19,6 +19,6 @@ CLASSES = (
 def read(dataset: FashionMnist, wanted: Wanted) -> Source:
     """The set in the root's IDX files, or in the system's, or in those that torchvision downloads."""
     if wanted.root is not None:
-        return read_idx_set(dataset.kind, wanted.folder, CLASSES)
+        return read_idx_set(dataset.kind, wanted.folder, CLASSES, "FashionMNIST")
     folder = SYSTEM_FOLDER if has_idx(SYSTEM_FOLDER) else downloaded(dataset.kind, "FashionMNIST")
-    return read_idx_set(dataset.kind, folder, CLASSES)
+    return read_idx_set(dataset.kind, folder, CLASSES, "FashionMNIST")

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from archdsl.datasets.images import decode
+from archdsl.datasets.missing import INSTEAD, not_there, required_folder
 from archdsl.datasets.prepare import Fit
-from archdsl.datasets.source import SHOWN, Source, Wanted, class_number, image_shape, not_found
+from archdsl.datasets.source import SHOWN, Source, Wanted, class_number, image_shape
 from archdsl.datasets.splits import InMemory, Split
 from archdsl.diagnostics import Rejected
 from archdsl.diagnostics.codes.data import DamagedPicture, EmptyClassFolder, NoClassFolders, OtherClasses
@@ -29,6 +30,7 @@ from archdsl.text.lists import listed
 MEMORY_BYTES = 2 * 1024**3
 #: Images are held so much larger than the input where a random resized crop follows (256 for 224).
 ROOM_FOR_CROPS = 8 / 7
+HOLDS = "it has a folder of images for each class, in train/ and val/ (or test/) or in itself"
 SKIP = "`imagefolder(..., skip_damaged=true)` leaves damaged images out, and says which"
 CPU = torch.device("cpu")
 
@@ -41,7 +43,7 @@ def read(dataset: ImageFolder, wanted: Wanted) -> Source:
     stored = shape
     if wanted.crops:
         stored = Shape((shape[0], *(round(size * ROOM_FOR_CROPS) for size in shape[1:])))
-    folders = split_folders(wanted.folder)
+    folders = split_folders(required_folder(name, wanted.root, HOLDS))
     classes = class_names(folders[0])
     if wanted.classes is not None:
         for each in wanted.classes:
@@ -71,7 +73,7 @@ def read(dataset: ImageFolder, wanted: Wanted) -> Source:
 def split_folders(root: Path) -> tuple[Path, Path | None, Path | None]:
     """The folders of the training, validation and test images below a root; the last two may be missing."""
     if not root.is_dir():
-        raise not_found("imagefolder", f"there is no folder {root}")
+        raise not_there("imagefolder", f"there is no folder {root}", [], root, HOLDS)
 
     def first(*names: str) -> Path | None:
         return next((root / name for name in names if (root / name).is_dir()), None)
@@ -84,7 +86,7 @@ def class_folders(folder: Path) -> list[Path]:
     """The folders below `folder` by name, without hidden ones. Raises Rejected (E614) where there are none."""
     found = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not found:
-        raise Rejected(NoClassFolders(str(folder)), argument="dataset")
+        raise Rejected(NoClassFolders(str(folder)), argument="dataset", helps=[HOLDS, INSTEAD])
     return found
 
 

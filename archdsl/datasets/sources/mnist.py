@@ -10,4 +10,4 @@ from archdsl.recipe.datasets import Mnist
 def read(dataset: Mnist, wanted: Wanted) -> Source:
     """The set in the root's IDX files, or in those that torchvision downloads."""
     folder = wanted.folder if wanted.root is not None else downloaded(dataset.kind, "MNIST")
-    return read_idx_set(dataset.kind, folder, tuple("0123456789"))
+    return read_idx_set(dataset.kind, folder, tuple("0123456789"), "MNIST")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from archdsl.datasets.download import cache_folder, quiet, reason
 from archdsl.datasets.images import covering, upright
+from archdsl.datasets.missing import first_file, no_download, not_there
 from archdsl.datasets.source import Source, Wanted, damaged, did_you_mean, image_shape, not_found
 from archdsl.datasets.splits import InMemory
 from archdsl.diagnostics import Rejected
-from archdsl.diagnostics.codes.data import NoDownload, UnknownDataSet
+from archdsl.diagnostics.codes.data import UnknownDataSet
 from archdsl.recipe.datasets import Torchvision
 from archdsl.shapes import Shape
 
@@ -64,11 +66,23 @@ def _make(name: str, cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         with quiet():
             return cls(**arguments)
     except (RuntimeError, OSError) as error:
-        if not arguments.get("download"):
-            raise not_found(name, reason(error)) from error
-        raise Rejected(NoDownload(name, reason(error)), argument="dataset") from error
+        raise _missing(name, cls, arguments, reason(error)) from error
     except (TypeError, ValueError) as error:
         raise not_found(name, f"torchvision rejects it: {error}") from error
+
+
+def _missing(name: str, cls: Callable[..., Any], arguments: dict[str, Any], why: str) -> Rejected:
+    """The error for files that are not in the root, or that cannot be downloaded into it."""
+    can_download = "download" in inspect.signature(cls).parameters
+    folder = Path(arguments.get("root", "."))
+    files = first_file(lambda root: cls(**arguments | {"root": str(root), "download": True})) if can_download else []
+    if arguments.get("download"):
+        return no_download(name, why, files, folder)
+    if not files:
+        return not_there(name, why, [], folder, *([] if can_download else ["torchvision does not download this set"]))
+    lacks = f"{folder} has no {files[0].path}" if folder.is_dir() else f"there is no folder {folder}"
+    put = f"then put it into {folder / Path(files[0].path).parent}; without a root it is downloaded"
+    return not_there(name, lacks, files, folder, put)
 
 
 def _collect(name: str, part: Any, shape: Shape) -> InMemory:

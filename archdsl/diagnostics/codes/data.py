@@ -24,8 +24,9 @@ class DataNotFound(Problem):
 class NoDownload(Problem):
     """A data set that could not be downloaded.
 
-    Without `root`, a data set is downloaded from the address that torchvision has for it. If that fails, download the
-    files yourself and pass their folder with `--root`, or train on the embedded data set with `--dataset digits`.
+    Without `root`, a data set is downloaded from the address that torchvision has for it. If that fails, the report
+    names the files with their sizes and checksums, a command that fetches them where there is internet access, and the
+    folder in which they are looked for. `--root` reads them from any other folder; `--dataset digits` needs no files.
     """
 
     code = "E612"
@@ -214,3 +215,17 @@ class UnknownClass(Problem):
     dataset: str
     name: str
     known: str
+
+
+class ExternalFailed(Problem):
+    """A data set of another package that could not be loaded.
+
+    `external("NAME")` calls a function of the package, with the root as its only argument. It failed, or returned
+    something else than `{"train": (images, labels), "test": ..., "classes": ...}`.
+    """
+
+    code = "E626"
+    text = "{dataset} of {package} failed: {reason}"
+    dataset: str
+    package: str
+    reason: str
