@@ -35,7 +35,7 @@ FLOORS = [
         "cards",
     ),
     *("syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
-    *("view", "api", "zoo", "report", "cli", "__main__", "__init__"),
+    *("view", "diagrams", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 
 #: The only parts that may import a package, at any level.

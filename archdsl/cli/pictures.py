@@ -18,6 +18,10 @@ from archdsl.cli.options import FIGURES
 if TYPE_CHECKING:
     from archdsl.cli.network import Chosen
 
+#: The file types of drawings, and what `--theme` and `--direction` may be.
+DRAWINGS = (".svg", ".png", ".pdf", ".tex")
+Theme = Literal["auto", "light", "dark"]
+Direction = Literal["down", "right"]
 Name = Literal["network", "filters", "features", "activations", "embedding", "outputs", "mistakes", "confusion"]
 
 
@@ -41,12 +45,25 @@ class Picture(NamedTuple):
         return [one.name for one in signature(self.draw).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
 
 
-def draw_network(found: Chosen, path: Path, *, depth: int = 2) -> None:
-    """Draw the network; scopes deeper than `depth` are one box."""
-    from archdsl.files.write import write_text
-    from archdsl.view.picture import draw_network as svg
+def draw_network(
+    found: Chosen,
+    path: Path,
+    *,
+    depth: int | None = None,
+    fold: Sequence[str] = (),
+    unfold: Sequence[str] = (),
+    fuse: bool = True,
+    repeats: bool = True,
+    direction: Direction | None = None,
+    theme: Theme = "auto",
+) -> None:
+    """Draw the layers and blocks from input to output."""
+    from archdsl.diagrams.flow import flow_scene
+    from archdsl.drawing import write_drawing
 
-    write_text(path, svg(found.without_recipe().network, depth))
+    network = found.without_recipe().network
+    scene = flow_scene(network, depth, fold=fold, unfold=unfold, fuse=fuse, repeats=repeats, direction=direction)
+    write_drawing(scene, path, theme)
 
 
 def _trained(picture: Name, found: Chosen, path: Path, layers: Sequence[str] = ()) -> None:
@@ -100,7 +117,7 @@ def draw_confusion(found: Chosen, path: Path) -> None:
 
 #: Every picture by its name, in the order of the help.
 PICTURES: Mapping[Name, Picture] = {
-    "network": Picture("the layers from input to output", draw_network, formats=(".svg",), weights=False),
+    "network": Picture("the layers from input to output", draw_network, formats=DRAWINGS, weights=False),
     "filters": Picture("the kernels of convolutions", draw_filters),
     "features": Picture("the output channels of layers for a test image", draw_features),
     "activations": Picture("the mean activation of each layer over test images", draw_activations),

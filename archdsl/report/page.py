@@ -16,6 +16,7 @@ from torch import nn
 
 from archdsl.api import Network
 from archdsl.diagnostics import SpecError
+from archdsl.diagrams.flow import draw_network
 from archdsl.files.write import write_text
 from archdsl.report.entries import flat, network_of_run
 from archdsl.report.figures import DPI, confusion_matrix, draw
@@ -23,7 +24,6 @@ from archdsl.runs.curves import curves
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup
-from archdsl.view.picture import draw_network
 from archdsl.view.rows import FIGURES, cells, rows, total_lines
 
 #: The pictures in a report, with their headings.
@@ -34,8 +34,6 @@ SECTIONS = {
     "features": "Feature maps",
     "activations": "Activations",
 }
-#: In the picture of the network, scopes deeper than this are one box.
-DEPTH = 2
 
 
 def report_of_run(path: Path) -> Path:
@@ -73,7 +71,7 @@ def write_report(
         pictures=_pictures(module, setup),
         rows=[(row, cells(row, FIGURES)) for row in rows(network)],
         totals=total_lines(network),
-        drawing=draw_network(network, DEPTH),
+        drawing=draw_network(network),
         recipe=flat(json.loads(setup.recipe.to_json())),
         environment=flat(_environment(folder)),
         network=network,

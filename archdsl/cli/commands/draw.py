@@ -10,13 +10,36 @@ import typer
 
 from archdsl.cli.network import Asked
 from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights, require_extension
-from archdsl.cli.pictures import PICTURES, Name, Picture
+from archdsl.cli.pictures import PICTURES, Direction, Name, Picture, Theme
 
 EXAMPLES = (
     "archdsl draw network resnet18 -o resnet18.svg",
     "archdsl draw filters runs/lenet",
     "archdsl draw features runs/lenet --layer features.3 -o features.pdf",
 )
+
+Fold = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Draw a scope, or each call of a block, as one box; repeatable."),
+]
+Unfold = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Draw what is inside a scope, or a block, at any depth; repeatable."),
+]
+Fuse = Annotated[
+    bool | None,
+    typer.Option("--fuse/--no-fuse", help="Draw norms and activations in the box of the layer before them."),
+]
+Repeats = Annotated[
+    bool | None,
+    typer.Option("--repeats/--no-repeats", help="Draw equal scopes one after the other once, with their number."),
+]
+Towards = Annotated[
+    Direction | None, typer.Option(help="One column, or one row.", show_default="columns that fit a slide")
+]
+Colours = Annotated[
+    Theme | None, typer.Option(help="Colours; auto follows the reader where the format can.", show_default="auto")
+]
 
 
 def draw(
@@ -26,15 +49,21 @@ def draw(
     network: NetworkArgument,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write it: .svg, .png or .pdf."),
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write it: .svg, .png, .pdf, or .tex (TikZ)."),
     ] = None,
     layer: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A layer to draw, by its name in the table; repeatable.")
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Draw scopes deeper than this as one box.", show_default="2"),
+        typer.Option(min=1, metavar="N", help="Draw scopes deeper than this as one box.", show_default="what fits"),
     ] = None,
+    fold: Fold = None,
+    unfold: Unfold = None,
+    fuse: Fuse = None,
+    repeats: Repeats = None,
+    direction: Towards = None,
+    theme: Colours = None,
     weights: Weights = None,
     model: Model = None,
     settings: Settings = None,
@@ -46,7 +75,7 @@ def draw(
     Except for `network`, PICTURE needs weights: those of a run folder as NETWORK, or `--weights`.
     """
     drawn = PICTURES[picture]
-    options = _options(picture, drawn, {"layer": layer, "depth": depth})
+    options = _options(picture, drawn, _given(locals()))
     if output is not None:
         require_extension(output, drawn.formats)
     asked = Asked(network, model, settings, input, stdin_filename)
@@ -56,6 +85,12 @@ def draw(
     path = Path(output or f"{found.network.name}-{picture}{drawn.formats[0]}")
     drawn.draw(found, path, **options)
     print(f"wrote {path}")
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of pictures."""
+    names = dict.fromkeys(name for picture in PICTURES.values() for name in picture.options)
+    return {name: arguments[name] for name in names}
 
 
 def _options(name: str, picture: Picture, given: Mapping[str, Any]) -> dict[str, Any]:

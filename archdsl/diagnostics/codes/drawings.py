@@ -5,6 +5,19 @@ from __future__ import annotations
 from archdsl.diagnostics.problem import Problem
 
 
+class UnknownScope(Problem):
+    """A scope to fold or unfold in a picture that the network does not have.
+
+    `--fold` and `--unfold` take the name of a scope as the table has it (`layer1.0`), or of a block (`bottleneck`), in
+    which `*` stands for any characters and `?` for any one.
+    """
+
+    code = "E850"
+    text = "no scope or block of {model} is called {name}"
+    model: str
+    name: str
+
+
 class UnknownPictureFormat(Problem):
     """A picture whose file has no extension of a format that it can be written in.
 

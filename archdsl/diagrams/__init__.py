@@ -1,0 +1,1 @@
+"""Pictures of checked networks, made without torch."""
