@@ -81,12 +81,17 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _command(arguments: Sequence[str] | None) -> int:
-    """Run Typer."""
+    """Run Typer, or answer a shell that asks for completions."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["__complete"]:
+        from archdsl.cli.completion import answer
+
+        answer(given[1:])
+        return 0
     import typer
 
     from archdsl.cli.app import application
 
-    given = sys.argv[1:] if arguments is None else list(arguments)
     commands = application(given)
     try:
         with warnings.catch_warnings():

@@ -102,6 +102,16 @@ def described(fields: Mapping[str, Any], names: Iterable[str]) -> list[Argument]
     ]
 
 
+def choices_in(annotation: Any) -> list[str]:
+    """The strings, and true and false, that a type allows by name."""
+    if annotation is bool:
+        return ["true", "false"]
+    if get_origin(annotation) is Literal:
+        return [one for one in get_args(annotation) if isinstance(one, str)]
+    inner = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return [choice for part in inner for choice in choices_in(part)]
+
+
 _PLAIN = {int: "int", float: "float", bool: "bool", str: "string", Operand: "tap", type(None): "none"}
 #: About the largest number of float32.
 FLOAT32 = 3e38
