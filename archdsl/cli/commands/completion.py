@@ -6,11 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-EXAMPLES = (
-    'eval "$(archdsl completion bash)"                            # in ~/.bashrc',
-    'eval "$(archdsl completion zsh)"                             # in ~/.zshrc, after compinit',
-    "archdsl completion fish > ~/.config/fish/completions/archdsl.fish",
-)
+EXAMPLES = ("archdsl completion bash", "archdsl completion zsh", "archdsl completion fish")
 
 #: Bash splits words at = and :, so it hands over the whole line; the answer is what follows the last of these.
 BASH = """\
@@ -62,6 +58,11 @@ def completion(
     """Print the script for shell completion.
 
     With it, the shell completes commands, options, networks of the zoo, run folders, models and parameters of the
-    file, entries of the recipe, layers and codes.
+    file, entries of the recipe, layers and codes. To have it in every shell:
+
+    \b
+      bash  add to ~/.bashrc:  eval "$(archdsl completion bash)"
+      zsh   add to ~/.zshrc:   eval "$(archdsl completion zsh)"
+      fish  archdsl completion fish > ~/.config/fish/completions/archdsl.fish
     """
     print(SCRIPTS[shell], end="")
