@@ -250,19 +250,30 @@ def _tasks(line: Line) -> Iterator[Candidate]:
     return map(Candidate, get_args(Task))
 
 
-def _layer_names(line: Line) -> Iterator[Candidate]:
-    """The layers of the network, by their names in the table."""
+def _layers(line: Line) -> dict[str, str]:
+    """The layer types of the network by the names of the layers in the table."""
     from archdsl.cli.network import Asked
     from archdsl.diagnostics import SpecError
 
     network, model = line.first("network"), line.first("model")
     if network is None:
-        return
+        return {}
     try:
-        layers = Asked(network, model, line.given.get("settings"), line.given.get("input")).network().layers
+        found = Asked(network, model, line.given.get("settings"), line.given.get("input")).network()
     except SpecError:
-        return
-    yield from (Candidate(layer.name, layer.kind) for layer in layers)
+        return {}
+    return {layer.name: layer.kind for layer in found.layers}
+
+
+def _layer_names(line: Line) -> Iterator[Candidate]:
+    return (Candidate(name, kind) for name, kind in _layers(line).items())
+
+
+def _scopes(line: Line) -> Iterator[Candidate]:
+    """The scopes of the network: what the names of layers begin with."""
+    parts = (name.split(".") for name in _layers(line))
+    names = (".".join(one[:end]) for one in parts for end in range(1, len(one)))
+    return map(Candidate, dict.fromkeys(names))
 
 
 #: By the name of the parameter of the command's function, or by the command and that.
@@ -270,7 +281,7 @@ COMPLETERS: Mapping[str | tuple[str, str], Completer] = {
     **dict.fromkeys(("network", "old", "new", "base"), _network),
     "paths": _specs,
     "stdin_filename": _specs,
-    **dict.fromkeys(("run", "runs", "resume"), _runs),
+    **dict.fromkeys(("run", "runs", "resume", "folders"), _runs),
     **dict.fromkeys(("out", "root"), _folders),
     "weights": _weights,
     "file": _files(".onnx"),
@@ -285,6 +296,7 @@ COMPLETERS: Mapping[str | tuple[str, str], Completer] = {
     "new_settings": _settings("new"),
     "dataset": _names("datasets"),
     "layer": _layer_names,
+    **dict.fromkeys(("fold", "unfold"), _scopes),
     "columns": _columns,
     "code": _codes,
     "command": _commands,

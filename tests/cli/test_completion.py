@@ -28,9 +28,22 @@ Capture = pytest.CaptureFixture[str]
 
 #: Parameters whose values are numbers, bounds and new names: nothing can be offered for them.
 FREE = {
-    *("batch", "depth", "epochs", "input", "max_params", "mean", "std", "normalize", "opset", "required", "seed"),
+    *(
+        "batch",
+        "depth",
+        "epochs",
+        "input",
+        "limit",
+        "max_params",
+        "mean",
+        "std",
+        "normalize",
+        "opset",
+        "required",
+        "seed",
+    ),
     *("tolerance", "top", "year"),
-    ("new", "name"),
+    *(("new", "name"), ("runs", "model")),
 }
 
 
@@ -124,6 +137,7 @@ def test_names_of_the_code() -> None:
     assert offered("layers", "--kind", "losses", "m") == ["mse"]
     assert offered("summary", "lenet", "--columns", "kind,para") == ["kind,params"]
     assert offered("draw", "filters", "lenet", "--layer", "features.0") == ["features.0"]
+    assert offered("draw", "network", "lenet", "--fold", "") == ["features", "classifier"]
     assert offered("eval", "resnet18", "--weights", "torch") == [
         "torchvision:DEFAULT",
         "torchvision:IMAGENET1K_V1",

@@ -48,7 +48,7 @@ def summary(
     ] = None,
     required: Require = None,
 ) -> None:
-    """Print layers, shapes, parameters, MACs, memory, receptive field."""
+    """Print the layers with shapes, parameters, MACs and memory."""
     if format == "json":
         reject_unused("JSON, which has every layer with every figure", depth=depth, columns=columns)
     if batch is None:
