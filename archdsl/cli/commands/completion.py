@@ -64,5 +64,5 @@ def completion(
       bash  add to ~/.bashrc:  eval "$(archdsl completion bash)"
       zsh   add to ~/.zshrc:   eval "$(archdsl completion zsh)"
       fish  archdsl completion fish > ~/.config/fish/completions/archdsl.fish
-    """
+    """  # noqa: D301  \b is Click's mark for lines to keep
     print(SCRIPTS[shell], end="")
