@@ -117,6 +117,8 @@ class Layer(BaseModel):
     parameters: ClassVar[tuple[str, ...]] = ()
     #: True for layers that take taps as further tensors (`concat(skip)`).
     takes_taps: ClassVar[bool] = False
+    #: True where the PyTorch module takes those taps as one list, not one argument each.
+    lists_taps: ClassVar[bool] = False
     #: The arguments that take a tap by name (`key=memory`), which are fields of the type TapArgument.
     tap_arguments: ClassVar[tuple[str, ...]] = ()
     #: The types of elements that it accepts, the current tensor's and the taps'.

@@ -42,6 +42,7 @@ class Concat(_Join):
     """
 
     kind = "concat"
+    lists_taps = True
     dtypes = ("float32", "int64")
     saves = ()
 
@@ -75,6 +76,7 @@ class _Elementwise(_Join, Twin):
 
     twin = "modules.{name}"
     takes_number = True
+    lists_taps = True
     is_pointwise = True
     op: ClassVar[str]
     saves_of_input: ClassVar[tuple[str, ...]] = ()

@@ -12,14 +12,18 @@ from archdsl.layers.base import Layer, TorchForm
 from archdsl.shapes import Shape
 
 NAMES = {"nn": nn, "modules": modules}
+#: The modules that take all taps as one list.
+LISTS = ("Concat", "Add", "Sub", "Mul", "Div", "Pow")
 #: A size that no test gives an axis, so that nothing fits it by chance.
 BATCH = 11
 
 
 def module_of(form: TorchForm) -> nn.Module:
-    """The module a form describes."""
+    """The module a form describes, called with the input and each tap as an argument."""
     where, _, name = form.cls.rpartition(".")
     module: nn.Module = getattr(NAMES[where], name)(*form.arguments, **form.keywords)
+    if name in LISTS:
+        module.register_forward_pre_hook(lambda _, given: (given[0], list(given[1:])) if len(given) > 1 else given)
     return module
 
 

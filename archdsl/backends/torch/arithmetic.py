@@ -27,9 +27,10 @@ class Add(Described):
         super().__init__()
         self.other = other
 
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x + operand
+    def forward(self, x: Tensor, operands: list[Tensor] | None = None) -> Tensor:
+        if operands is not None:
+            for operand in operands:
+                x = x + operand
         return x if self.other is None else x + self.other
 
 
@@ -40,9 +41,10 @@ class Sub(Described):
         super().__init__()
         self.other = other
 
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x - operand
+    def forward(self, x: Tensor, operands: list[Tensor] | None = None) -> Tensor:
+        if operands is not None:
+            for operand in operands:
+                x = x - operand
         return x if self.other is None else x - self.other
 
 
@@ -53,9 +55,10 @@ class Mul(Described):
         super().__init__()
         self.other = other
 
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x * operand
+    def forward(self, x: Tensor, operands: list[Tensor] | None = None) -> Tensor:
+        if operands is not None:
+            for operand in operands:
+                x = x * operand
         return x if self.other is None else x * self.other
 
 
@@ -66,9 +69,10 @@ class Div(Described):
         super().__init__()
         self.other = other
 
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x / operand
+    def forward(self, x: Tensor, operands: list[Tensor] | None = None) -> Tensor:
+        if operands is not None:
+            for operand in operands:
+                x = x / operand
         return x if self.other is None else x / self.other
 
 
@@ -79,9 +83,10 @@ class Pow(Described):
         super().__init__()
         self.exponent = exponent
 
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        for operand in operands:
-            x = x.pow(operand)
+    def forward(self, x: Tensor, operands: list[Tensor] | None = None) -> Tensor:
+        if operands is not None:
+            for operand in operands:
+                x = x.pow(operand)
         return x if self.exponent is None else x.pow(self.exponent)
 
 
@@ -218,18 +223,23 @@ class Float(nn.Module):
 class Constant(nn.Module):
     """Fixed numbers in place of the input, the same for each sample."""
 
-    value: Tensor
-
     def __init__(self, value: Sequence[Any]) -> None:
         super().__init__()
+        self.value: Tensor
         self._numbers = value
         self.register_buffer("value", torch.tensor(value), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.value.is_meta and not x.is_meta:
-            self._fill(x.device)
-        return self.value.expand(x.shape[0], *self.value.shape)
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            self._fill_if_empty(x)
+        return self.value.expand([x.shape[0]] + list(self.value.shape))  # noqa: RUF005  torch.jit takes no star here
 
+    @torch.jit.unused
+    def _fill_if_empty(self, x: Tensor) -> None:
+        if self.value.is_meta and isinstance(x, Tensor) and not x.is_meta:
+            self._fill(x.device)
+
+    @torch.jit.unused
     def _fill(self, device: torch.device) -> None:
         self.value = torch.tensor(self._numbers, dtype=self.value.dtype, device=device)
 

@@ -128,22 +128,29 @@ class _Writer:
         results = [self._names[tap] for tap in self.interface.results]
         results += [self._aux[aux.output_name] for aux in self.interface.aux]
         if results:
-            optional = " | None" if self.interface.aux else ""
-            self._returns = f"tuple[torch.Tensor{optional}, ...]"
+            kinds = ["torch.Tensor"] * (1 + len(self.interface.results))
+            kinds += ["torch.Tensor | None"] * len(self.interface.aux)
+            self._returns = f"tuple[{', '.join(kinds)}]"
         self._line(f"return {', '.join([last, *results])}")
 
     def return_outputs(self, values: Sequence[Value], outputs: Sequence[Tap]) -> None:
         """Return one tensor, or a dict of several as torchvision's segmentation models do."""
         names = [self._names[value] for value in values]
         named = dict(zip(["out", *(tap.name for tap in outputs)], names, strict=True))
-        result = _dict(named) if outputs else names[0]
         if outputs or self._aux:
             self.plain = False
-            self._returns = "dict[str, torch.Tensor]" if outputs else "torch.Tensor | dict[str, torch.Tensor]"
+            # A head in a part that is in eval mode gives None.
+            kind = f"dict[str, torch.Tensor{' | None' if self._aux else ''}]"
+            self._returns = kind if outputs else f"torch.Tensor | {kind}"
         if self._aux:
             self._line("if self.training:")
-            self._line(f"    return {_dict(named | self._aux)}")
-        self._line(f"return {result}")
+            self._line(f"    outputs: {kind} = {_dict(named | self._aux)}")
+            self._line("    return outputs")
+        if outputs and self._aux:
+            self._line(f"named: {kind} = {_dict(named)}")
+            self._line("return named")
+        else:
+            self._line(f"return {_dict(named) if outputs else names[0]}")
 
     # Names and lines.
 
@@ -211,8 +218,10 @@ class _Writer:
         if node.layer.is_parameter:
             self._assign(step.outputs[0], f"{child}.expand({', '.join([f'{x}.shape[0]', *map(str, node.output)])})")
         else:
-            arguments = [x, *node.layer.written_operands(operands)]
-            self._assign(step.outputs[0], f"{child}({', '.join(arguments)})")
+            taken = node.layer.written_operands(operands)
+            if taken and node.layer.lists_taps:
+                taken = [f"[{', '.join(taken)}]"]
+            self._assign(step.outputs[0], f"{child}({', '.join([x, *taken])})")
 
     def _is_elsewhere(self, node: AnyNode) -> bool:
         """Whether a node runs on a module of another scope again; one without weights gets another module."""
@@ -295,7 +304,7 @@ class _Writer:
         if is_scope(node):
             self._line(f"{output} = {self._call(step)[0]} if self.training else None")
             return
-        self._line(f"{output} = None")
+        self._line(f"{output}: torch.Tensor | None = None")
         self._line("if self.training:")
         self._depth += 1
         [x] = step.outputs

@@ -101,9 +101,14 @@ class Crop(Described):
         self.starts, self.sizes = tuple(starts), tuple(sizes)
 
     def forward(self, x: Tensor) -> Tensor:
-        for axis, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True), start=2):
-            x = x.narrow(axis, start, size)
-        return x
+        return cropped(x, list(self.starts), list(self.sizes))
+
+
+def cropped(x: Tensor, starts: list[int], sizes: list[int]) -> Tensor:
+    """The positions `start` to `start + size` of each spatial axis."""
+    for axis in range(len(starts)):
+        x = x.narrow(axis + 2, starts[axis], sizes[axis])
+    return x
 
 
 class PadChannels(Described):
@@ -112,16 +117,20 @@ class PadChannels(Described):
     He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", 2015, section 3.3, option A.
     """
 
-    def __init__(self, before: int, after: int, stride: int | Sequence[int] = 1) -> None:
+    def __init__(self, before: int, after: int, stride: int = 1) -> None:
         super().__init__()
-        self.before, self.after = before, after
-        self.stride = stride if isinstance(stride, int) else tuple(stride)
+        self.before, self.after, self.stride = before, after, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        rank = x.dim() - 2
-        strides = (self.stride,) * rank if isinstance(self.stride, int) else self.stride
-        positions = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
-        return functional.pad(x[positions], (0, 0) * rank + (self.before, self.after))
+        return padded_channels(x, self.before, self.after, self.stride)
+
+
+@torch.fx.wrap
+def padded_channels(x: Tensor, before: int, after: int, stride: int) -> Tensor:
+    """Every `stride`-th position of each spatial axis, with zero channels before and after."""
+    for axis in range(2, x.dim()):
+        x = x.movedim(axis, -1)[..., ::stride].movedim(-1, axis)
+    return functional.pad(x, [0, 0] * (x.dim() - 2) + [before, after])
 
 
 class StochasticDepth(Described):
@@ -152,7 +161,7 @@ class LocalResponseNorm(nn.LocalResponseNorm):
     """nn.LocalResponseNorm that also takes a volume whose memory is not contiguous."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.contiguous())
+        return functional.local_response_norm(x.contiguous(), self.size, self.alpha, self.beta, self.k)
 
 
 class Concat(Described):
@@ -162,8 +171,8 @@ class Concat(Described):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: Tensor, *operands: Tensor) -> Tensor:
-        return torch.cat((x, *operands), self.dim)
+    def forward(self, x: Tensor, operands: list[Tensor]) -> Tensor:
+        return torch.cat([x] + operands, self.dim)  # noqa: RUF005  torch.jit takes no star here
 
 
 class Select(Described):
@@ -193,23 +202,33 @@ class Normalize(Described):
 
     def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
         super().__init__()
-        self.mean, self.std = mean, std
+        self.mean = float(mean) if isinstance(mean, int | float) else list(mean)
+        self.std = float(std) if isinstance(std, int | float) else list(std)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Not buffers: those would be lost where a module is made on the meta device and its state loaded.
-        return (x - self._operand(self.mean, x)) / self._operand(self.std, x)
+        return normalized(x, self.mean, self.std)
 
-    def _operand(self, values: float | Sequence[float], x: Tensor) -> Tensor | float:
-        if isinstance(values, int | float):
-            return values
-        return x.new_tensor(values).reshape(-1, *[1] * (x.dim() - 2))
+
+@torch.fx.wrap
+def normalized(x: Tensor, mean: float | list[float], std: float | list[float]) -> Tensor:
+    """(x - mean) / std."""
+    # Not buffers: those would be lost where a module is made on the meta device and its state loaded.
+    sizes = [-1] + [1] * (x.dim() - 2)
+    if isinstance(mean, float):  # noqa: SIM108  torch.jit types the branches of an expression alike
+        x = x - mean
+    else:
+        x = x - torch.tensor(mean, dtype=x.dtype, device=x.device).reshape(sizes)
+    if isinstance(std, float):
+        return x / std
+    return x / torch.tensor(std, dtype=x.dtype, device=x.device).reshape(sizes)
 
 
 class ChannelLayerNorm(nn.LayerNorm):
     """nn.LayerNorm over the channels of each position: axis 1 instead of the last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        y = functional.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return y.movedim(-1, 1)
 
 
 class Parameter(Described):
@@ -221,4 +240,4 @@ class Parameter(Described):
         self.value = nn.Parameter(torch.zeros((1, *self.size) if batch_axis else self.size))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.value.expand(x.shape[0], *self.size)
+        return self.value.expand([x.shape[0]] + list(self.size))  # noqa: RUF005

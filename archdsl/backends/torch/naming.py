@@ -147,9 +147,9 @@ def expression(child: Child, arguments: str) -> str | None:
     """The expression for a layer that is written as a function or an operator; None for all others."""
     if not isinstance(child, Leaf):
         return None
-    form, (x, *operands) = child.form, arguments.split(", ")
+    form, (x, *operands) = child.form, arguments.replace("[", "").replace("]", "").split(", ")
     if form.cls == "modules.Concat":
-        return f"torch.cat([{arguments}], {form.arguments[0]})"
+        return f"torch.cat([{', '.join([x, *operands])}], {form.arguments[0]})"
     if form.cls in OPERATORS:
         return OPERATORS[form.cls].join([x, *operands, *map(literal, form.keywords.values())])
     if form.cls == "modules.Pow":

@@ -1,7 +1,11 @@
-"""PyTorch's recurrent layers with one tensor in and out: N x S x D -> N x S x features, from a state of zeros."""
+"""PyTorch's recurrent layers with one tensor in and out: N x S x D -> N x S x features, from a state of zeros.
+
+Their `forward` is that of PyTorch without what it decides from its input, which torch.fx cannot trace.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -21,7 +25,24 @@ class LSTM(nn.LSTM):
         super().__init__(input_size, hidden_size, num_layers, bias, True, dropout, bidirectional, proj_size)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x)[0]
+        states = self.num_layers * (2 if self.bidirectional else 1)
+        hidden = x.new_zeros((states, x.shape[0], self.proj_size if self.proj_size > 0 else self.hidden_size))
+        cells = x.new_zeros((states, x.shape[0], self.hidden_size))
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            weights = [getattr(self, name) for name in self._flat_weights_names]
+        else:
+            weights = self._flat_weights
+        return torch.lstm(
+            x,
+            [hidden, cells],
+            weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            True,
+        )[0]
 
 
 class GRU(nn.GRU):
@@ -39,7 +60,22 @@ class GRU(nn.GRU):
         super().__init__(input_size, hidden_size, num_layers, bias, True, dropout, bidirectional)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x)[0]
+        hidden = x.new_zeros((self.num_layers * (2 if self.bidirectional else 1), x.shape[0], self.hidden_size))
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            weights = [getattr(self, name) for name in self._flat_weights_names]
+        else:
+            weights = self._flat_weights
+        return torch.gru(
+            x,
+            hidden,
+            weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            True,
+        )[0]
 
 
 class RNN(nn.RNN):
@@ -58,4 +94,20 @@ class RNN(nn.RNN):
         super().__init__(input_size, hidden_size, num_layers, nonlinearity, bias, True, dropout, bidirectional)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x)[0]
+        hidden = x.new_zeros((self.num_layers * (2 if self.bidirectional else 1), x.shape[0], self.hidden_size))
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            weights = [getattr(self, name) for name in self._flat_weights_names]
+        else:
+            weights = self._flat_weights
+        run = torch.rnn_tanh if self.mode == "RNN_TANH" else torch.rnn_relu
+        return run(
+            x,
+            hidden,
+            weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            True,
+        )[0]

@@ -112,7 +112,8 @@ def _names(statement: ast.stmt) -> Iterator[str]:
 
 def _text(lines: list[str], statement: ast.stmt) -> str:
     """The statement with the comment above it, without notes for type checkers."""
-    start = statement.lineno - 1
+    decorators = getattr(statement, "decorator_list", [])
+    start = min(one.lineno for one in [*decorators, statement]) - 1
     while lines[start - 1].startswith("#"):
         start -= 1
-    return "\n".join(re.sub(r"  # type: ignore.*", "", line) for line in lines[start : statement.end_lineno])
+    return "\n".join(re.sub(r"  # (type: ignore|noqa).*", "", line) for line in lines[start : statement.end_lineno])

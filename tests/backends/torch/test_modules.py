@@ -37,9 +37,9 @@ def test_pad_channels_keeps_the_rank() -> None:
 
 def test_joins() -> None:
     a, b = X + 1, X * 3
-    assert torch.equal(modules.Concat(2)(X, a, b), torch.cat([X, a, b], 2))
-    assert torch.equal(arithmetic.Add()(X, a, b), X + a + b)
-    assert torch.equal(arithmetic.Mul()(X, a[:, :, :1, :1]), X * a[:, :, :1, :1])
+    assert torch.equal(modules.Concat(2)(X, [a, b]), torch.cat([X, a, b], 2))
+    assert torch.equal(arithmetic.Add()(X, [a, b]), X + a + b)
+    assert torch.equal(arithmetic.Mul()(X, [a[:, :, :1, :1]]), X * a[:, :, :1, :1])
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
