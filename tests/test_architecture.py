@@ -35,19 +35,19 @@ FLOORS = [
         "cards",
     ),
     *("syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
-    *("view", "diagrams", "api", "zoo", "report", "cli", "__main__", "__init__"),
+    *("figures", "view", "diagrams", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 
 #: The only parts that may import a package, at any level.
 ONLY = {
-    "torch": {"backends", "datasets", "train", "inference", "runs", "report", "files", "api", "zoo", "cli"},
+    "torch": {"backends", "datasets", "train", "inference", "figures", "runs", "report", "files", "api", "zoo", "cli"},
     "torchvision": {"backends", "datasets"},
     "accelerate": {"train"},
     "safetensors": {"backends", "files", "runs"},
     "sklearn": {"datasets"},
-    "matplotlib": {"drawing", "runs", "report"},
+    "matplotlib": {"drawing", "figures", "runs", "report", "cli"},
     "jinja2": {"report"},
-    "PIL": {"datasets", "inference"},
+    "PIL": {"datasets", "inference", "figures"},
     "numpy": {"backends", "datasets", "inference"},
     "onnx": {"backends"},
     "onnxruntime": {"backends"},

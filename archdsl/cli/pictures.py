@@ -11,8 +11,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import typer
-
+from archdsl.cli import learned
 from archdsl.cli.options import FIGURES
 
 if TYPE_CHECKING:
@@ -22,7 +21,20 @@ if TYPE_CHECKING:
 DRAWINGS = (".svg", ".png", ".pdf", ".tex")
 Theme = Literal["auto", "light", "dark"]
 Direction = Literal["down", "right"]
-Name = Literal["network", "filters", "features", "activations", "embedding", "outputs", "mistakes", "confusion"]
+Name = Literal[
+    "network",
+    "filters",
+    "features",
+    "activations",
+    "embedding",
+    "outputs",
+    "mistakes",
+    "confusion",
+    "curves",
+    "gradcam",
+    "occlusion",
+    "field",
+]
 
 
 class Picture(NamedTuple):
@@ -66,63 +78,18 @@ def draw_network(
     write_drawing(scene, path, theme)
 
 
-def _trained(picture: Name, found: Chosen, path: Path, layers: Sequence[str] = ()) -> None:
-    """Draw what a network has learned, with the data of its recipe."""
-    from archdsl.cli.recipe import Training
-
-    recipe = Training(found, {}).for_evaluation()
-    from archdsl.report.figures import draw, save
-    from archdsl.train import trained
-
-    module, setup = trained(found.network, recipe, found.known_weights, run=found.run)
-    save(draw(picture, module, setup, layers), path)
-
-
-def draw_filters(found: Chosen, path: Path, *, layer: Sequence[str] = ()) -> None:
-    """Draw the kernels of layers."""
-    _trained("filters", found, path, layer)
-
-
-def draw_features(found: Chosen, path: Path, *, layer: Sequence[str] = ()) -> None:
-    """Draw the output channels of layers for an image."""
-    _trained("features", found, path, layer)
-
-
-def draw_activations(found: Chosen, path: Path, *, layer: Sequence[str] = ()) -> None:
-    """Draw the mean activation of layers."""
-    _trained("activations", found, path, layer)
-
-
-def draw_embedding(found: Chosen, path: Path, *, layer: Sequence[str] = ()) -> None:
-    """Draw the outputs of a layer for test images as points."""
-    if len(layer) > 1:
-        raise typer.BadParameter("the picture `embedding` takes one layer", param_hint="--layer")
-    _trained("embedding", found, path, layer)
-
-
-def draw_outputs(found: Chosen, path: Path) -> None:
-    """Draw images that the network returns."""
-    _trained("outputs", found, path)
-
-
-def draw_mistakes(found: Chosen, path: Path) -> None:
-    """Draw the images of wrong predictions."""
-    _trained("mistakes", found, path)
-
-
-def draw_confusion(found: Chosen, path: Path) -> None:
-    """Draw the confusion matrix."""
-    _trained("confusion", found, path)
-
-
 #: Every picture by its name, in the order of the help.
 PICTURES: Mapping[Name, Picture] = {
     "network": Picture("the layers from input to output", draw_network, formats=DRAWINGS, weights=False),
-    "filters": Picture("the kernels of convolutions", draw_filters),
-    "features": Picture("the output channels of layers for a test image", draw_features),
-    "activations": Picture("the mean activation of each layer over test images", draw_activations),
-    "embedding": Picture("the outputs for test images as points", draw_embedding),
-    "outputs": Picture("inputs, outputs and targets, where the target is an image", draw_outputs),
-    "mistakes": Picture("the wrong predictions with the highest probability", draw_mistakes),
-    "confusion": Picture("the confusion matrix on the test split", draw_confusion),
+    "filters": Picture("the weights of layers", learned.draw_filters),
+    "features": Picture("the output channels of layers for an image", learned.draw_features),
+    "activations": Picture("the distribution of each layer's output", learned.draw_activations),
+    "embedding": Picture("the outputs for test images as points", learned.draw_embedding),
+    "outputs": Picture("inputs, outputs and targets, where the output is an image", learned.draw_outputs),
+    "mistakes": Picture("the wrong predictions with the highest probability", learned.draw_mistakes),
+    "confusion": Picture("the confusion matrix on the test split", learned.draw_confusion),
+    "curves": Picture("loss, accuracy and learning rate of runs over the epochs", learned.draw_curves),
+    "gradcam": Picture("which positions of a layer speak for a class", learned.draw_gradcam),
+    "occlusion": Picture("how much a score falls where parts of an image are hidden", learned.draw_occlusion),
+    "field": Picture("the receptive field of a unit", learned.draw_field),
 }

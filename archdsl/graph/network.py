@@ -140,6 +140,19 @@ class Network:
         return tuple(_rows(self.program))
 
     @cached_property
+    def fields(self) -> dict[str, ReceptiveField]:
+        """The receptive field of the output of each layer and scope by name, where one runs several times of the last.
+
+        Its `axes` tell which axes of that tensor run along which spatial axes of the input.
+        """
+        fields, found = dict(_fields(self.program)), {}
+        for step in self.program.steps:
+            if step.op in {"layer", "exit"} and step.outputs:
+                [value] = step.outputs
+                found[step.node.name] = fields[value.source]
+        return found
+
+    @cached_property
     def params(self) -> int:
         return sum(layer.params for layer in self.layers)
 
@@ -246,9 +259,21 @@ class Network:
 
 def _rows(program: Program) -> Iterator[LayerInfo]:
     """The rows of all layers, each with the receptive field of its output."""
-    fields = {x: {i: ReceptiveField.of_input(x.shape)} for i, x in enumerate(program.inputs)}
     #: A repeated layer is the same object on the same shape.
     figures: dict[tuple[int, Shape], _Figures] = {}
+    fields = dict(_fields(program))
+    for step in program.operations:
+        node = step.node
+        if isinstance(node, LayerNode):
+            key = (id(node.layer), node.input)
+            if key not in figures:
+                figures[key] = _figures(node)
+            yield _row(node, fields[step.outputs[0]], figures[key], aux=step.aux)
+
+
+def _fields(program: Program) -> Iterator[tuple[Value, ReceptiveField]]:
+    """Each tensor with its receptive field, in the first input that it depends on."""
+    fields = {x: {i: ReceptiveField.of_input(x.shape)} for i, x in enumerate(program.inputs)}
     for step in program.operations:
         node = step.node
         first, *others = step.inputs
@@ -263,11 +288,7 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
             found = _joined(found, joined)
         for value in step.outputs:
             fields[value] = found
-        if isinstance(node, LayerNode):
-            key = (id(node.layer), node.input)
-            if key not in figures:
-                figures[key] = _figures(node)
-            yield _row(node, _shown(found), figures[key], aux=step.aux)
+    return ((value, _shown(found)) for value, found in fields.items())
 
 
 def _joined(fields: _Fields, others: _Fields) -> _Fields:

@@ -36,10 +36,14 @@ Statistics = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """How a file becomes each of the network's inputs, by name, and the names of the classes (none: numbers)."""
+    """How a file becomes each of the network's inputs, by name, and the names of the classes (none: numbers).
+
+    `statistics` are the mean and standard deviation by which pixels in 0..1 are normalized.
+    """
 
     prepare: Mapping[str, Callable[[Path], Tensor]]
     classes: tuple[str, ...] = ()
+    statistics: Statistics = ((0.0,), (1.0,))
 
 
 def inputs_of(module: nn.Module, network: Network, normalize: Statistics | None) -> Inputs:
@@ -70,7 +74,7 @@ def _published_inputs(origin: str, network: Network, normalize: Statistics | Non
 
     fits = len(found.classes) == network.output_shape.channels
     [name] = network.inputs
-    return Inputs({name: prepare}, found.classes if fits else ())
+    return Inputs({name: prepare}, found.classes if fits else (), (transform.mean, transform.std))
 
 
 def _intact(image: T | DamagedPicture) -> T:
@@ -103,7 +107,7 @@ def _run_inputs(run: RunFolder, network: Network, normalize: Statistics | None) 
             fit = replace(fit, how="crop")
         return _prepared(network, sample, fit, statistics)
 
-    return Inputs(_for_each(network, prepared), info.classes)
+    return Inputs(_for_each(network, prepared), info.classes, statistics)
 
 
 def _for_each(network: Network, prepared: Callable[[Shape], Callable[[Path], Tensor]]) -> dict[str, Any]:
@@ -150,7 +154,9 @@ def _plain_inputs(network: Network, normalize: Statistics | None) -> Inputs:
                     WeightsWarning,
                     stacklevel=4,
                 )
-    return Inputs(_for_each(network, prepared), _twins_classes(network))
+    sample = next((found for shape in network.inputs.values() if (found := image_of(shape))), None)
+    statistics = normalize or (((0.0,), (1.0,)) if sample is None else _usual(sample)[0])
+    return Inputs(_for_each(network, prepared), _twins_classes(network), statistics)
 
 
 def _usual(sample: Shape) -> tuple[Statistics, str]:

@@ -155,7 +155,7 @@ def _probabilities(
     module: nn.Module, network: Network, inputs: Inputs, samples: Sequence[Mapping[str, Path]]
 ) -> Iterator[Tensor]:
     """The probabilities of the classes (images x outputs), batch by batch."""
-    finish = _finish(network)
+    chances = finish(network)
     device = next((tensor.device for tensor in module.state_dict().values()), torch.device("cpu"))
     training = module.training
     module.eval()
@@ -167,12 +167,12 @@ def _probabilities(
                 for name, prepare in inputs.prepare.items()
             ]
             with torch.inference_mode():
-                yield finish(class_scores(module(*batch))).cpu()
+                yield chances(class_scores(module(*batch))).cpu()
     finally:
         module.train(training)
 
 
-def _finish(network: Network) -> Callable[[Tensor], Tensor]:
+def finish(network: Network) -> Callable[[Tensor], Tensor]:
     """The function from the network's output to probabilities; the network may end in a softmax itself."""
     kinds = [layer.kind for layer in network.layers if not layer.aux and layer.kind not in SHAPE_ONLY]
     match kinds[-1] if kinds else "":

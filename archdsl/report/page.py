@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
+from archdsl import figures
 from archdsl.api import Network
 from archdsl.diagnostics import SpecError
 from archdsl.diagrams.flow import draw_network
+from archdsl.figures.draw_results import IMAGES
+from archdsl.figures.samples import first_samples, test_batches
+from archdsl.figures.statistics import SAMPLES
+from archdsl.figures.style import DPI
 from archdsl.files.write import write_text
 from archdsl.report.entries import flat, network_of_run
-from archdsl.report.figures import DPI, confusion_matrix, draw
 from archdsl.runs.curves import curves
 from archdsl.runs.folder import EpochMetrics, RunFolder
 from archdsl.train.evaluation import Evaluation
@@ -67,7 +71,7 @@ def write_report(
         curves=_data_uri(curves(history, "")) if history else "",
         last=history[-1] if history else None,
         best=max((line.val_accuracy for line in history if line.val_accuracy is not None), default=None),
-        confusion=_data_uri(confusion_matrix(found.confusion, found.classes)) if found.confusion else "",
+        confusion=_data_uri(figures.confusion(found.confusion, found.classes)) if found.confusion else "",
         pictures=_pictures(module, setup),
         rows=[(row, cells(row, FIGURES)) for row in rows(network)],
         totals=total_lines(network),
@@ -82,10 +86,20 @@ def write_report(
 
 def _pictures(module: nn.Module, setup: Setup) -> dict[str, str]:
     """The pictures that exist for this network, by their headings."""
+    one = first_samples(setup, 1)
+    drawn: dict[str, Callable[[], Figure]] = {
+        "mistakes": lambda: figures.mistakes(module, test_batches(setup)),
+        "outputs": lambda: figures.outputs(module, first_samples(setup, IMAGES)),
+        "filters": lambda: figures.filters(module, image=setup.data.sample),
+        "features": lambda: figures.features(module, one, classes=bool(setup.classes)),
+        "activations": lambda: figures.activations(module, first_samples(setup, SAMPLES)),
+    }
     found = {}
     for name, heading in SECTIONS.items():
+        if name == "mistakes" and not setup.classes:
+            continue
         try:
-            found[heading] = _data_uri(draw(name, module, setup))
+            found[heading] = _data_uri(drawn[name]())
         except SpecError:
             continue  # For example a network without convolutions.
     return found

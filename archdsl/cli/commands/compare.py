@@ -35,7 +35,7 @@ def compare(
     else:
         _draw(found)
     if output is not None:
-        from archdsl.report.figures import save
+        from archdsl.figures import save
 
         save(comparison_figure(found), Path(output))
         print(f"wrote {output}", file=sys.stderr)

@@ -16,6 +16,8 @@ EXAMPLES = (
     "archdsl draw network resnet18 -o resnet18.svg",
     "archdsl draw filters runs/lenet",
     "archdsl draw features runs/lenet --layer features.3 -o features.pdf",
+    "archdsl draw gradcam runs/lenet --sample 3 -o gradcam.svg",
+    "archdsl draw curves runs/lenet",
 )
 
 Fold = Annotated[
@@ -40,6 +42,25 @@ Towards = Annotated[
 Colours = Annotated[
     Theme | None, typer.Option(help="Colours; auto follows the reader where the format can.", show_default="auto")
 ]
+Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="The most filters, channels or mistakes.")]
+Sample = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="A sample of the test split, from 0.", show_default="0")
+]
+ImageFiles = Annotated[
+    list[str] | None,
+    typer.Option("--image", metavar="FILE", help="An image file instead; for several inputs NAME=FILE for each."),
+]
+Class = Annotated[
+    str | None, typer.Option("--class", metavar="NAME", help="A class by its name or number.", show_default="predicted")
+]
+Position = Annotated[
+    str | None, typer.Option(metavar="Y,X", help="The position of a unit in its layer.", show_default="the centre")
+]
+Runs = Annotated[
+    list[str] | None, typer.Option("--run", metavar="RUN", help="Another run whose curves are drawn; repeatable.")
+]
+#: Options whose names are not those of the parameters.
+OPTIONS = {"target": "--class"}
 
 
 def draw(
@@ -64,6 +85,12 @@ def draw(
     repeats: Repeats = None,
     direction: Towards = None,
     theme: Colours = None,
+    count: Count = None,
+    sample: Sample = None,
+    image: ImageFiles = None,
+    target: Class = None,
+    position: Position = None,
+    run: Runs = None,
     weights: Weights = None,
     model: Model = None,
     settings: Settings = None,
@@ -76,6 +103,8 @@ def draw(
     """
     drawn = PICTURES[picture]
     options = _options(picture, drawn, _given(locals()))
+    if image and sample is not None:
+        raise typer.BadParameter("it takes the place of a sample of the test split", param_hint="--image")
     if output is not None:
         require_extension(output, drawn.formats)
     asked = Asked(network, model, settings, input, stdin_filename)
@@ -100,5 +129,5 @@ def _options(name: str, picture: Picture, given: Mapping[str, Any]) -> dict[str,
         if option not in picture.options:
             others = ", ".join(f"`{other}`" for other, one in PICTURES.items() if option in one.options)
             message = f"this option has no effect on the picture `{name}`; it is for {others}"
-            raise typer.BadParameter(message, param_hint=f"--{option.replace('_', '-')}")
+            raise typer.BadParameter(message, param_hint=OPTIONS.get(option, f"--{option}"))
     return options

@@ -60,7 +60,7 @@ def predict(
     from archdsl.inference.predict import check_samples
     from archdsl.inference.predict import predict as classify
 
-    samples = _samples(chosen.network, images)
+    samples = samples_of(chosen.network, images)
     check_samples(chosen.network, samples)  # Before weights are downloaded.
     found = classify(chosen.built(), samples, top=top, classes=names, normalize=normalize)
     titles = [one if isinstance(one, str) else ", ".join(one.values()) for one in samples]
@@ -70,7 +70,7 @@ def predict(
         _draw(titles, found)
 
 
-def _samples(network: Network, given: Sequence[str]) -> list[str] | list[dict[str, str]]:
+def samples_of(network: Network, given: Sequence[str]) -> list[str] | list[dict[str, str]]:
     """The files of each sample: a name that comes again begins another one."""
     if len(network.inputs) == 1:
         return list(given)

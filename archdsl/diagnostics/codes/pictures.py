@@ -27,3 +27,25 @@ class NothingToDraw(Problem):
     text = "cannot draw {picture}: {reason}"
     picture: str
     reason: str
+
+
+class NoSuchClass(Problem):
+    """A class that the network does not have.
+
+    `gradcam` and `occlusion` take a class by its name in the data set or by its number, from 0; of a network that
+    predicts no classes a unit of its output.
+    """
+
+    code = "E743"
+    text = "there is no class {target}: the network has {outputs} outputs"
+    target: str
+    outputs: int
+
+
+class NoSuchSample(Problem):
+    """A sample that the test split does not have; they are counted from 0."""
+
+    code = "E744"
+    text = "there is no sample {number}: the test split has {samples}"
+    number: int
+    samples: int
