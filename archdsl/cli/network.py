@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer
-
 from archdsl.cli.options import input_sizes, reject_unused
 from archdsl.text.paths import shown
 
@@ -79,14 +77,14 @@ class Chosen(NamedTuple):
 
     @property
     def known_weights(self) -> str:
-        """The weights. Raises SpecError (E791) where there are none."""
+        """The weights. Rejects (E791) a command line without any."""
         if self.weights is not None:
             return self.weights
-        from archdsl.diagnostics import Diagnostic, SpecError
+        from archdsl.cli.usage import WrongUse
         from archdsl.diagnostics.codes.networks import NoWeights
 
-        name, path = self.network.name, self.network.path
-        raise SpecError([Diagnostic(NoWeights(name), path=path, helps=_weights_helps(name, path))])
+        name = self.network.name
+        raise WrongUse(NoWeights(name), "NETWORK", *_weights_helps(name, self.network.path))
 
     @property
     def origin(self) -> str:
@@ -215,12 +213,14 @@ class Asked(NamedTuple):
         return info if is_folder or info.model in module.models else None
 
     def _require_model(self, weights: str, run: RunFolder, own: RunFolder | None) -> None:
-        """Reject the weights of a run of another model than that which is asked for, or that of the network's run."""
+        """Reject (E792) weights of a run of another model than is asked for or the network's run is of."""
         model = run.read_info().model
         wanted = self.model or (own.read_info().model if own is not None else model)
         if wanted != model:
-            message = f"the weights in {weights} belong to the model {model}, not to {wanted}"
-            raise typer.BadParameter(message, param_hint="--model")
+            from archdsl.cli.usage import WrongUse
+            from archdsl.diagnostics.codes.networks import WeightsOfOtherModel
+
+            raise WrongUse(WeightsOfOtherModel(weights, model, wanted), "--model" if self.model else "--weights")
 
 
 def find(network: str, stdin_filename: str | None = None) -> Found:

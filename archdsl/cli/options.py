@@ -87,13 +87,26 @@ def arch_files(paths: Sequence[str]) -> Iterator[str]:
     """The files themselves, and the .arch files in folders at any depth, each once."""
     seen = set()
     for path in paths:
-        inside = sorted(map(str, Path(path).rglob("*.arch"))) if Path(path).is_dir() else [path]
+        inside = _inside(Path(path)) if Path(path).is_dir() else [path]
         if not inside:
             raise typer.BadParameter(f"there is no .arch file in {path}", param_hint="PATH")
         for file in inside:
             if file not in seen:
                 seen.add(file)
                 yield file
+
+
+def _inside(folder: Path) -> list[str]:
+    """The .arch files in a folder but those in hidden folders and in runs, whose spec is a record."""
+    from archdsl.runs.find import INFO
+
+    found = sorted(folder.rglob("*.arch"))
+    return [
+        str(file)
+        for file in found
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and (file.parent == folder or not (file.parent / INFO).exists())
+    ]
 
 
 def require_extension(path: str, extensions: Sequence[str] = FIGURES) -> None:

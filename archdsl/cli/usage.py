@@ -38,6 +38,16 @@ class Ineffective(typer.BadParameter):
         self.problem = codes.NoEffect(option, where)
 
 
+class WrongUse(typer.BadParameter):
+    """An argument or option that does not suit the network, which is a problem with a code of its own."""
+
+    def __init__(self, problem: Problem, where: str, *helps: Help) -> None:
+        super().__init__(str(problem), param_hint=where)
+        self.problem = problem
+        self.where = where
+        self.helps = helps
+
+
 def print_usage_error(error: Exception, words: Sequence[str], group: Command) -> None:
     """Print the report of an error of the command line with these words; the help where there are none."""
     from archdsl.diagnostics.render import render_one
@@ -88,6 +98,8 @@ class _Report:
                 return self._unknown_value(self.error)
             case Ineffective():
                 return self._ineffective(self.error)
+            case WrongUse():
+                return self._at(self.error.problem, self._place(self.error.where), *self.error.helps)
         match type(self.error).__name__:
             case "NoSuchOption":
                 return self._unknown_option(self.error.option_name)

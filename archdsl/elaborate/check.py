@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archdsl.diagnostics import Diagnostic, Located, Note, Problem, SpecError
 from archdsl.diagnostics.codes.files import NothingDefined
 from archdsl.diagnostics.codes.limits import TooManyModels
-from archdsl.elaborate.modules import Module, load
+from archdsl.elaborate.modules import Module, Reader, load, read
 from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import Run, position
 from archdsl.elaborate.variants import models_in, require_base
@@ -45,13 +45,15 @@ class Found(NamedTuple):
     warnings: list[Diagnostic]
 
 
-def check_source(source: Source, path: Path | None = None, required: Sequence[Requirement] = ()) -> Checked:
-    """Check a file: its definitions, those of the files it imports, its models and recipes.
+def check_source(
+    source: Source, path: Path | None = None, required: Sequence[Requirement] = (), read: Reader = read
+) -> Checked:
+    """Check a file: its definitions, those of the files it imports with `read`, its models and recipes.
 
     Every definition is checked as it is written; every model that can be built without settings is expanded, and must
     also meet what is `required`.
     """
-    module, errors = load(source, path)
+    module, errors = load(source, path, read)
     if errors:
         return Checked(errors)
     blocks = sum(isinstance(item, tree.BlockDef) for item in module.file.items)

@@ -11,6 +11,8 @@ import archdsl
 from archdsl import zoo
 from archdsl.cards.cards import cards
 from archdsl.cli import main
+from archdsl.cli.network import Asked
+from tests.cli.runs import write_run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -183,3 +185,34 @@ def test_names_that_files_share_are_kept_apart() -> None:
     assert "block act(" in text
     assert "block b_act(" in text
     assert is_sound("mine.arch")
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "expected"),
+    [
+        ("base", {"width": 5, "unit": {"name": "plain"}, "classes": 10}, ["width = 5", "unit = plain"]),
+        ("wide", {"width": 8, "unit": {"name": "twice"}, "classes": 3}, ["base(width=8, classes=3)"]),
+        ("bare", {"width": 4, "unit": {"name": "twice"}, "classes": 3}, ["base(classes=3)"]),
+    ],
+)
+def test_from_a_run_with_its_settings(model: str, settings: dict[str, object], expected: list[str]) -> None:
+    run = write_run(Path("runs/one"), settings=settings, model=model)
+    (run / "spec.arch").write_text(
+        "block plain(n) { linear(n) }\nblock twice(n) { linear(n); linear(n) }\n"
+        "model base(width = 4, unit = twice, classes = 10) { input(1x8x8); flatten; unit(width); linear(classes) }\n"
+        "model wide = base(width=8)\nmodel bare = base()\n"
+    )
+    trained = Asked(str(run)).network()
+    assert main(["new", "mine", "--from", str(run)]) == 0
+    text = Path("mine.arch").read_text()
+    assert all(words in text for words in expected)
+    assert "It was trained with" not in text
+    assert same(archdsl.load("mine.arch"), trained)
+    assert is_sound("mine.arch")
+
+
+def test_from_a_run_of_another_size() -> None:
+    """The size is written in the spec; the copy says how it was trained."""
+    run = write_run(Path("runs/one"), input=[1, 8, 16])
+    assert main(["new", "mine", "--from", str(run)]) == 0
+    assert "# It was trained with --set width=4 --input 1x8x16\n" in Path("mine.arch").read_text()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from archdsl.cli.network import spec_path
-from archdsl.cli.options import Paths, Require, arch_files
+from archdsl.cli.network import STDIN, find, spec_path
+from archdsl.cli.options import Paths, Require, StdinFilename, arch_files, reject_unused
 from archdsl.cli.printing import print_errors, print_json_text
 from archdsl.cli.requirements import read_requirements
 from archdsl.diagnostics.codes.warnings import NothingExpanded, Unused
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from archdsl.graph.requirement import Requirement
 
 EXAMPLES = (
-    "archdsl check specs/",
-    "archdsl check my.arch --format json",
-    "archdsl check my.arch --strict --require 'params <= 5M'",
+    "archdsl check net.arch",
+    "archdsl check . --format json",
+    "archdsl check net.arch --strict --require 'params <= 5M'",
+    "archdsl check - --stdin-filename net.arch < net.arch",
 )
 
 
@@ -37,17 +38,21 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Report warnings as errors.")] = False,
     no_warnings: Annotated[bool, typer.Option("--no-warnings", help="Report errors only.")] = False,
     required: Require = None,
+    stdin_filename: StdinFilename = None,
 ) -> None:
     """Check every model and recipe in files and folders.
 
-    Prints all errors and warnings of all files; the exit code is 1 if there is any error.
+    PATH may also be a zoo name, REV:FILE.arch in git, or - (standard input). Prints all errors and warnings of all
+    files; the exit code is 1 if there is any error.
     """
     if strict and no_warnings:
         raise typer.BadParameter("--no-warnings leaves nothing for --strict", param_hint="--strict")
-    files = list(arch_files([spec_path(path) for path in paths]))
+    if STDIN not in paths:
+        reject_unused("files; it is for `-`, standard input", stdin_filename=stdin_filename)
+    named = [spec_path(path) for path in paths]
     bounds = read_requirements(required)
-    results = {file: _check(Path(file), bounds) for file in files}
-    warnings = [] if no_warnings else _warnings(results, named={spec_path(path) for path in paths})
+    results = {file: _check(file, stdin_filename if file == STDIN else None, bounds) for file in arch_files(named)}
+    warnings = [] if no_warnings else _warnings(results, named)
     errors = [error for one in results.values() for error in one.errors]
     found = _without_repeats([*errors, *(replace(one, strict=strict) for one in warnings)])
     _print(found, format, results.values())
@@ -92,16 +97,17 @@ def _warnings(results: Mapping[str, Checked], named: Collection[str]) -> list[Di
     return found
 
 
-def _check(path: Path, required: Sequence[Requirement]) -> Checked:
+def _check(file: str, stdin_filename: str | None, required: Sequence[Requirement]) -> Checked:
     """The errors of a file, and how many definitions it has."""
     from archdsl.diagnostics import SpecError
-    from archdsl.elaborate import Checked, check_source, read
+    from archdsl.elaborate import Checked, check_source
+    from archdsl.elaborate.modules import read
 
     try:
-        source = read(path)
+        found = find(file, stdin_filename)
     except SpecError as error:
         return Checked(list(error.diagnostics))
-    return check_source(source, path, required)
+    return check_source(found.source, found.path, required, found.read or read)
 
 
 def _without_repeats(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -14,7 +14,7 @@ from archdsl.cli.printing import print_errors
 if TYPE_CHECKING:
     from archdsl.diagnostics import Diagnostic
 
-EXAMPLES = ("archdsl fmt my.arch", "archdsl fmt --check specs/")
+EXAMPLES = ("archdsl fmt net.arch", "archdsl fmt --check .")
 
 
 def fmt(

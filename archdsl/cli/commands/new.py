@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-EXAMPLES = ("archdsl new mynet", "archdsl new mynet --from resnet18")
+from archdsl.cli.options import NETWORK
+
+EXAMPLES = ("archdsl new mynet", "archdsl new mynet --from resnet18", "archdsl new mynet --from runs/lenet")
 
 STARTER = """\
 # {name}: a small convolutional network for the digits data set, which needs no download.
@@ -42,10 +44,11 @@ train {{
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the model; the file is NAME.arch.")],
     base: Annotated[
-        str | None, typer.Option("--from", metavar="SPEC", help="The network to copy: a zoo name or a file.")
+        str | None,
+        typer.Option("--from", metavar="NETWORK", help=f"The network to copy: {NETWORK[0].lower()}{NETWORK[1:]}"),
     ] = None,
 ) -> None:
-    """Create a spec: a small network, or a copy of one in the zoo."""
+    """Create a spec: a small network, or a copy of another one."""
     path = Path(name if name.endswith(".arch") else f"{name}.arch")
     _check_name(path.stem)
     text = STARTER.format(name=path.stem) if base is None else _text_from(base, path.stem)
@@ -86,21 +89,11 @@ def _check_name(name: str) -> None:
 
 
 def _text_from(base: str, name: str) -> str:
-    """A spec with the model `base`, renamed to `name`, and all definitions it needs."""
-    from archdsl.api import find
-    from archdsl.elaborate import elaborate, load_module
-    from archdsl.elaborate.standalone import standalone
-    from archdsl.syntax import format_text
-    from archdsl.text.source import Source
+    """A spec with the model of `base`, renamed to `name`, and all definitions it needs."""
+    from archdsl.cli.copying import copy_of
 
-    module, named = find(base)
-    network = elaborate(module, named)
     try:
-        text, _ = standalone(module, network.name, name)
+        return copy_of(base, name)
     except KeyError:
-        message = f"{base} already defines {name!r}, which {network.name} uses"
+        message = f"{base} already defines {name!r}, which its model uses"
         raise typer.BadParameter(f"{message}; choose another name", param_hint="NAME") from None
-    origin = f"# {name}: started from {base}{' of the zoo' if named else ''}.\n"
-    text = format_text(origin + text, name)
-    elaborate(load_module(Source(f"{name}.arch", text)), name)
-    return text

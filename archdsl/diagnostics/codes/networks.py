@@ -29,3 +29,17 @@ class NoWeights(Problem):
     code = "E791"
     text = "there are no weights for the network {model}"
     model: str
+
+
+class WeightsOfOtherModel(Problem):
+    """Weights of a run for another model.
+
+    A run folder has the weights of one model, with its settings and input sizes. Leave out `--model` to use that one. A
+    single file of a run, `--weights runs/NAME/weights.safetensors`, is loaded into any model with the same entries.
+    """
+
+    code = "E792"
+    text = "the weights of {run} belong to the model {model}, not to {wanted}"
+    run: str
+    model: str
+    wanted: str
