@@ -21,20 +21,8 @@ PACKAGE = Path(archdsl.__file__).parent
 #: The floors of the house, from the ground up: a folder imports only from those before it in this list. Every import
 #: counts, also those inside functions and those for type checkers.
 FLOORS = [
-    *(
-        "version",
-        "text",
-        "diagnostics",
-        "files",
-        "drawing",
-        "shapes",
-        "arguments",
-        "combinators",
-        "layers",
-        "recipe",
-        "cards",
-    ),
-    *("syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
+    *("version", "text", "diagnostics", "files", "drawing", "shapes", "arguments", "combinators", "layers", "recipe"),
+    *("cards", "syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
     *("figures", "view", "diagrams", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 

@@ -23,6 +23,7 @@ Theme = Literal["auto", "light", "dark"]
 Direction = Literal["down", "right"]
 Name = Literal[
     "network",
+    "volumes",
     "filters",
     "features",
     "activations",
@@ -78,9 +79,18 @@ def draw_network(
     write_drawing(scene, path, theme)
 
 
+def draw_volumes(found: Chosen, path: Path, *, depth: int | None = None, theme: Theme = "auto") -> None:
+    """Draw the feature maps as blocks of their sizes."""
+    from archdsl.diagrams.volumes import draw_volumes as volumes_scene
+    from archdsl.drawing import write_drawing
+
+    write_drawing(volumes_scene(found.without_recipe().network, depth), path, theme)
+
+
 #: Every picture by its name, in the order of the help.
 PICTURES: Mapping[Name, Picture] = {
     "network": Picture("the layers from input to output", draw_network, formats=DRAWINGS, weights=False),
+    "volumes": Picture("the feature maps as blocks, to scale", draw_volumes, formats=DRAWINGS, weights=False),
     "filters": Picture("the weights of layers", learned.draw_filters),
     "features": Picture("the output channels of layers for an image", learned.draw_features),
     "activations": Picture("the distribution of each layer's output", learned.draw_activations),

@@ -1,7 +1,7 @@
 """Themes: the values of the colours that drawings call by their roles.
 
-Each family of layers has four colours: NAME fills a shape with text on it, NAME-edge draws its outline, NAME-light and
-NAME-dark fill the faces of a solid that are turned to the light and away from it.
+Each family of layers has five colours: NAME fills a shape with text on it, NAME-edge draws its outline, NAME-light and
+NAME-dark fill the faces of a solid that are turned to the light and away from it, and NAME-band a part of its front.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ FAMILIES: Mapping[Plain, Mapping[str, str]] = {
 }
 #: How far each shade of a family goes towards white (above 0) or black.
 SHADES: Mapping[Plain, Mapping[str, float]] = {
-    "light": {"edge": -0.5, "light": 0.4, "dark": -0.14},
-    "dark": {"edge": 0.5, "light": 0.16, "dark": -0.28},
+    "light": {"edge": -0.5, "light": 0.4, "dark": -0.14, "band": -0.26},
+    "dark": {"edge": 0.5, "light": 0.16, "dark": -0.28, "band": 0.3},
 }
 
 

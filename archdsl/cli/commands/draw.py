@@ -14,6 +14,7 @@ from archdsl.cli.pictures import PICTURES, Direction, Name, Picture, Theme
 
 EXAMPLES = (
     "archdsl draw network resnet18 -o resnet18.svg",
+    "archdsl draw volumes alexnet -o alexnet.pdf",
     "archdsl draw filters runs/lenet",
     "archdsl draw features runs/lenet --layer features.3 -o features.pdf",
     "archdsl draw gradcam runs/lenet --sample 3 -o gradcam.svg",
@@ -99,7 +100,7 @@ def draw(
 ) -> None:
     """Draw a network, or what it has learned.
 
-    Except for `network`, PICTURE needs weights: those of a run folder as NETWORK, or `--weights`.
+    Except for `network` and `volumes`, PICTURE needs weights: those of a run folder as NETWORK, or `--weights`.
     """
     drawn = PICTURES[picture]
     options = _options(picture, drawn, _given(locals()))

@@ -29,3 +29,32 @@ class UnknownPictureFormat(Problem):
     text = "cannot write {path}: the extension must be one of {expected}"
     path: str
     expected: str
+
+
+class NoChain(Problem):
+    """A network that cannot be drawn as a row of volumes.
+
+    `draw volumes` is for networks that make one feature map out of another: classifiers, U-Nets, autoencoders and
+    generators, with shortcuts past parts of them. Networks with several inputs or outputs, with paths beside each
+    other, on volumes of three axes or on tokens have no such row. `draw network` draws them all.
+    """
+
+    code = "E856"
+    text = "cannot draw the volumes of {model}: {reason}"
+    model: str
+    reason: str
+
+
+class TooManyVolumes(Problem):
+    """A drawing to scale with more volumes than fit beside each other.
+
+    `--depth N` draws scopes nested more deeply than N as one volume; without it, the depth is chosen so that the
+    picture fits a slide.
+    """
+
+    code = "E857"
+    text = "{model} has {count} volumes at a depth of {depth}, more than the {most} that fit a picture"
+    model: str
+    count: int
+    most: int
+    depth: int
