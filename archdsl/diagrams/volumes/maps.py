@@ -26,7 +26,7 @@ Join = Literal["added", "concatenated", "an input of the block"]
 class Map(Record):
     """A feature map or vector.
 
-    title     the operation that makes it: `3×3 conv, /2`
+    title     the operation that makes it: `3x3 conv, /2`
     family    that of the operation, for its colour
     names     the full names of the parts that it is made by
     windows   the window that slides over the map before it, None where there is none

@@ -32,7 +32,7 @@ def family_of(node: AnyNode) -> str:
 
 
 def title(node: AnyNode) -> str:
-    """The operation as papers write it: `3×3 conv, /2`, `max pool`, or the name of a block."""
+    """The operation as papers write it: `3x3 conv, /2`, `max pool`, or the name of a block."""
     if not isinstance(node, LayerNode):
         block = node.block if isinstance(node, Group) else None
         return (block or node.label or node.kind).replace("_", " ")
@@ -54,7 +54,7 @@ def _upsample(node: LayerNode) -> str:
     factors = {after / before for after, before in zip(node.output.spatial, node.input.spatial, strict=True)}
     factor = factors.pop()
     return (
-        f"upsample ×{factor:g}"
+        f"upsample x{factor:g}"
         if not factors and factor.is_integer()
         else f"upsample to {product(node.output.spatial)}"
     )
@@ -70,12 +70,12 @@ def _windowed(layer: Any, windows: Sequence[Window], name: str) -> str:
     dilation = max(window.dilation for window in windows)
     words = [named]
     if stride != "1":
-        words.append(f"×{stride}" if "up" in name else f"/{stride}")
+        words.append(f"x{stride}" if "up" in name else f"/{stride}")
     if dilation > 1:
         return f",{TIE}".join(words) + f", dilation{TIE}{dilation}"
     return f",{TIE}".join(words)
 
 
 def product(sizes: Sequence[int]) -> str:
-    """Sizes as `224×224`."""
-    return "×".join(map(str, sizes))
+    """Sizes as `224x224`."""
+    return "x".join(map(str, sizes))
