@@ -18,6 +18,7 @@ from archdsl.version import __version__
 
 if TYPE_CHECKING:
     from archdsl.api import Network, load
+    from archdsl.backends.torch import network_of
     from archdsl.backends.torch.export import export_onnx, verify_onnx
     from archdsl.diagnostics import SpecError
     from archdsl.graph.network import LayerInfo
@@ -32,6 +33,7 @@ __all__ = [
     "export_onnx",
     "input_sizes",
     "load",
+    "network_of",
     "predict",
     "verify_onnx",
 ]
@@ -43,6 +45,7 @@ _HOMES = {
     "LayerInfo": "archdsl.graph.network",
     "Network": "archdsl.api",
     "export_onnx": "archdsl.backends.torch.export",
+    "network_of": "archdsl.backends.torch",
     "predict": "archdsl.inference.predict",
     "verify_onnx": "archdsl.backends.torch.export",
 }
@@ -54,4 +57,7 @@ def __getattr__(name: str) -> Any:
 
     if name not in _HOMES:
         raise AttributeError(f"module 'archdsl' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    from archdsl.diagnostics.extras import needed_for
+
+    with needed_for(f"archdsl.{name}"):
+        return getattr(import_module(_HOMES[name]), name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.cards import index
 from archdsl.diagnostics import Diagnostic, SpecError, did_you_mean
 from archdsl.diagnostics.codes.files import NotFound
+from archdsl.diagnostics.extras import needed_for
 from archdsl.elaborate import elaborate, load_module
 from archdsl.elaborate.modules import Module, read
 from archdsl.elaborate.partial import PlacedNetwork, load_partial, nothing
@@ -22,7 +23,28 @@ if TYPE_CHECKING:
 
 
 class Network(PlacedNetwork):
-    """A checked network that can build itself, or with `partial=True` what is known of one."""
+    """A checked network that can build itself, or with `partial=True` what is known of one.
+
+    Its `repr` is one line, its string the table of `archdsl summary`; a notebook shows the table and the picture.
+    """
+
+    def __repr__(self) -> str:
+        from archdsl.view.short import line_of
+
+        if self.errors:
+            return f"<Network {self.name or self.path}: {len(self.errors)} error{'s' * (len(self.errors) > 1)}>"
+        return f"<Network {line_of(self)}>"
+
+    def __str__(self) -> str:
+        from archdsl.view.short import table_of
+        from archdsl.view.tables import terminal_width
+
+        return table_of(self, terminal_width(), partial=bool(self.errors)) if self.layers else repr(self)
+
+    def _repr_html_(self) -> str | None:
+        from archdsl.diagrams.notebook import html_of
+
+        return None if self.errors else html_of(self)
 
     @property
     def unmet(self) -> list[Diagnostic]:
@@ -35,12 +57,12 @@ class Network(PlacedNetwork):
         """The network as a torch.nn.Module, freshly initialised, from `seed` if there is one.
 
         Raises:
-            SpecError: the spec has errors.
+            SpecError: the spec has errors, or torch is not installed.
         """
         if self.errors:
             raise SpecError(self.errors)
-        from archdsl.backends.torch import build
-
+        with needed_for("building a module"):
+            from archdsl.backends.torch import build
         return build(self, seed=seed)
 
 

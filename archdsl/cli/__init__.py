@@ -16,10 +16,6 @@ __all__ = ["main", "run"]
 
 #: Exit codes: a wrong spec, file or run; a wrong command line; Ctrl-C.
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
-#: The extras of archdsl that install a package.
-EXTRAS = dict.fromkeys(("onnx", "onnxruntime"), "onnx") | dict.fromkeys(
-    ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL"), "torch"
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,14 +60,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
         from archdsl.cli.printing import print_errors
-        from archdsl.diagnostics import Diagnostic
-        from archdsl.diagnostics.codes.commands import MissingPackage
+        from archdsl.diagnostics.extras import missing_package
 
-        print_errors([Diagnostic(MissingPackage("this command", package, EXTRAS[package]))])
+        found = missing_package("this command", error)
+        if not isinstance(found, SpecError):
+            raise
+        print_errors(found.diagnostics)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import NamedTuple
@@ -31,6 +32,11 @@ class Difference:
     def __init__(self, old: Network, new: Network) -> None:
         self.old = old
         self.new = new
+
+    def __repr__(self) -> str:
+        kinds = Counter(change.action for change in self.changes)
+        counts = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "no changes"
+        return f"<Difference {self.old.name} -> {self.new.name}: {counts}; a checkpoint {self.fit.verdict}>"
 
     @cached_property
     def _alignment(self) -> Alignment:

@@ -19,7 +19,7 @@ from archdsl.shapes import InputSizes
 from archdsl.text.source import Source, Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PlacedNetwork(Network):
     """A network with the places of its nodes and names; of a spec with errors, what is known.
 

@@ -49,6 +49,11 @@ class LayerInfo(NamedTuple):
     shared: bool = False
     aux: bool = False
 
+    def __repr__(self) -> str:
+        place = f"line {self.line}" + (", shared" if self.shared else "") + (", aux" if self.aux else "")
+        figures = f"{self.params:,} parameters, {self.macs:,} MACs"
+        return f"<LayerInfo {self.name}: {self.kind} {self.input} -> {self.output}, {figures}, {place}>"
+
     @property
     def flops(self) -> int:
         """Two for each multiply-add."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from archdsl.graph.network import Network
 from archdsl.sizes.axes import Axis, axes_of
 from archdsl.sizes.families import Family, families
-from archdsl.sizes.rule import Rule, rule_of
+from archdsl.sizes.rule import Rule, rule_of, runs
 from archdsl.sizes.subject import Fault, Subject
 
 #: Where there is no rule, the sizes up to this number are checked one by one, and so many above the spec's own.
@@ -37,6 +37,10 @@ class AxisSizes(NamedTuple):
     checked: int
     taken: tuple[int, ...]
     reasons: tuple[Reason, ...]
+
+    def __repr__(self) -> str:
+        found = f"{runs(self.taken)}, of those up to {self.checked}" if self.rule is None else str(self.rule)
+        return f"<AxisSizes {self.axis.name}: {found}>"
 
     def takes(self, size: int) -> bool:
         """Whether a size is taken; without a rule, one that was not checked is not."""

@@ -49,6 +49,10 @@ class Evaluation:
     top5: float | None = None
     count: int = 0
 
+    def __repr__(self) -> str:
+        share = "" if self.accuracy is None else f"accuracy {self.accuracy:.2%}, "
+        return f"<Evaluation: {share}loss {self.loss:.4g} of {self.samples:,} samples>"
+
     @property
     def samples(self) -> int:
         return self.count or sum(map(sum, self.confusion))

@@ -58,6 +58,12 @@ class Result:
     resume: str
     signal: int = 0
 
+    def __repr__(self) -> str:
+        state = "interrupted" if self.interrupted else "finished"
+        found = self.test or self.evaluation
+        result = "" if found is None else f", {repr(found)[1:-1]}"
+        return f"<Result {self.folder}: {state} after {len(self.metrics)} epochs{result}>"
+
 
 #: Called when a run is complete, with its folder, the trained module, its data, its history and the test results.
 AtEnd = Callable[[RunFolder, nn.Module, Setup, Sequence[EpochMetrics], Evaluation], object]

@@ -130,7 +130,7 @@ def draw_summary(
     chosen = [COLUMNS[name].column for name in names]
     if columns:  # those that were asked for are never dropped
         chosen = [column._replace(drop=0) for column in chosen]
-    file.write("\n".join([*_wrapped(f"{network.title}  {_relative(network.path)}".rstrip(), width), "", ""]))
+    file.write("\n".join([*_wrapped(f"{network.title}  {shown_path(network.path)}".rstrip(), width), "", ""]))
     faint = [i for i, row in enumerate(shown) if row.header]
     draw(chosen, [cells(row, names) for row in shown], file=file, width=width, faint=faint)
     below = (
@@ -149,7 +149,7 @@ def _usual(network: Network, shown: Sequence[Row], width: int) -> list[str]:
     return wide if fits([COLUMNS[name].column for name in wide], [cells(row, wide) for row in shown], width) else names
 
 
-def _relative(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path as seen from the current folder, where it lies inside."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

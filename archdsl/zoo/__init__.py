@@ -15,6 +15,7 @@ from archdsl.api import Network
 from archdsl.cards.cards import Card
 from archdsl.cards.folders import cards_folder, specs_folder
 from archdsl.cards.index import Entry, card, entries, find, names
+from archdsl.diagnostics.extras import needed_for
 from archdsl.shapes import InputSizes
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def build(
     given = {**(settings or {}), **parameters}
     if weights is None:
         return load(name, input=input, settings=given).build(seed=seed)
-    from archdsl.backends.torch import published
+    with needed_for("a network with published weights"):
+        from archdsl.backends.torch import published
 
     def elaborate(size: InputSizes | None, values: Mapping[str, Any]) -> Network:
         return load(name, input=size, settings=values)
