@@ -6,6 +6,7 @@ functions do: positions first, then names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -221,11 +222,26 @@ def _wrong_value(what: str, cls: type[BaseModel], name: str, entries: list[Error
         fitting = [entry for entry in entries if not entry["type"].endswith("_type")]
         first, *others = dict.fromkeys(map(_reason, (limits or fitting)[:1] or entries))
         expected = " or ".join([first, *(reason.removeprefix("must be ") for reason in others)])
-    helps: tuple[Help, ...] = ()
+    helps = _choice_helps(entries, given)
     if isinstance(given.value, float) and "/" in given.span.text and any("int" in entry["type"] for entry in entries):
         helps = (Help("`//` divides to an integer"),)
     found = limits[0]["input"] if limits and len(limits[0]["loc"]) > 1 else given.value
     return Located(BadArgument(what, name, expected, describe(found)), given.span, helps=helps)
+
+
+def _choice_helps(entries: Sequence[ErrorDetails], given: Given) -> tuple[Help, ...]:
+    """For one of a few strings the similar one; for a bare word the string."""
+    is_bare = isinstance(given.value, Construct) and not given.value.args and not given.value.kwargs
+    name = given.value.name if is_bare else given.value
+    if not isinstance(name, str):
+        return ()
+    expected = [entry["ctx"]["expected"] for entry in entries if entry["type"] == "literal_error"]
+    choices = [one for text in expected for one in re.findall(r"'([^']*)'", text)]
+    at = given.span.start + max(given.span.text.rfind(name), 0)
+    span = Span(given.span.source, at, at + len(name))
+    if choices or not is_bare or not any(entry["type"] == "string_type" for entry in entries):
+        return did_you_mean(name, choices, span)
+    return (Help("write a string in quotes", span, f'"{name}"'),) if span.text == name else ()
 
 
 #: Pydantic's errors for values of the right type.

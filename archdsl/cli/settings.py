@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from archdsl.arguments.values import Construct, Entry, Typed
-from archdsl.diagnostics import Diagnostic, Located, SpecError, did_you_mean
+from archdsl.diagnostics import Diagnostic, Help, Located, SpecError, did_you_mean
 from archdsl.diagnostics.codes.commands import RecipeUnused, UnknownSetting
 from archdsl.elaborate.environment import Environment
 from archdsl.elaborate.expressions import Evaluator
 from archdsl.syntax import parse_expression
-from archdsl.text.source import Source
+from archdsl.text.source import Source, Span
 
 if TYPE_CHECKING:
     from archdsl.elaborate.modules import Module
@@ -39,8 +39,8 @@ def read_settings(given: Sequence[str], module: Module, model: str | None) -> tu
     if known is None:  # There is no such model; loading it reports that.
         return {}, {}
     owners = [_owner(key, known) for key in keys]
-    if unknown := [key for key, owner in zip(keys, owners, strict=True) if owner is None]:
-        raise SpecError([_unknown(key, str(name), known, module.source.path) for key in unknown])
+    if unknown := [text for text, owner in zip(given, owners, strict=True) if owner is None]:
+        raise SpecError([_unknown(text.strip(), str(name), known) for text in unknown])
     pairs = list(zip(given, owners, strict=True))
     own = [text.strip().removeprefix(f"{MODEL}.") for text, owner in pairs if owner == MODEL]
     others = [text.strip().removeprefix(f"{RECIPE}.") for text, owner in pairs if owner == RECIPE]
@@ -105,8 +105,20 @@ def _entries() -> Collection[str]:
     return Recipe.model_fields
 
 
-def _unknown(key: str, model: str, parameters: Sequence[str], path: str) -> Diagnostic:
+def _unknown(text: str, model: str, parameters: Sequence[str]) -> Diagnostic:
+    from archdsl.recipe.reader import argument_of
+
+    key = text.partition("=")[0].strip()
     name = key.partition(".")[0]
+    span = Span(Source("--set", text), 0, len(name))
+    argument = argument_of(name) if key == name else None
+    if argument is not None:
+        family, _, meant = argument
+        return Diagnostic(
+            UnknownSetting(name, model), span, helps=(Help("it is an argument", span, f"{family}.{meant}"),)
+        )
     listed = ", ".join(f"`{one}`" for one in parameters) or "none"
-    helps = did_you_mean(name, [*parameters, *_entries()], otherwise=f"the model's parameters are {listed}")
-    return Diagnostic(UnknownSetting(name, model), path=path, helps=helps)
+    otherwise = f"the model's parameters are {listed}"
+    return Diagnostic(
+        UnknownSetting(name, model), span, helps=did_you_mean(name, [*parameters, *_entries()], span, otherwise)
+    )

@@ -16,6 +16,7 @@ from archdsl.recipe.datasets import Arrays, ImageFolder, Pairs
 from archdsl.recipe.parts import Part, plain
 from archdsl.recipe.recipe import FAMILIES, FAMILY_NAMES, LISTS, Recipe
 from archdsl.text.source import Source, Span
+from archdsl.text.suggest import ALIASES, plain_name
 
 BLOCK = "`train`"
 #: The place of a value that is in no file.
@@ -118,13 +119,22 @@ def _wrong_type(given: Given, expected: str, *helps: Help) -> Located:
 
 
 def _entry_helps(name: str, span: Span) -> tuple[Help, ...]:
-    """For an argument that stands alone (`lr = 0.1`), the entry it belongs to; else a similar name."""
+    """For an argument that stands alone (`lr = 0.1`, `learning_rate = 0.1`) the entry it belongs to, else a name."""
+    if (found := argument_of(name)) is None:
+        return did_you_mean(name, Recipe.model_fields, span)
+    family, kind, argument = found
+    call = f"{family} = {kind}({argument}=...), or --set {family}.{argument}=..."
+    return (Help(f"`{argument}` is an argument: {call}"),)
+
+
+def argument_of(name: str) -> tuple[str, str, str] | None:
+    """The entry, construct and argument that a name is meant for: `learning_rate` is `optimizer`, `sgd` and `lr`."""
+    argument = ALIASES.get(plain_name(name), name)
     for family, parts in FAMILIES.items():
         for kind, cls in parts.items():
-            if name in cls.arguments():
-                message = f"`{name}` is an argument: {family} = {kind}({name}=...), or --set {family}.{name}=..."
-                return (Help(message),)
-    return did_you_mean(name, Recipe.model_fields, span)
+            if argument in cls.arguments() and argument not in Recipe.model_fields:
+                return family, kind, argument
+    return None
 
 
 def with_overrides(entries: Mapping[str, Entry] | None, overrides: Mapping[str, Entry]) -> RecipeEntries:

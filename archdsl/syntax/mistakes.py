@@ -8,6 +8,7 @@ from collections.abc import Iterator, Set
 from archdsl.diagnostics import Help, Note
 from archdsl.syntax.tokens import STATEMENTS, VALUES
 from archdsl.text.source import Source, Span
+from archdsl.text.suggest import suggestion
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 #: Words that begin a statement elsewhere, and what is written here.
@@ -44,7 +45,7 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
     elif re.search(r"\bdense[ \t]*\([^()]*\)[ \t]*$", before):
         yield Help("use `linear` for a fully connected layer; `dense { }` is a combinator")
     elif word == "." and re.search(r"\w$", before):
-        yield Help("layers have no dots: write `conv`, not `nn.Conv2d`; `archdsl layers` lists the layer types")
+        yield _without_dots(span, before)
     elif word == "=" and "LBRACE" in accepted:
         yield Help("use `==` to compare", span, "==")
     elif word == ":" and "LBRACE" in accepted:
@@ -70,6 +71,19 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
         yield from _in_body(span, gap, kind, bool(previous))
     elif "COMMA" in accepted and kind in VALUES | {"MINUS"}:
         yield from _in_call(span, gap, bool(previous) and "EQUAL" in accepted)
+
+
+def _without_dots(dot: Span, before: str) -> Help:
+    """Suggest the layer type that `nn.Conv2d` or `torch.nn.Conv2d` is meant for."""
+    from archdsl.layers import all_kinds
+
+    first = re.search(r"\w+$", before)
+    rest = re.match(r"(?:\.\w+)+", dot.source.text[dot.start : dot.start + FAR])
+    meant = suggestion(rest[0].rpartition(".")[2], all_kinds()) if rest else None
+    if first is None or rest is None or meant is None:
+        return Help("layers have no dots: write `conv`, not `nn.Conv2d`; `archdsl layers` lists the layer types")
+    whole = Span(dot.source, dot.start - len(first[0]), dot.start + len(rest[0]))
+    return Help(f"layers have no dots: did you mean `{meant}`?", whole, meant)
 
 
 def _in_body(span: Span, gap: Span, kind: str, after_name: bool) -> Iterator[Help]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-#: What other libraries call things, in the form that `_plain` gives.
+#: What other libraries call things, in the form that `plain_name` gives.
 ALIASES = {
     "fc": "linear",
     "fullyconnected": "linear",
@@ -31,6 +31,48 @@ ALIASES = {
     "units": "out_features",
     "strides": "stride",
     "droppath": "stochastic_depth",
+    # layers of Keras and TensorFlow
+    "dense": "linear",
+    "maxpooling": "maxpool",
+    "averagepooling": "avgpool",
+    "gap": "adaptive_avgpool",
+    "globalmaxpool": "adaptive_maxpool",
+    "globalmaxpooling": "adaptive_maxpool",
+    "upsampling": "upsample",
+    "depthwiseconv": "conv",
+    "separableconv": "conv",
+    "zeropadding": "pad",
+    "reflectionpad": "pad",
+    "replicationpad": "pad",
+    "constantpad": "pad",
+    # entries of a recipe and their values
+    "learningrate": "lr",
+    "etamin": "minimum",
+    "stepsize": "every",
+    "criterion": "loss",
+    "objective": "loss",
+    "transform": "augment",
+    "transforms": "augment",
+    "earlystopping": "patience",
+    "amp": "precision",
+    "dtype": "precision",
+    "gradclip": "clip_norm",
+    "clipgradnorm": "clip_norm",
+    "gradientclipval": "clip_norm",
+    "gradientaccumulation": "accumulate",
+    "accumulategradbatches": "accumulate",
+    "randomhorizontalflip": "hflip",
+    "horizontalflip": "hflip",
+    "randomverticalflip": "vflip",
+    "verticalflip": "vflip",
+    "half": "fp16",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+    "float32": "fp32",
+    "image": "picture",
+    "acc": "accuracy",
+    "valacc": "accuracy",
+    "gpu": "cuda",
 }
 
 
@@ -49,11 +91,11 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
 @lru_cache(1_000)
 def _suggestion(name: str, names: tuple[str, ...]) -> str | None:
     """The same, kept: a loop repeats its mistakes."""
-    plain = _plain(name)
+    plain = plain_name(name)
     for alias in (name.lower(), plain):
         if ALIASES.get(alias) in names:
             return ALIASES[alias]
-    same = [one for one in names if plain and _plain(one) == plain]
+    same = [one for one in names if plain and plain_name(one) == plain]
     if same:
         return same[0]
     near = [one for one in names if _may_be_near(name.lower(), one.lower())][:MOST]
@@ -66,7 +108,7 @@ def _suggestion(name: str, names: tuple[str, ...]) -> str | None:
     return parts[0] if parts else None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name without case, underscores and PyTorch's number of axes: `MaxPool2d` and `max_pool` are both `maxpool`."""
     return re.sub(r"(?<=.)[123]d$", "", name.lower()).replace("_", "")
 

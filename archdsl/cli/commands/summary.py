@@ -113,6 +113,8 @@ def _columns(text: str | None) -> list[str]:
         print("\n".join(COLUMNS))
         raise typer.Exit
     if unknown := [name for name in names if name not in COLUMNS]:
-        listed = ", ".join(COLUMNS)
-        raise typer.BadParameter(f"there is no column {unknown[0]!r}; expected {listed}", param_hint="--columns")
+        from archdsl.cli.usage import UnknownValue
+
+        message = f"there is no column `{unknown[0]}`; the columns are {', '.join(COLUMNS)}"
+        raise UnknownValue(message, unknown[0], COLUMNS, param_hint="--columns")
     return list(dict.fromkeys(["name", *names]))

@@ -59,16 +59,15 @@ def _spec_text(name: str) -> str:
 
     entry = index.find(name)
     if entry is None:
-        raise typer.BadParameter(f"there is no network {name!r} in the zoo{_meant(name)}", param_hint="TEXT")
+        raise _unknown(f"there is no network `{name}` in the zoo", name)
     return entry.path.read_text(encoding="utf-8")
 
 
-def _meant(text: str) -> str:
+def _unknown(message: str, text: str) -> Exception:
     from archdsl.cards import index
-    from archdsl.text.suggest import suggestion
+    from archdsl.cli.usage import UnknownValue
 
-    meant = suggestion(text, index.names())
-    return f"; did you mean {meant}?" if meant else ""
+    return UnknownValue(message, text, index.names(), param_hint="TEXT", otherwise="`archdsl zoo` lists the networks")
 
 
 def _years(text: str | None) -> range | None:
@@ -99,18 +98,30 @@ def _select(text: str, task: str | None, years: range | None, most: int | None) 
     from archdsl.cli.card import entries
 
     if task is not None and task not in get_args(Task):
-        raise typer.BadParameter(f"{task!r} is not a task; expected {', '.join(get_args(Task))}", param_hint="--task")
+        from archdsl.cli.usage import UnknownValue
+
+        tasks = get_args(Task)
+        message = f"there is no task `{task}`; the tasks are {', '.join(tasks)}"
+        raise UnknownValue(message, task, tasks, param_hint="--task")
     found = [
-        entry
+        (place, entry)
         for entry in entries()
-        if any(text.lower() in words.lower() for words in (entry.name, entry.card.title, entry.paper))
+        if (place := _place(text.lower(), entry)) is not None
         and task in {None, entry.model.task}
         and (years is None or entry.year in years)
         and (most is None or entry.model.params <= most)
     ]
     if not found:
-        raise typer.BadParameter(f"no network in the zoo matches{_meant(text)}", param_hint="TEXT")
-    return found
+        raise _unknown(f"no network in the zoo matches{f' `{text}`' if text else ''}", text)
+    return [entry for _, entry in sorted(found, key=lambda one: one[0])]
+
+
+def _place(text: str, entry: Entry) -> int | None:
+    """How good a match is: 0 for the beginning of the name, 1 for a part of it, then the family, then the paper."""
+    if entry.name.startswith(text):
+        return 0
+    words = (entry.name, entry.card.title, entry.paper)
+    return next((place for place, one in enumerate(words, 1) if text in one.lower()), None)
 
 
 def _json(found: Sequence[Entry]) -> str:
