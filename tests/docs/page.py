@@ -22,7 +22,7 @@ BLOCK = re.compile(r"^```(arch|console|python|text)\n(.*?)^```$", re.MULTILINE |
 COMMAND = re.compile(r"^\$ archdsl (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 #: The commands whose numbers differ from machine to machine.
-MEASURING = {"train", "eval", "predict", "compare", "report", "export", "verify"}
+MEASURING = {"train", "eval", "predict", "compare", "report", "runs", "export", "verify"}
 
 
 def comparable(command: str, output: str) -> str:
@@ -30,7 +30,7 @@ def comparable(command: str, output: str) -> str:
     if command.split(maxsplit=1)[0] not in MEASURING:
         return output
     output = re.sub(r"(?m)^(Device +\w+) .*$", r"\1", output)
-    return re.sub(r"[ ─]+", " ", re.sub(r"(?<!\S)[\d.,:]+(e[+-]?\d+)?[%s]?[,;]?(?!\S)", "0", output))
+    return re.sub(r"[ ─]+", " ", re.sub(r"(?<!\S)[\d.,:-]+(e[+-]?\d+)?[%s]?[,;]?(?!\S)", "0", output))
 
 
 class Reader:
