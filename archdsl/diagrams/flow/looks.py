@@ -173,9 +173,10 @@ class _Stack:
                     self.along += STUB
                 self.rectangle(section, words, number)
         breadth = max(2 * self.middle, self.beyond) + (BEHIND if self.box.repeats else 0)
-        length = self.along + (BEHIND if self.box.repeats and not found[-1].sign else 0)
+        has_arrow = found[0].sign not in {"", "inside"}
+        length = self.along + (BEHIND if self.box.repeats and len(found) == 1 and not has_arrow else 0)
         size = (length, breadth) if self.right else (breadth, length)
-        return Look(*size, self.items, self.middle, has_arrow=found[0].sign not in {"", "inside"})
+        return Look(*size, self.items, self.middle, has_arrow=has_arrow)
 
     def rectangle(self, section: Section, words: Sequence[Words], number: int) -> None:
         """The box of a section, which begins at `along`."""

@@ -222,8 +222,14 @@ class _Builder:
 
     def apart(self, maker: Op, reader: Op) -> bool:
         """Whether two operations are in different scopes of a run, which is drawn once."""
-        units = self.units.get(reader, {})
-        return any(units.get(run, number) != number for run, number in self.units.get(maker, {}).items())
+        while True:
+            units = self.units.get(reader, {})
+            if any(units.get(run, number) != number for run, number in self.units.get(maker, {}).items()):
+                return True
+            if maker not in self.twin and reader not in self.twin:
+                return False
+            # In a scope that is drawn as another one, runs are those of the other one.
+            maker, reader = self.twin.get(maker, maker), self.twin.get(reader, reader)
 
 
 def _is_main(op: Op, index: int) -> bool:

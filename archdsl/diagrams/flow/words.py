@@ -60,7 +60,7 @@ def sections(scope: Scope) -> list[Section]:
     signs = sum(bool(one.sign) for one in found)
     if sum(len(one.lines) for one in found) > LISTED or signs > 2:
         return [Section([(line, "text") for line in _counted(scope)], "inside" if signs else _inner_sign(scope))]
-    return found
+    return found or [Section([])]
 
 
 def _residual(node: Combined) -> Section:
