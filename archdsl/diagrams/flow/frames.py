@@ -6,53 +6,31 @@ Lengths are along the flow and breadths across it; `arrange` turns them into the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from archdsl.diagrams.flow.columns import wrap
 from archdsl.diagrams.flow.items import Edge, Item, Level, Target, Thread
+from archdsl.diagrams.flow.laid import INSIDE, OUTSIDE, PAD, TITLE, End, Laid
 from archdsl.diagrams.flow.looks import Painter
-from archdsl.diagrams.flow.names import frame_title
 from archdsl.diagrams.flow.place import place
-from archdsl.diagrams.flow.ranks import LAST, ranked
-from archdsl.diagrams.flow.route import Point, set_along, simplified, ways
+from archdsl.diagrams.flow.ranks import FIRST, LAST, ranked
+from archdsl.diagrams.flow.route import Point, set_along, simplified, snapped, ways
+from archdsl.diagrams.flow.ushape import lay_columns, u_shape
 from archdsl.diagrams.flow.visible import Box, Frame, Link, Net, Part, Visible
-from archdsl.drawing.widths import text_width
 from archdsl.graph import Aux
-
-#: Inside a frame's edge, and the room for its title.
-PAD, TITLE = 10.0, 20.0
-TITLE_SIZE = 11.0
-#: Where tensors enter and leave a frame, in place of a part.
-INSIDE, OUTSIDE = "in", "out"
-_End = Part | str
-
-
-@dataclass(slots=True, eq=False)
-class Laid:
-    """A frame laid out from (0, 0): its size, its items, where its parts are, and the lines inside.
-
-    title  where its title begins, across or along the page's width
-    """
-
-    length: float
-    breadth: float
-    items: dict[_End, Item]
-    ways: dict[tuple[Net, _End], list[Point]]
-    ins: dict[Net, float] = field(default_factory=dict)
-    outs: dict[Net, float] = field(default_factory=dict)
-    title: float = 8.0
 
 
 class Arrangement:
     """The places of all parts and lines on the page: x, y of the upper left corner, and width and height."""
 
-    def __init__(self, shown: Visible, painter: Painter, limit: float = 0) -> None:
+    def __init__(self, shown: Visible, painter: Painter, limit: float = 0, *, u: bool = True) -> None:
         self.shown, self.painter, self.limit = shown, painter, limit
         self.parents: dict[Part, Frame] = {}
         self.frames = _frames(shown.root, self.parents)
-        self.looks = {box: painter.look(box) for box in shown.boxes}
-        self.threads: dict[Frame, dict[Net, tuple[_End, dict[_End, Link]]]] = {frame: {} for frame in self.frames}
+        self.threads: dict[Frame, dict[Net, tuple[End, dict[End, Link]]]] = {frame: {} for frame in self.frames}
         self.pieces = {link: self.through(link) for link in shown.links}
+        self.columns = u_shape(shown.root.parts, self.threads[shown.root]) if u and not painter.right else None
+        self.up = self.upwards()
+        self.looks = {box: painter.look(box, up=box in self.up) for box in shown.boxes}
         self.laid: dict[Frame, Laid] = {}
         for frame in reversed(self.frames):
             self.laid[frame] = self.lay(frame)
@@ -66,16 +44,16 @@ class Arrangement:
             found.append(self.parents[found[-1]])
         return found
 
-    def through(self, link: Link) -> list[tuple[Frame, _End]]:
+    def through(self, link: Link) -> list[tuple[Frame, End]]:
         """The frames that a line is in, with what it leads to in each; enters it into their threads."""
         source, target = self.above(link.source), self.above(link.target)
         while source[-2:-1] == target[-2:-1]:
             source.pop()
             target.pop()
-        steps: list[tuple[Part, _End, _End]] = [(source[i + 1], source[i], OUTSIDE) for i in range(len(source) - 2)]
+        steps: list[tuple[Part, End, End]] = [(source[i + 1], source[i], OUTSIDE) for i in range(len(source) - 2)]
         steps.append((source[-1], source[-2], target[-2]))
         steps += [(target[i + 1], INSIDE, target[i]) for i in reversed(range(len(target) - 2))]
-        found: list[tuple[Frame, _End]] = []
+        found: list[tuple[Frame, End]] = []
         for frame, start, end in steps:
             assert isinstance(frame, Frame)
             ends = self.threads[frame].setdefault(link.net, (start, {}))[1]
@@ -87,16 +65,23 @@ class Arrangement:
     # One frame
 
     def lay(self, frame: Frame) -> Laid:
-        items: dict[_End, Item] = {}
-        ports: dict[tuple[Net, str], Item] = {}
-        for net, (start, ends) in self.threads[frame].items():
-            if start == INSIDE:
-                ports[net, INSIDE] = Item("port", hint=len(ports))
-            if OUTSIDE in ends:
-                ports[net, OUTSIDE] = Item("port", hint=len(ports))
-        for number, part in enumerate(frame.parts):
-            items[part] = self.item(part, number)
-        threads = [self.thread(net, start, ends, items, ports) for net, (start, ends) in self.threads[frame].items()]
+        """Lay a frame out, whose parts are laid out already."""
+        items = {part: self.item(part, number) for number, part in enumerate(frame.parts)}
+        if frame is self.shown.root and self.columns is not None:
+            return lay_columns(self.columns, items, self.threads[frame])
+        laid = self.layered(frame, items)
+        up = frame in self.up
+        if up:
+            laid.flip()
+        if frame is not self.shown.root:
+            laid.pad(frame, right=self.painter.right, up=up)
+        return laid
+
+    def layered(self, frame: Frame, items: dict[Part, Item]) -> Laid:
+        """The parts of a frame in ranks, and in columns if there is a limit."""
+        ports = self.ports(frame)
+        ends: dict[End, Item] = {part: items[part] for part in frame.parts}
+        threads = [self.thread(net, start, out, ends, ports) for net, (start, out) in self.threads[frame].items()]
         entering = [item for (_, end), item in ports.items() if end == INSIDE]
         leaving = [item for (_, end), item in ports.items() if end == OUTSIDE]
         level = ranked([*entering, *items.values(), *leaving], threads, self.forks(frame, items, threads))
@@ -104,16 +89,34 @@ class Arrangement:
         breadth = place(level)
         length, tracks = set_along(level)
         if self.limit and not self.painter.right:
-            length, breadth = wrap(
-                level, tracks, length, breadth, self.limit - (TITLE + PAD) * (len(self.above(frame)) - 1)
-            )
-        lines = {(net, _end(item)): points for (net, item), points in ways(level, tracks).items()}
+            limit = self.limit - (TITLE + PAD) * (len(self.above(frame)) - 1)
+            length, breadth = wrap(level, tracks, length, breadth, limit)
+        lines = {
+            (net, OUTSIDE if item.part is None else item.part): points
+            for (net, item), points in ways(level, tracks).items()
+        }
         laid = Laid(length, breadth, items, lines)
         for (net, end), item in ports.items():
             (laid.ins if end == INSIDE else laid.outs)[net] = item.across
-        if frame is not self.shown.root:
-            self.pad(laid, frame)
         return laid
+
+    def ports(self, frame: Frame) -> dict[tuple[Net, str], Item]:
+        """Where tensors enter and leave a frame; lines across a U come from the left."""
+        ports: dict[tuple[Net, str], Item] = {}
+        for net, (start, ends) in self.threads[frame].items():
+            if start == INSIDE:
+                is_across = frame in self.up and self.columns is not None and net in self.columns.nets
+                ports[net, INSIDE] = Item("port", hint=FIRST - 1 if is_across else len(ports))
+            if OUTSIDE in ends:
+                ports[net, OUTSIDE] = Item("port", hint=len(ports))
+        return ports
+
+    def upwards(self) -> set[Part]:
+        """Everything in the right column of a U."""
+        found: set[Part] = set(self.columns.right) if self.columns is not None else set()
+        for frame in self.frames:
+            found |= set(frame.parts) if frame in found else set()
+        return found
 
     def item(self, part: Part, number: int) -> Item:
         """A part as one item of the frame around it."""
@@ -130,9 +133,9 @@ class Arrangement:
     def thread(
         self,
         net: Net,
-        start: _End,
-        ends: dict[_End, Link],
-        items: dict[_End, Item],
+        start: End,
+        ends: dict[End, Link],
+        items: dict[End, Item],
         ports: dict[tuple[Net, str], Item],
     ) -> Thread:
         thread = Thread(net, ports[net, INSIDE] if start == INSIDE else items[start])
@@ -142,49 +145,11 @@ class Arrangement:
             thread.targets.append(Target(item, link.main and not is_aux(end), side))
         return thread
 
-    def forks(self, frame: Frame, items: dict[_End, Item], threads: Sequence[Thread]) -> dict[Item, Thread]:
+    def forks(self, frame: Frame, items: dict[Part, Item], threads: Sequence[Thread]) -> dict[Item, Thread]:
         """For joins of branches in this frame, what the branches begin with."""
         by_net = {thread.net: thread for thread in threads}
         pairs = ((part, self.shown.axes.get(part)) for part in frame.parts if isinstance(part, Box))
         return {items[part]: by_net[net] for part, net in pairs if net in by_net}
-
-    def pad(self, laid: Laid, frame: Frame) -> None:
-        """Make room for the edge and the title of a frame."""
-        if self.painter.right:
-            start = (0.0, PAD + TITLE)
-            laid.length = max(laid.length, text_width(frame_title(frame), TITLE_SIZE) + 16)
-        else:
-            start = (TITLE, PAD + self.beside_title(laid, frame))
-        for item in laid.items.values():
-            item.along += start[0]
-            item.across += start[1]
-        for key, points in laid.ways.items():
-            laid.ways[key] = [(along + start[0], across + start[1]) for along, across in points]
-        for ports in (laid.ins, laid.outs):
-            ports |= {net: across + start[1] for net, across in ports.items()}
-        if not self.painter.right:
-            self.lead_in(laid)
-        laid.length += start[0] + (0 if laid.outs else PAD)
-        laid.breadth += start[1] + PAD
-
-    def beside_title(self, laid: Laid, frame: Frame) -> float:
-        """What a frame needs more in breadth so that no line enters through its title, which stands left or right."""
-        width = text_width(frame_title(frame), TITLE_SIZE) + 18
-        first = min(laid.ins.values(), default=laid.breadth) + PAD
-        last = max(laid.ins.values(), default=0) + PAD
-        left, right = max(0.0, width - first), max(0.0, width + last - laid.breadth - 2 * PAD)
-        if left <= right:
-            laid.breadth = max(laid.breadth, width - left - 2 * PAD)
-            return left
-        laid.title = last + 10
-        laid.breadth += right
-        return 0
-
-    def lead_in(self, laid: Laid) -> None:
-        """Lines that enter a frame begin at its edge, above the room of the title."""
-        for (net, _), points in laid.ways.items():
-            if net in laid.ins and points:
-                points.insert(0, (0.0, points[0][1]))
 
     # The page
 
@@ -194,7 +159,6 @@ class Arrangement:
         for frame in self.frames:
             along, across = self.corners[frame]
             for part, item in self.laid[frame].items.items():
-                assert not isinstance(part, str)
                 self.corners[part] = (along + item.along, across + item.across)
 
     def line(self, link: Link) -> list[Point]:
@@ -203,8 +167,8 @@ class Arrangement:
         for frame, end in self.pieces[link]:
             along, across = self.corners[frame]
             way = self.laid[frame].ways[link.net, end]
-            points += [(round(along + a, 2), round(across + b, 2)) for a, b in way]
-        return [self.turned(point) for point in simplified(points)]
+            points += [(along + a, across + b) for a, b in way]
+        return [self.turned(point) for point in simplified(snapped(points))]
 
     def turned(self, point: Point) -> Point:
         """A point as x and y."""
@@ -220,11 +184,11 @@ class Arrangement:
         return (laid.length, laid.breadth) if self.painter.right else (laid.breadth, laid.length)
 
 
-def _end(item: Item) -> _End:
+def _end(item: Item) -> End:
     return OUTSIDE if item.part is None else item.part
 
 
-def is_aux(part: _End) -> bool:
+def is_aux(part: End) -> bool:
     """Whether a part is an auxiliary head, which stands beside the network."""
     scope = None if isinstance(part, str) else part.scope
     return scope is not None and isinstance(scope.node, Aux)

@@ -10,12 +10,14 @@ from archdsl.diagrams.flow.names import caption, result
 from archdsl.diagrams.flow.visible import Box
 from archdsl.diagrams.flow.words import Section, Words, layer_words, sections
 from archdsl.diagrams.labels import SIGNS, title
+from archdsl.drawing.paths import extent
+from archdsl.drawing.scene import Anchor, Circle, Group, Item, Line, Style, Text, flat
 from archdsl.drawing.scene import Box as Rect
-from archdsl.drawing.scene import Circle, Group, Item, Line, Style, Text
 from archdsl.drawing.themes import FAMILIES
 from archdsl.drawing.widths import text_width, wrapped
 from archdsl.graph import Combined, LayerNode
 from archdsl.graph.network import Network
+from archdsl.text.record import replace
 
 #: Sizes of text and the height of a line, in pixels.
 SIZES = {"title": (12.0, 16.0), "text": (11.0, 14.0), "small": (9.5, 13.0)}
@@ -51,14 +53,16 @@ class Painter:
     def __init__(self, network: Network, width: float = 0, *, right: bool = False) -> None:
         self.network, self.width, self.right = network, width, right
 
-    def look(self, box: Box) -> Look:
+    def look(self, box: Box, *, up: bool = False) -> Look:
+        """How a box looks; with `up`, where the flow goes up."""
         match box.kind:
             case "input" | "output":
                 return self.rectangle(self.end(box), box.kind, radius=13)
             case "sign":
-                return self.sign(box)
+                sign = self.sign(box)
+                return _flipped(sign) if up and sign.is_sign else sign
             case "fold":
-                return self.folded(box)
+                return _flipped(self.folded(box)) if up else self.folded(box)
             case _:
                 return self.rectangle(self.layer(box), colour(box), count=len(box.repeats))
 
@@ -96,10 +100,7 @@ class Painter:
         text = op.node.combinator.join.sign if isinstance(op.node, Combined) else SIGNS[op.node.kind]
         if len(text) > 1 or len(set(op.reads)) > 3:
             return self.pill(box, text)
-        items: list[Item] = [
-            Circle(SIGN, SIGN, SIGN, Style(fill="join", stroke="join-edge")),
-            Text(SIGN, SIGN + 5, text, 14, "middle", bold=True),
-        ]
+        items = [Group(_circle(SIGN, SIGN, text))]
         return self.with_layers(box, Look(2 * SIGN, 2 * SIGN, items, SIGN, SIGN, is_sign=True))
 
     def with_layers(self, box: Box, sign: Look) -> Look:
@@ -117,8 +118,12 @@ class Painter:
         items: list[Item] = [
             moved,
             Line([self.turned(point) for point in turned], Style(stroke="line", width=1.3)),
-            *_rectangle(x, y, width, height, "activation", CORNER, 0),
-            Text(x + width / 2, y + height / 2 + 4, words, 11, "middle"),
+            Group(
+                [
+                    *_rectangle(x, y, width, height, "activation", CORNER, 0),
+                    Text(x + width / 2, y + height / 2 + 4, words, 11, "middle"),
+                ]
+            ),
         ]
         size = (start + width, across) if self.right else (across, start + height)
         return Look(*size, items, middle, SIGN, is_sign=True)
@@ -183,13 +188,14 @@ class _Stack:
         height = tall(words) + 2 * PAD_Y
         x, y = (self.along, self.middle - height / 2) if self.right else (self.middle - self.width / 2, self.along)
         count = len(self.box.repeats) if not number else 0
-        self.items += _rectangle(x, y, self.width, height, "scope", CORNER, count)
+        items = _rectangle(x, y, self.width, height, "scope", CORNER, count)
         inner = self.width - (22 if section.sign == "inside" else 0)
-        self.items += _lines(words, x + inner / 2, y + PAD_Y)
+        items += _lines(words, x + inner / 2, y + PAD_Y)
         if section.sign == "inside":
-            self.items += _mark(x + self.width - 17, y + height / 2)
+            items += _mark(x + self.width - 17, y + height / 2)
         if count:
-            self.items.append(Text(x + inner - 6, y + 15, f"×{count}", 12, "end", bold=True))
+            items.append(Text(x + inner - 6, y + 15, f"×{count}", 12, "end", bold=True))
+        self.items.append(Group(items))
         self.along += self.width if self.right else height
 
     def residual(self, section: Section, words: Sequence[Words], number: int) -> None:
@@ -211,8 +217,7 @@ class _Stack:
 
     def sign(self, along: float, sign: str) -> None:
         x, y = (along, self.middle) if self.right else (self.middle, along)
-        self.items.append(Circle(x, y, SIGN, Style(fill="join", stroke="join-edge")))
-        self.items.append(Text(x, y + 5, sign, 14, "middle", bold=True))
+        self.items.append(Group(_circle(x, y, sign)))
 
     def path(self, path: str, along: float, aside: float) -> None:
         """The layers of a shortcut, beside its line."""
@@ -220,15 +225,36 @@ class _Stack:
             return
         lines = wrapped(path, 64 if not self.right else 120, 9.5)
         top = (aside if self.right else along - 6.5 * len(lines)) + 10
-        for i, line in enumerate(lines):
-            x = along if self.right else aside + 5
-            self.items.append(Text(x, top + 13 * i, line, 9.5, "middle" if self.right else "start", colour="soft"))
+        anchor: Anchor
+        x, anchor = (along, "middle") if self.right else (aside + 5, "start")
+        texts = [Text(x, top + 13 * i, line, 9.5, anchor, colour="soft") for i, line in enumerate(lines)]
+        self.items.append(Group(texts))
         widest = max(text_width(line, 9.5) for line in lines)
         self.beyond = max(self.beyond, aside + (13 * len(lines) + 4 if self.right else widest + 7))
 
     def line(self, points: Sequence[tuple[float, float]], *, dashed: bool = False) -> None:
         turned = [point if self.right else (point[1], point[0]) for point in points]
         self.items.append(Line(turned, Style(stroke="line", width=1.3, dashed=dashed), arrow=True, corner=6))
+
+
+def _flipped(look: Look) -> Look:
+    """A look whose flow goes up: the same blocks of text, from the last one to the first."""
+    items = [_mirrored(item, look.height) for item in look.items]
+    return look._replace(items=items, face=look.height - look.face)
+
+
+def _mirrored(item: Item, height: float) -> Item:
+    """An item of a look that goes up; groups are moved as they are."""
+    if isinstance(item, Line):
+        return replace(item, points=[(x, height - y) for x, y in item.points])
+    low, high = _reach(item)
+    return Group([item], 0, height - low - high)
+
+
+def _reach(item: Item) -> tuple[float, float]:
+    """Where an item begins and ends, from the top."""
+    found = [extent(shape) for shape in flat([item])]
+    return min(one.top for one in found), max(one.bottom for one in found)
 
 
 def _mark(x: float, y: float) -> list[Item]:
@@ -240,6 +266,11 @@ def _mark(x: float, y: float) -> list[Item]:
         Circle(x, y + 8, 5, Style(fill="join", stroke="join-edge")),
         Text(x, y + 11.5, "+", 9.5, "middle", bold=True),
     ]
+
+
+def _circle(x: float, y: float, sign: str) -> list[Item]:
+    circle = Circle(x, y, SIGN, Style(fill="join", stroke="join-edge"))
+    return [circle, Text(x, y + 5, sign, 14, "middle", bold=True)]
 
 
 def _rectangle(x: float, y: float, width: float, height: float, family: str, radius: float, count: int) -> list[Item]:

@@ -9,7 +9,8 @@ from typing import Literal
 
 from archdsl.diagnostics import Diagnostic, SpecError, did_you_mean
 from archdsl.diagnostics.codes.drawings import UnknownScope
-from archdsl.diagrams.flow.frames import TITLE_SIZE, Arrangement
+from archdsl.diagrams.flow.frames import Arrangement
+from archdsl.diagrams.flow.laid import TITLE_SIZE
 from archdsl.diagrams.flow.looks import Painter
 from archdsl.diagrams.flow.names import data, frame_title, identify, tooltip
 from archdsl.diagrams.flow.program import Flow
@@ -25,8 +26,8 @@ Direction = Literal["down", "right"]
 MARGIN = 16.0
 #: The least width of a box of layers.
 BOX_WIDTH = 120.0
-#: Without a given depth, a picture shows as much as fits into this number of boxes.
-MOST = 60
+#: Without a given depth, a picture shows as much as fits into this number of boxes, and less in a U.
+MOST, MOST_IN_U = 60, 26
 #: A picture up to this height is one column. Others fill a slide of this size as well as they can.
 TALL, SLIDE = 800.0, (16.0, 9.0)
 #: The most columns, and how finely their lengths are tried.
@@ -99,19 +100,20 @@ def _require_scopes(network: Network, flow: Flow, names: Collection[str]) -> Non
 def _readable(network: Network, flow: Flow, view: View) -> Visible:
     """As much of a network as fits into a picture."""
     best = visible(network, flow, view)
+    most = MOST if Arrangement(best, Painter(network)).columns is None else MOST_IN_U
     while True:
         view = view._replace(depth=view.depth + 1)
         shown = visible(network, flow, view)
-        if len(shown.boxes) > MOST or len(shown.boxes) == len(best.boxes):
+        if len(shown.boxes) > most or len(shown.boxes) == len(best.boxes):
             return best
         best = shown
 
 
 def _arranged(shown: Visible, painter: Painter, direction: Direction | None) -> Arrangement:
     """The arrangement in one column, or in as many as make it largest on a slide."""
-    one = Arrangement(shown, painter)
+    one = Arrangement(shown, painter, u=direction is None)
     _, height = one.size(shown.root)
-    if direction is not None or height <= TALL:
+    if direction is not None or one.columns is not None or height <= TALL:
         return one
     limits = sorted({max(height / columns, TALL / 2) for columns in COLUMNS})
     return min([one, *(Arrangement(shown, painter, limit) for limit in limits)], key=_fit)

@@ -10,6 +10,8 @@ from archdsl.diagrams.flow.visible import Net
 
 #: Between two ranks; before the first track and after the last one; between two tracks.
 GAP, BEFORE, AFTER, TRACK = 20.0, 10.0, 14.0, 8.0
+#: What is nearer than this is in one line.
+NEAR = 0.6
 #: The radius of a sign.
 SIGN = 9.0
 #: Below a frame's edge, where nothing is but lines that enter.
@@ -54,7 +56,7 @@ def _spans(edges: Iterable[Edge]) -> dict[Net, tuple[float, list[float]]]:
         found.setdefault(edge.net, (edge.upper.across + edge.upper.exit(edge.net), []))[1].append(
             edge.lower.across + edge.lower.entry(edge.net)
         )
-    return {net: (start, ends) for net, (start, ends) in found.items() if any(abs(end - start) > 0.5 for end in ends)}
+    return {net: (start, ends) for net, (start, ends) in found.items() if any(abs(end - start) > NEAR for end in ends)}
 
 
 def _tracks(edges: Iterable[Edge]) -> dict[Net, int]:
@@ -108,10 +110,23 @@ def _piece(net: Net, upper: Item, lower: Item, tracks: Tracks, level: Level) -> 
     turn = level.turns.get(upper.rank) if lower.rank > upper.rank else None
     before = [start] if turn is None else turn.way(start)
     from_ = before[-1][1]
-    if abs(from_ - end[1]) <= 0.5:
+    if abs(from_ - end[1]) <= NEAR:
         return [*before, (end[0], from_)]
     track = tracks[upper.rank][net]
     return [*before, (track, from_), (track, end[1]), end]
+
+
+def snapped(points: Sequence[Point]) -> list[Point]:
+    """The points with what is nearly straight made straight, in hundredths of a pixel."""
+    found: list[Point] = []
+    for along, across in points:
+        before = found[-1] if found else (along, across)
+        point = (
+            before[0] if abs(along - before[0]) < NEAR else along,
+            before[1] if abs(across - before[1]) < NEAR else across,
+        )
+        found.append((round(point[0], 2), round(point[1], 2)))
+    return found
 
 
 def simplified(points: Sequence[Point]) -> list[Point]:
