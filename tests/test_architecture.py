@@ -23,7 +23,7 @@ PACKAGE = Path(archdsl.__file__).parent
 FLOORS = [
     *("version", "text", "diagnostics", "files", "drawing", "shapes", "arguments", "combinators", "layers", "recipe"),
     *("cards", "syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
-    *("figures", "view", "diagrams", "api", "zoo", "report", "cli", "__main__", "__init__"),
+    *("figures", "view", "diagrams", "assist", "lsp", "api", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 
 #: The only parts that may import a package, at any level.
@@ -33,9 +33,9 @@ ONLY = {
     "accelerate": {"train"},
     "safetensors": {"backends", "files", "runs"},
     "sklearn": {"datasets"},
-    "matplotlib": {"drawing", "figures", "runs", "cli"},
+    "matplotlib": {"drawing", "figures", "runs", "report", "cli"},
     "jinja2": {"report"},
-    "PIL": {"datasets", "inference", "figures", "report"},
+    "PIL": {"datasets", "inference", "figures"},
     "numpy": {"backends", "datasets", "inference"},
     "onnx": {"backends"},
     "onnxruntime": {"backends"},
@@ -44,6 +44,8 @@ ONLY = {
     "pydantic_core": {"arguments"},
     "typer": {"cli"},
     "rich": {"view", "runs"},
+    "pygls": {"lsp"},
+    "lsprotocol": {"lsp"},
 }
 
 #: What no command of the front end may import: each costs more than the whole command.

@@ -15,7 +15,7 @@ from archdsl.cli import commands
 ORDER = (
     *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify"),
     *("runs", "report", "compare", "draw", "show", "diff", "zoo", "new", "layers", "explain", "help"),
-    "completion",
+    *("lsp", "completion"),
 )
 
 

@@ -10,7 +10,8 @@ from archdsl.diagnostics.diagnostic import Diagnostic
 from archdsl.diagnostics.error import SpecError
 
 #: The extras that install a package.
-EXTRAS = dict.fromkeys(("onnx", "onnxruntime"), "onnx") | dict.fromkeys(
+EXTRAS = dict.fromkeys(("onnx", "onnxruntime"), "onnx") | dict.fromkeys(("pygls", "lsprotocol"), "lsp")
+EXTRAS |= dict.fromkeys(
     ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL"), "torch"
 )
 

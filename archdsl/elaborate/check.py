@@ -62,10 +62,13 @@ def check_source(
     return Checked(found.errors, len(module.models), blocks, found.warnings, imported)
 
 
-def check_module(module: Module, chosen: Run | None = None, required: Sequence[Requirement] = ()) -> Found:
+def check_module(
+    module: Module, chosen: Run | None = None, required: Sequence[Requirement] = (), runs: Iterable[Run] | None = None
+) -> Found:
     """Check a file that could be loaded. `chosen` is a model to check first, optionally with settings.
 
-    Warnings are those of a file without errors, from which they might follow.
+    `runs` are the expansions to look at, instead of those of all models. Warnings are those of a file without errors,
+    from which they might follow.
     """
     from archdsl.elaborate.definitions import check_definitions
     from archdsl.elaborate.warnings import Expanded, warnings_of
@@ -75,7 +78,9 @@ def check_module(module: Module, chosen: Run | None = None, required: Sequence[R
     # Errors of the expansion come first: they have the calls that led there.
     expanded = Expanded()
     for one in chain(
-        _problems_of_models(_runs(module, chosen), required, expanded), errors, _problems_of_variants(module)
+        _problems_of_models(_runs(module, chosen) if runs is None else runs, required, expanded),
+        errors,
+        _problems_of_variants(module),
     ):
         found.setdefault((one.span, one.problem), one)
         if len(found) == MAX_ERRORS:

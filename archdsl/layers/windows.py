@@ -68,12 +68,13 @@ def slide(layer: Layer, windows: Sequence[Window], x: Shape, *, ceil: bool = Fal
     sizes = tuple(window.output(size, ceil=ceil) for size, window in zip(x.spatial, windows, strict=True))
     for axis, size, window, output in zip(AXES[x.rank], x.spatial, windows, sizes, strict=True):
         if output < 1:
-            problem = NoOutput(layer.kind, axis, output, _rule(size, window, ceil=ceil))
+            problem = NoOutput(layer.kind, axis, output, rule(size, window, ceil=ceil))
             raise Rejected(problem, help=_fitting(size, window))
     return sizes
 
 
-def _rule(size: int, window: Window, *, ceil: bool) -> str:
+def rule(size: int, window: Window, *, ceil: bool) -> str:
+    """The output-size formula, with letters and with numbers."""
     number = f"({size} + {window.before} + {window.after} - {window.dilation}*{window.kernel - 1} - 1)"
     if ceil:
         return f"ceil((n + p + q - d*(k - 1) - 1) / s) + 1 = ceil({number} / {window.stride}) + 1"

@@ -43,7 +43,7 @@ FREE = {
         "seed",
     ),
     *("tolerance", "top", "year"),
-    *(("new", "name"), ("runs", "model")),
+    *(("new", "name"), ("runs", "model"), ("lsp", "ws")),
 }
 
 

@@ -1,0 +1,1 @@
+"""The language server: `archdsl.assist` by the Language Server Protocol."""
