@@ -38,9 +38,10 @@ def _finite(value: object) -> object:
     return value
 
 
-def print_json_text(text: str) -> None:
-    """Print JSON; characters that the encoding of stdout lacks are escaped."""
-    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
+def print_json_text(text: str, *, file: IO[str] | None = None) -> None:
+    """Print JSON, to stdout by default; characters that its encoding lacks are escaped."""
+    file = file or sys.stdout
+    encoding = codecs.lookup(getattr(file, "encoding", None) or "utf-8").name
     if encoding != "utf-8":
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-    print(text)
+    print(text, file=file)

@@ -19,11 +19,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """A suggestion; with a span and a replacement, an edit that a tool can make."""
+    """A suggestion; with a span and a replacement, an edit that a tool can make.
+
+    certain  whether nothing else can have been meant, or the network stays the same: `check --fix` makes the edit
+    """
 
     message: str
     span: Span | None = None
     replacement: str | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def as_dict(diagnostic: Diagnostic) -> dict[str, Any]:
 def _help_dict(help: Help) -> dict[str, Any]:
     edit = None
     if help.span is not None and help.replacement is not None:
-        edit = {**_region(help.span), "replacement": help.replacement}
+        edit = {**_region(help.span), "replacement": help.replacement, "certain": help.certain}
     return {"message": help.message, "edit": edit}
 
 

@@ -104,7 +104,7 @@ def reject_declarations(form: tree.LayerCall) -> None:
     for one in form.arguments:
         if one.declares and form.name != "input":
             colon = Span(one.span.source, one.span.start + len(str(one.name)), one.value.span.start)
-            helps = (Help("an argument by name is written with `=`", colon, "="),)
+            helps = (Help("an argument by name is written with `=`", colon, "=", certain=True),)
             raise Located(WrongInput(f"`{form.name}` takes no inputs"), one.span, helps=helps)
 
 

@@ -14,6 +14,7 @@ from archdsl.elaborate.expressions import FIGURES
 from archdsl.elaborate.modules import Module
 from archdsl.elaborate.references import Definition
 from archdsl.elaborate.run import position
+from archdsl.elaborate.unused import Removals
 from archdsl.elaborate.variants import models_in, open_params
 from archdsl.graph import AnyNode, Group, LayerNode, walk
 from archdsl.graph.network import Network
@@ -62,6 +63,7 @@ class _Names:
         self.reads = [one for one in nodes if isinstance(one, tree.Name) and one.name in FIGURES]
         self.values = dict(_values(nodes))
         self.first_inputs = set(_first_inputs(nodes))
+        self.removals = Removals(nodes)
 
     def unused(self) -> Iterator[Diagnostic]:
         """Values, parameters, blocks, taps and further inputs that nothing reads."""
@@ -74,7 +76,8 @@ class _Names:
             if is_used or one.name.startswith("_") or (one.kind == "block" and one.name in self.strings):
                 continue
             if one.kind in {"value", "parameter", "tap", "block", "input"}:
-                yield Diagnostic(Unused(one.kind, one.name, is_global), one.span)
+                helps = self.removals.helps(one, is_certain=not is_global)
+                yield Diagnostic(Unused(one.kind, one.name, is_global), one.span, helps=helps)
 
     def _is_in_block(self, one: Definition) -> bool:
         return isinstance(self.items[self._item(one.span)], tree.BlockDef)

@@ -39,7 +39,7 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
     word = span.text
     previous = re.search(r"(?<!\w)([A-Za-z_]\w*)[ \t]*$", before)
     if word == "elif":
-        yield Help("`else if`", span, "else if")
+        yield Help("`else if`", span, "else if", certain=True)
     elif previous and previous[1] in WORDS and "_SEP" in accepted:
         yield Help(WORDS[previous[1]])
     elif re.search(r"\bdense[ \t]*\([^()]*\)[ \t]*$", before):
@@ -47,14 +47,14 @@ def after_token(source: Source, span: Span, kind: str, accepted: Set[str]) -> It
     elif word == "." and re.search(r"\w$", before):
         yield _without_dots(span, before)
     elif word == "=" and "LBRACE" in accepted:
-        yield Help("use `==` to compare", span, "==")
+        yield Help("use `==` to compare", span, "==", certain=True)
     elif word == ":" and "LBRACE" in accepted:
         yield Help("write the body between `{` and `}`")
     elif word == ":" and "EQUAL" in accepted:
         in_call = "RPAR" in accepted
         rest = re.match(r":=?[ \t]*", source.text[span.start :])
         whole = Span(source, end, span.start + (rest.end() if rest else 1))
-        yield Help("use `=` to set a value", whole, "=" if in_call else " = ")
+        yield Help("use `=` to set a value", whole, "=" if in_call else " = ", certain=True)
     elif "MODEL" in accepted and kind in STATEMENTS:
         yield Help("write layers inside a model or block: `model name { ... }`")
     elif word == "for" and "RSQB" in accepted:
@@ -90,27 +90,27 @@ def _in_body(span: Span, gap: Span, kind: str, after_name: bool) -> Iterator[Hel
     word = span.text
     following = span.source.text[span.end :].lstrip(" \t")
     if word.startswith("/"):
-        yield Help("comments start with `#`", span, "#")
+        yield Help("comments start with `#`", span, "#", certain=True)
     elif word == "+":
         yield Help("use `residual { ... }` to add the input, or `sum { ... }` to add branches")
     elif after_name and kind in {"INT", "FLOAT", "SIZE", "STRING"}:
-        yield Help("write arguments in parentheses", Span(span.source, gap.start, span.end), f"({word})")
+        yield Help("write arguments in parentheses", Span(span.source, gap.start, span.end), f"({word})", certain=True)
     elif after_name and kind in {"NAME", "LABEL"} and following.startswith(":"):
         yield Help("a label is one word: letters, digits, `_` and `-`", gap, "_")
     elif kind in STATEMENTS:
-        yield Help("separate statements with line breaks or `;`", gap, "; ")
+        yield Help("separate statements with line breaks or `;`", gap, "; ", certain=True)
 
 
 def _in_call(span: Span, gap: Span, after_name: bool) -> Iterator[Help]:
     glued = gap.start == span.start
     if after_name and not glued:
-        yield Help("use `=` for named arguments", gap, "=")
+        yield Help("use `=` for named arguments", gap, "=", certain=True)
     elif glued and re.match(r"[xX]\d*$", span.text):
         yield Help("write sizes with a lower-case `x`: `3x3`")
     elif not glued and (size := _spaced_size(span)):
-        yield Help("write sizes without spaces", size, size.text.replace(" ", ""))
+        yield Help("write sizes without spaces", size, size.text.replace(" ", ""), certain=True)
     elif not glued:
-        yield Help("arguments and elements are separated by commas", gap, ", ")
+        yield Help("arguments and elements are separated by commas", gap, ", ", certain=True)
 
 
 def _spaced_size(span: Span) -> Span | None:
@@ -138,10 +138,10 @@ def at_character(source: Source, place: int) -> Iterator[Help]:
     doubled = line[:2] if line[:2] in CHARACTERS else line[0]
     if doubled in CHARACTERS:
         span = Span(source, place, place + len(doubled))
-        yield Help(f"use `{CHARACTERS[doubled].strip()}`", span, CHARACTERS[doubled])
+        yield Help(f"use `{CHARACTERS[doubled].strip()}`", span, CHARACTERS[doubled], certain=True)
     elif line[0] in QUOTES and (match := re.match(rf'[{QUOTES}]([^{QUOTES}"]*)[{QUOTES}]', line)):
         span = Span(source, place, place + match.end())
-        yield Help("strings are written in double quotes", span, f'"{match[1]}"')
+        yield Help("strings are written in double quotes", span, f'"{match[1]}"', certain=True)
     elif re.match(r'"(?:[^"\\]|\\.)*"', line):
         yield Help('the escapes are `\\"`, `\\\\`, `\\n` and `\\t`')
     elif line[0] in QUOTES + '"':
