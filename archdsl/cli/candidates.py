@@ -285,7 +285,7 @@ COMPLETERS: Mapping[str | tuple[str, str], Completer] = {
     **dict.fromkeys(("out", "root"), _folders),
     "weights": _weights,
     "file": _files(".onnx"),
-    "images": _files(*IMAGES),
+    **dict.fromkeys(("image", "images"), _files(*IMAGES)),
     "output": _files(),
     "classes": _files(),
     "model": _models("network", "old", "new"),

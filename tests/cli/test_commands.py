@@ -391,7 +391,7 @@ def test_a_missing_extra_is_named(package: str, arguments: list[str]) -> None:
 
 def test_fmt_of_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     for arguments, code, printed in (([], 0, "model m { relu }\n"), (["--check"], 1, "would reformat <stdin>\n")):
-        monkeypatch.setattr("sys.stdin", io.StringIO("model m{relu}"))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"model m{relu}")))
         assert main(["fmt", *arguments, "-"]) == code
         assert capsys.readouterr().out == printed
     assert main(["fmt", "-", "specs/lenet.arch"]) == 2
