@@ -181,7 +181,7 @@ def draw_curves(found: Chosen, path: Path, *, run: Sequence[str] = (), theme: Th
             "the picture `curves` is of a run folder: `archdsl draw curves runs/NAME`", param_hint="NETWORK"
         )
     from archdsl import figures
-    from archdsl.report.compare import names
+    from archdsl.report.facts import names
 
     paths = [found.run.path, *map(Path, run)]
     histories: dict[str, Sequence[EpochMetrics]] = {}

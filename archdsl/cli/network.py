@@ -98,8 +98,11 @@ class Chosen(NamedTuple):
         module = self.network.build()
         if self.weights is not None:
             from archdsl.backends.torch import load_weights
+            from archdsl.backends.torch.weights import set_origin
 
             load_weights(module, self.weights)
+            if self.run is not None and not self.weights.startswith(PUBLISHED):
+                set_origin(module, str(self.run.path))
         return module.eval()
 
 

@@ -1,63 +1,112 @@
-"""Runs side by side: their results, and the entries in which they differ."""
+"""Runs side by side: their results, the entries in which they differ, and the differences of their networks."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from archdsl.api import Network
 from archdsl.arguments.values import spec_text
+from archdsl.diff import Difference
 from archdsl.report.entries import flat, network_of_run
-from archdsl.runs.folder import EpochMetrics, RunFolder
+from archdsl.report.facts import RunFacts, names, read_run
+from archdsl.report.texts import duration, number
+from archdsl.runs.best import best_epoch
+from archdsl.runs.folder import EpochMetrics
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunResults:
-    """A run to compare. `entries` are its model, settings and recipe as strings."""
+    """A run to compare. `monitor` is the figure by which the runs are compared."""
 
-    name: str
-    params: int | None
-    history: tuple[EpochMetrics, ...]
-    entries: dict[str, str]
+    facts: RunFacts
+    network: Network
+    monitor: str
 
     @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def history(self) -> tuple[EpochMetrics, ...]:
+        return self.facts.history
+
+    @cached_property
     def best(self) -> EpochMetrics | None:
-        """The epoch with the highest validation accuracy (the lowest loss without one), the first of several."""
-        return min(self.history, key=lambda line: (-(line.val_accuracy or 0.0), line.val_loss), default=None)
+        """The epoch with the best value of the monitored figure, the first of equals."""
+        return best_epoch(self.history, self.monitor)
+
+    @property
+    def last(self) -> EpochMetrics | None:
+        return self.history[-1] if self.history else None
+
+    @cached_property
+    def test(self) -> dict[str, Any]:
+        """The results on the test split at the end of the run; empty where it has not finished."""
+        return self.facts.evaluation or {}
+
+    @cached_property
+    def entries(self) -> dict[str, str]:
+        """Its model, settings and recipe as strings."""
+        info = self.facts.info
+        recipe = json.loads(self.facts.recipe.to_json())
+        own = {"model": info.model, "data": info.dataset}
+        taken = {*own, *recipe}
+        settings = {f"model.{name}" if name in taken else name: value for name, value in info.settings.items()}
+        return own | {name: spec_text(value) for name, value in settings.items()} | dict(flat(recipe))
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.2%}"
+def _figure(name: str, value: float | None) -> str:
+    """A figure, empty where it was not measured."""
+    return "" if value is None else number(value) if name == "loss" else f"{value:.2%}"
 
 
-#: The rows of the results table: a name, and the text for one run.
+def _last(run: RunResults, name: str) -> str:
+    return _figure(name.rpartition("_")[2], getattr(run.last, name, None))
+
+
+def _best(run: RunResults) -> str:
+    return _figure(run.monitor, run.best.figure(run.monitor) if run.best else None)
+
+
+#: The rows of the results: a name, and the string for one run. `{}` is the figure by which the runs are compared.
 ROWS: dict[str, Callable[[RunResults], str]] = {
-    "parameters": lambda run: "" if run.params is None else f"{run.params:,}",
-    "epochs": lambda run: str(len(run.history)),
-    "best val accuracy": lambda run: _percent(run.best.val_accuracy if run.best else None),
-    "in epoch": lambda run: str(run.best.epoch) if run.best else "",
-    "last val accuracy": lambda run: _percent(run.history[-1].val_accuracy if run.history else None),
-    "last val loss": lambda run: f"{run.history[-1].val_loss:.4f}" if run.history else "",
-    "last train loss": lambda run: f"{run.history[-1].train_loss:.4f}" if run.history else "",
-    "seconds": lambda run: f"{sum(line.seconds for line in run.history):,.0f}",
-    "images per second": lambda run: f"{run.history[-1].images_per_second:,.0f}" if run.history else "",
+    "state": lambda run: run.facts.state,
+    "parameters": lambda run: f"{run.network.params:,}",
+    "epochs": lambda run: f"{run.facts.epochs:,}",
+    "steps": lambda run: f"{run.facts.steps:,}",
+    "test accuracy": lambda run: _figure("accuracy", run.test.get("accuracy")),
+    "test loss": lambda run: _figure("loss", run.test.get("loss")),
+    "best val {}": _best,
+    "in epoch": lambda run: f"{run.best.epoch:,}" if run.best else "",
+    "last val accuracy": lambda run: _last(run, "val_accuracy"),
+    "last val loss": lambda run: _last(run, "val_loss"),
+    "last train loss": lambda run: _last(run, "train_loss"),
+    "time": lambda run: duration(run.facts.train_seconds),
+    "samples per second": lambda run: f"{run.last.images_per_second:,.0f}" if run.last else "",
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comparison:
     """Several runs, in the order given."""
 
     runs: tuple[RunResults, ...]
 
+    @property
+    def monitor(self) -> str:
+        """The figure by which they are compared."""
+        return self.runs[0].monitor
+
     def results(self) -> list[tuple[str, list[str]]]:
-        """The results of the runs, one row per figure."""
-        return [(name, [text(run) for run in self.runs]) for name, text in ROWS.items()]
+        """The results of the runs, one row per figure; without those that no run has."""
+        rows = [(name.format(self.monitor), [text(run) for run in self.runs]) for name, text in ROWS.items()]
+        return [(name, values) for name, values in rows if any(values) and set(values) != {"unknown"}]
 
     def differences(self) -> list[tuple[str, list[str]]]:
         """The entries that are not the same in all runs."""
@@ -65,69 +114,59 @@ class Comparison:
         rows = [(name, [run.entries.get(name, "") for run in self.runs]) for name in names]
         return [(name, values) for name, values in rows if len(set(values)) > 1]
 
+    def networks(self) -> list[tuple[RunResults, Difference]]:
+        """The runs whose networks differ from the first run's, with what differs."""
+        first, *others = self.runs
+        pairs = [(run, Difference(first.network, run.network)) for run in others]
+        return [(run, found) for run, found in pairs if not found.is_empty]
+
+    @property
+    def winner(self) -> int | None:
+        """The index of the run with the best value of the monitored figure; None where it is not alone."""
+        values = [run.best.figure(self.monitor) if run.best else None for run in self.runs]
+        known = [value for value in values if value is not None and not math.isnan(value)]
+        if not known:
+            return None
+        best = (min if self.monitor == "loss" else max)(known)
+        return values.index(best) if known.count(best) == 1 else None
+
     def to_dict(self) -> dict[str, Any]:
         """The comparison for JSON (docs/json.md)."""
-        results = {
-            run.name: {
-                "params": run.params,
-                "epochs": len(run.history),
-                "best_val_accuracy": run.best.val_accuracy if run.best else None,
-                "best_epoch": run.best.epoch if run.best else None,
-                "last_val_loss": run.history[-1].val_loss if run.history else None,
-                "seconds": sum(line.seconds for line in run.history),
-            }
-            for run in self.runs
-        }
         names = [run.name for run in self.runs]
         return {
-            "runs": results,
+            "monitor": self.monitor,
+            "runs": {run.name: _facts(run) for run in self.runs},
             "differences": {name: dict(zip(names, values, strict=True)) for name, values in self.differences()},
         }
 
 
+def _facts(run: RunResults) -> dict[str, Any]:
+    return {
+        "state": run.facts.state,
+        "params": run.network.params,
+        "epochs": run.facts.epochs,
+        "steps": run.facts.steps,
+        "test_accuracy": run.test.get("accuracy"),
+        "test_loss": run.test.get("loss"),
+        "best_val_accuracy": run.best.val_accuracy if run.best else None,
+        "best_val_loss": run.best.val_loss if run.best else None,
+        "best_epoch": run.best.epoch if run.best else None,
+        "last_val_loss": run.last.val_loss if run.last else None,
+        "seconds": run.facts.train_seconds,
+    }
+
+
 def compare_runs(paths: Sequence[Path]) -> Comparison:
     """Read run folders. Raises SpecError for a folder that is not a run (E632) or is damaged (E633)."""
-    return Comparison(tuple(_read(path, name) for path, name in zip(paths, names(paths), strict=True)))
+    found = [read_run(path, name) for path, name in zip(paths, names(paths), strict=True)]
+    monitor = _common_monitor(found)
+    return Comparison(tuple(RunResults(run, network_of_run(run.folder), monitor) for run in found))
 
 
-def names(paths: Sequence[Path]) -> list[str]:
-    """A different name for each folder: as few of the last parts of its path as possible."""
-    parts = [path.absolute().resolve().parts for path in paths]
-    most = max(map(len, parts), default=1)
-    for length in range(1, most):
-        found = ["/".join(one[-length:]) for one in parts]
-        if len(set(found)) == len(set(parts)):
-            break
-    else:
-        found = ["/".join(one) for one in parts]
-    times = [found[: i + 1].count(name) for i, name in enumerate(found)]
-    return [name if time == 1 else f"{name} ({time})" for name, time in zip(found, times, strict=True)]
-
-
-def _read(path: Path, name: str) -> RunResults:
-    folder = RunFolder(path)
-    info = folder.read_info()
-    recipe = json.loads(folder.read_recipe().to_json())
-    own = {"model": info.model, "data": info.dataset}
-    settings = {f"model.{name}" if name in {*own, *recipe} else name: value for name, value in info.settings.items()}
-    entries = own | {name: spec_text(value) for name, value in settings.items()} | dict(flat(recipe))
-    network = network_of_run(folder)
-    return RunResults(name, network.params, tuple(folder.read_metrics()), entries)
-
-
-def comparison_figure(found: Comparison) -> Figure:
-    """Plot the validation loss and accuracy of the runs over the epochs."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(10, 3.75), dpi=140, layout="constrained")
-    for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
-        for run in found.runs:
-            points = [(line.epoch, getattr(line, f"val_{name}")) for line in run.history]
-            known = [(epoch, scale * value) for epoch, value in points if value is not None]
-            axes.plot(*zip(*known, strict=True) if known else ([], []), label=run.name, marker=".")
-        axes.set(xlabel="epoch", ylabel=f"validation {name}" + (" in %" if scale != 1 else ""))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
-    return figure
+def _common_monitor(runs: Sequence[RunFacts]) -> str:
+    """The figure that all runs watch; else the accuracy where all have it, or the loss."""
+    monitors = {run.monitor for run in runs}
+    if len(monitors) == 1:
+        return monitors.pop()
+    measured = all(run.history and run.history[-1].val_accuracy is not None for run in runs)
+    return "accuracy" if measured else "loss"

@@ -60,9 +60,15 @@ class Session:
     @property
     def seconds(self) -> float | None:
         """From its start to its end; None where it has not ended."""
-        if self.ended is None:
-            return None
-        return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.started)).total_seconds()
+        return None if self.end is None else (self.end - self.start).total_seconds()
+
+    @property
+    def start(self) -> datetime:
+        return datetime.fromisoformat(self.started)
+
+    @property
+    def end(self) -> datetime | None:
+        return None if self.ended is None else datetime.fromisoformat(self.ended)
 
 
 class SessionLog:

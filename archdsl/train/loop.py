@@ -17,6 +17,7 @@ from archdsl.datasets.splits import Batch
 from archdsl.diagnostics import Diagnostic, Help, SpecError
 from archdsl.diagnostics.codes.commands import CannotWrite
 from archdsl.diagnostics.codes.training import NotFinite
+from archdsl.diagnostics.render import plural
 from archdsl.recipe.schedules import Plateau
 from archdsl.runs.checkpoint import Position
 from archdsl.runs.folder import EpochMetrics, RunFolder
@@ -192,7 +193,7 @@ class Loop:
 
     @property
     def _stalled_text(self) -> str:
-        return f"no better validation {self.setup.monitor} for {self._waited} epoch{'' if self._waited == 1 else 's'}"
+        return f"no better validation {self.setup.monitor} for {plural(self._waited, 'epoch')}"
 
     def _order(self, epoch: int) -> list[Tensor]:
         samples = len(self.setup.data.train.labels)

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_ends_with_its_report_unless_told_otherwise(folder: Path, capsys: Capture) -> None:
-    assert "Confusion matrix" in (folder / "a" / "report.html").read_text(encoding="utf-8")
+    assert "True class in rows" in (folder / "a" / "report.html").read_text(encoding="utf-8")
     assert not (folder / "b" / "report.html").exists()
     assert main(["report", str(folder / "b")]) == 0
     assert capsys.readouterr().out == f"wrote {folder / 'b' / 'report.html'}\n"

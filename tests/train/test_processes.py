@@ -198,6 +198,7 @@ def test_the_main_process_writes_and_speaks_alone(two: Runs) -> None:
     names = {path.name for path in (two.folder / "whole").iterdir()}
     assert names == {
         *("spec.arch", "recipe.json", "run.json", "environment.json", "metrics.jsonl", "curves.png"),
+        *("sessions.json", "evaluation.json"),
         *("weights.safetensors", "best.safetensors", "checkpoints"),
     }
 

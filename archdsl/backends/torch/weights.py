@@ -47,6 +47,11 @@ def origin_of(module: nn.Module) -> str:
     return origin
 
 
+def set_origin(module: nn.Module, origin: str) -> None:
+    """Note where a module's weights are from: a run's normalisation and classes are those that they need."""
+    module.__dict__["__archdsl_weights__"] = origin
+
+
 def copy_into(module: nn.Module, state: Mapping[str, Tensor], origin: str, skip: Collection[str] = ()) -> None:
     """Copy a state_dict from `origin` into a module; every key and shape has to fit but those in `skip`."""
     own = module.state_dict()
@@ -55,7 +60,7 @@ def copy_into(module: nn.Module, state: Mapping[str, Tensor], origin: str, skip:
     if problems:
         raise SpecError([Diagnostic(problem, path=origin) for problem in problems[:_SHOWN]] + _rest(problems, origin))
     module.load_state_dict(state, strict=not skip, assign=any(tensor.is_meta for tensor in own.values()))
-    module.__dict__["__archdsl_weights__"] = origin
+    set_origin(module, origin)
 
 
 def _modern(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

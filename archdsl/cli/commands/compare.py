@@ -14,20 +14,26 @@ from archdsl.cli.printing import print_json
 if TYPE_CHECKING:
     from archdsl.report.compare import Comparison
 
-EXAMPLES = ("archdsl compare runs/a runs/b", "archdsl compare runs/a runs/b -o compare.png")
+EXAMPLES = ("archdsl compare runs/a runs/b", "archdsl compare runs/a runs/b -o compare.html")
+
+#: What `-o` writes: a page, or the curves alone.
+FORMS = (".html", ".png", ".svg", ".pdf")
 
 
 def compare(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two or more run folders.")],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Also plot their curves: .png, .svg or .pdf.")
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Also write a page (.html), or plot their curves (.png, .svg, .pdf)."
+        ),
     ] = None,
     format: TableOrJson = "table",
 ) -> None:
     """Compare the results, recipes and settings of runs."""
     if output is not None:
-        require_extension(output)
-    from archdsl.report.compare import compare_runs, comparison_figure
+        require_extension(output, FORMS)
+    from archdsl.report.compare import compare_runs
 
     found = compare_runs([Path(run) for run in runs])
     if format == "json":
@@ -35,10 +41,20 @@ def compare(
     else:
         _draw(found)
     if output is not None:
-        from archdsl.figures import save
-
-        save(comparison_figure(found), Path(output))
+        _write(found, Path(output))
         print(f"wrote {output}", file=sys.stderr)
+
+
+def _write(found: Comparison, path: Path) -> None:
+    """Write the page of a comparison, or its curves, by the extension."""
+    if path.suffix.lower() == ".html":
+        from archdsl.report.compare_page import write_comparison
+
+        write_comparison(found, path)
+    else:
+        from archdsl import figures
+
+        figures.save(figures.curves({run.name: run.history for run in found.runs}), path)
 
 
 def _draw(found: Comparison) -> None:

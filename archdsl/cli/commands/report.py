@@ -7,11 +7,30 @@ from typing import Annotated
 
 import typer
 
-EXAMPLES = ("archdsl report runs/lenet",)
+from archdsl.cli.options import require_extension
+
+EXAMPLES = ("archdsl report runs/lenet", "archdsl report runs/lenet -o lenet.html --open")
 
 
-def report(run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
-    """Write a run's report.html again, from its folder alone."""
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The .html file to write.", show_default="RUN/report.html"),
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write a run's results as one HTML page, from its folder alone.
+
+    Training writes the page at its end; this writes it for a run that was stopped, failed or is running too.
+    """
+    if output is not None:
+        require_extension(output, (".html",))
     from archdsl.report.page import report_of_run
 
-    print(f"wrote {report_of_run(Path(run))}")
+    path = report_of_run(Path(run), None if output is None else Path(output))
+    print(f"wrote {path}")
+    if open:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
