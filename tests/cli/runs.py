@@ -14,6 +14,7 @@ SPEC = "model small(width = 4) { input(1x8x8); flatten; linear(width); relu; lin
 def write_run(
     path: Path,
     *,
+    spec: str = SPEC,
     accuracies: Sequence[float | None] = (0.5, 0.75, 0.7),
     losses: Sequence[float] = (1.0, 0.5, 0.25),
     state: str = "finished",
@@ -22,12 +23,12 @@ def write_run(
     recipe: dict[str, Any] | None = None,
     **info: Any,
 ) -> Path:
-    """A run of `SPEC` with the validation's figures of its epochs."""
+    """A run of a spec with the validation's figures of its epochs."""
     path.mkdir(parents=True)
-    (path / "spec.arch").write_text(SPEC)
+    (path / "spec.arch").write_text(spec)
     facts: dict[str, Any] = {
         "model": "small",
-        "settings": settings or {"width": 4},
+        "settings": {"width": 4} if settings is None else settings,
         "spec": "small.arch",
         "dataset": "digits",
     }

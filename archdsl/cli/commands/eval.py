@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "archdsl eval runs/lenet",
     "archdsl eval runs/lenet --weights runs/lenet/best.safetensors --format json",
-    "archdsl eval resnet18 --weights torchvision:DEFAULT --dataset 'imagefolder(path=\"images\")'",
+    "archdsl eval resnet18 --weights torchvision:DEFAULT --dataset imagefolder --root images",
 )
 
 #: How many mistakes are listed where the confusion matrix is too wide.

@@ -13,7 +13,7 @@ from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFi
 EXAMPLES = (
     "archdsl export runs/lenet -o lenet.onnx",
     'archdsl export resnet18 -o resnet18.onnx --normalize "0.485,0.456,0.406;0.229,0.224,0.225"',
-    "archdsl export unet -o unet.onnx --dynamic-size",
+    "archdsl export mobilenet_v2 -o mobilenet_v2.onnx --dynamic-size",
 )
 
 

@@ -6,7 +6,7 @@ from archdsl.cli.network import Asked
 from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, TableOrJson
 from archdsl.cli.printing import print_json_text
 
-EXAMPLES = ("archdsl sizes alexnet", "archdsl sizes unet --set padding=1 --format json")
+EXAMPLES = ("archdsl sizes alexnet", "archdsl sizes resnet18 --format json")
 
 
 def sizes(
