@@ -13,6 +13,7 @@ from archdsl.diagrams.volumes.solids import Solid
 from archdsl.diagrams.volumes.words import Word, label, narrow_label, shape_label
 from archdsl.drawing import Scene
 from archdsl.graph.network import Network
+from archdsl.text.record import replace
 
 #: In pixels: the largest map, of a row and of a U; the largest vector; the sum of all thicknesses; the thickest map.
 TALLEST, TALLEST_IN_U, LONGEST_BAR, ALL_THICK, THICKEST = 190.0, 110.0, 150.0, 330.0, 60.0
@@ -20,6 +21,8 @@ TALLEST, TALLEST_IN_U, LONGEST_BAR, ALL_THICK, THICKEST = 190.0, 110.0, 150.0, 3
 BAR, BAR_BACK, SLANT = 11.0, 5.0, 0.3
 #: Between the solids of two columns, and between their labels, at least; around all.
 GAP, LABEL_GAP, MARGIN = 26.0, 10.0, 16.0
+#: For the dots in place of equal maps.
+DOTS = 26.0
 #: Between the rows of a U; and the width of one from which on its labels are in two lines.
 ROW_GAP, WIDE = 22.0, 1200.0
 
@@ -38,7 +41,7 @@ def laid_out(network: Network, columns: Columns) -> Scene:
 
 
 def _scales(columns: Sequence[Column], tallest: float) -> Scales:
-    slices = [one for column in columns for one in column.slices]
+    slices = [one for column in columns for i, one in enumerate(column.slices) if i not in column.hidden]
     maps, flat = [one for one in slices if not one.is_flat], [one for one in slices if one.is_flat]
     sides = scale([size for one in maps for size in one.shape.spatial], tallest) if maps else None
     units = scale([one.shape[0] for one in flat], LONGEST_BAR) if flat else None
@@ -55,9 +58,11 @@ def _channels(maps: Sequence[Map]) -> Scale:
 def _solids(column: Column, scales: Scales) -> list[Solid]:
     """The solids of a column, from x = 0, around y = 0."""
     solids: list[Solid] = []
-    for one in column.slices:
-        x = solids[-1].right if solids else 0
-        solids.append(_solid(one, x, scales))
+    x = 0.0
+    for i, one in enumerate(column.slices):
+        solid = _solid(one, x, scales)
+        solids.append(replace(solid, thickness=0.0) if i in column.hidden else solid)
+        x = solids[-1].right + (solid.back + DOTS if column.hidden and i + 1 == column.hidden.stop else 0)
     return solids
 
 
@@ -92,7 +97,10 @@ def _beside(last: Placed | None, new: Placed) -> Placed:
 
 def _apart(last: Placed, new: Placed) -> float:
     """How far the new column has to move so that it stands to the right of the last one."""
-    return max(last.solids_right + GAP - new.solids_left, last.words_right + LABEL_GAP - new.words_left)
+    apart = max(last.solids_right + GAP - new.solids_left, last.words_right + LABEL_GAP - new.words_left)
+    if last.solids_bottom - last.axis > new.solids_bottom - new.axis:
+        return max(apart, last.solids_right + LABEL_GAP - new.words_left)
+    return max(apart, last.words_right + LABEL_GAP - new.solids_left)
 
 
 def _u(

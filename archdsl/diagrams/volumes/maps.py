@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from archdsl.diagrams.labels import family
 from archdsl.diagrams.volumes.errors import not_a_chain
@@ -19,8 +18,12 @@ WINDOWED = frozenset({"shifted_window_attention", "shifted_window_attention_v2"}
 TURNING = WINDOWED | {"permute", "transpose"}
 
 
-#: What becomes of the tensor of an arc where it ends.
-Join = Literal["added", "concatenated", "an input of the block"]
+#: The families of layers on an arc that it does not name.
+SILENT = frozenset({"norm", "activation", "other"})
+#: Equal maps side by side, up to so many.
+LONGEST = 12
+#: What becomes of the tensor of an arc where it ends: at a layer, by its type; or that of a block.
+JOINS = {"concat": "concatenated", "mul": "multiplied", "sub": "subtracted", "div": "divided"}
 
 
 class Map(Record):
@@ -49,6 +52,11 @@ class Map(Record):
     params: int = 0
 
     @property
+    def name(self) -> str:
+        """The name of the part that gives the map its shape."""
+        return "" if not self.names else self.names[-1] if self.parts else self.names[0]
+
+    @property
     def is_flat(self) -> bool:
         """Whether it is drawn as a bar of units: a vector, or a map of one position."""
         return all(size == 1 for size in self.shape.spatial)
@@ -74,8 +82,13 @@ class Column(Record):
     tail: Map | None = None
 
     @property
+    def hidden(self) -> range:
+        """The maps of a long row that dots stand for, by their places: all but the first two and the last."""
+        return range(2, len(self.maps) - 1) if len(self.maps) > LONGEST else range(0)
+
+    @property
     def slices(self) -> tuple[Map, ...]:
-        """Everything that is drawn."""
+        """The maps, and the pool after them."""
         return self.maps if self.tail is None else (*self.maps, self.tail)
 
 
@@ -85,7 +98,7 @@ class Skip(Record):
     start: int
     end: int
     titles: tuple[str, ...]
-    join: Join
+    join: str
 
 
 class Maps(Record):
@@ -114,14 +127,14 @@ def maps_of(network: Network, chain: Chain) -> Maps:
 
 
 def _skip(arc: Arc, chain: Chain, place: Sequence[int]) -> Skip:
-    titles = tuple(title(part.node) for part in arc.parts if family_of(part.node) not in ("norm", "other"))
+    titles = tuple(title(part.node) for part in arc.parts if family_of(part.node) not in SILENT)
     end = place[arc.end]
     part = chain.parts[arc.end]
     return Skip(place[arc.start], end, titles, _join(part))
 
 
-def _join(part: Part) -> Join:
-    return "concatenated" if part.is_concat else "added" if part.is_join else "an input of the block"
+def _join(part: Part) -> str:
+    return JOINS.get(part.node.kind, "added") if part.is_concat or part.is_join else "an input of the block"
 
 
 def _require_maps(network: Network, chain: Chain) -> None:

@@ -11,7 +11,7 @@ from archdsl.diagrams.volumes.placed import BELOW, Placed
 from archdsl.diagrams.volumes.scales import Scales
 from archdsl.diagrams.volumes.solids import Solid, faces, pyramid, window
 from archdsl.diagrams.volumes.words import LINE, description, tooltip
-from archdsl.drawing import Curve, Group, Item, Line, Scene, Style, Text
+from archdsl.drawing import Circle, Curve, Group, Item, Line, Scene, Style, Text
 from archdsl.graph.network import Network
 
 #: Around the drawing; between an arrow and what it joins; the height of an arc above the solids, and of the next level.
@@ -42,12 +42,22 @@ def _solids_and_links(placed: Sequence[Placed], levels: Sequence[int]) -> Iterat
 
 def _column(placed: Placed) -> Iterator[Item]:
     for i, (one, solid) in enumerate(zip(placed.column.slices, placed.solids, strict=True)):
-        data = {"shape": str(one.shape), "line": str(one.line), "name": one.names[0] if one.names else ""}
+        if i in placed.column.hidden:
+            continue
+        if i and i == placed.column.hidden.stop:
+            yield from _dots(placed.solids[i - 1], solid)
+        data = {"shape": str(one.shape), "line": str(one.line), "name": one.name}
         loop = _loop(solid) if one.loops else ()
         yield Group([*faces(solid), *loop], id=f"map-{placed.column.first + i}", data=data, title=tooltip(one))
     y = placed.solids_bottom + BELOW
     for i, word in enumerate(placed.words):
         yield Text(placed.centre, y + i * LINE, word.text, word.size, "middle", word.bold, word.colour)
+
+
+def _dots(before: Solid, after: Solid) -> Iterator[Item]:
+    """Three dots between two solids of a long row."""
+    x = (before.right + before.back + after.x) / 2
+    yield from (Circle(x + 6 * i, after.middle, 1.6, Style(fill="line")) for i in (-1, 0, 1))
 
 
 # From one column to the next
@@ -97,7 +107,10 @@ def _loop(solid: Solid) -> Iterator[Item]:
 def _arcs(skips: Sequence[Skip], placed: Sequence[Placed]) -> Iterator[Item]:
     """The sums over the solids that they pass, higher where they pass others."""
     solids = [solid for one in placed for solid in one.solids]
+    hidden = {one.column.first + i for one in placed for i in one.column.hidden}
     for skip in skips:
+        if skip.start in hidden or skip.end in hidden:
+            continue
         start, end = solids[skip.start], solids[skip.end]
         inside = [other for other in skips if other is not skip and skip.start <= other.start and other.end <= skip.end]
         highest = min(solid.y - solid.back for solid in solids[skip.start : skip.end + 1])

@@ -57,8 +57,7 @@ def narrow_label(column: Column) -> list[Word]:
 
 def tooltip(one: Map) -> str:
     """What a pointer over a map is told."""
-    names = [name for name in one.names if name]
-    where = f"{names[0]}: " if names else ""
+    where = f"{one.name}: " if one.name else ""
     params = f", {one.params:,} parameters" if one.params else ""
     return f"{where}{one.title}, {product(one.shape)}{params}".replace(TIE, " ")
 
