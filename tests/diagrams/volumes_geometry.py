@@ -50,7 +50,9 @@ class Volumes:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.maps = [_volume(group, x, y) for group, x, y in _groups(scene.items) if (group.id or "").startswith("map-")]
+        self.maps = [
+            _volume(group, x, y) for group, x, y in _groups(scene.items) if (group.id or "").startswith("map-")
+        ]
         shapes = list(scene.shapes)
         self.texts = [one for one in shapes if isinstance(one, Text)]
         self.lines = [one for one in shapes if isinstance(one, Line | Curve)]
