@@ -4,10 +4,12 @@
     net.output_shape, net.params, net.macs, net.layers
     archdsl.input_sizes(net)                                # the sizes it takes
     module = net.build()                                    # a torch.nn.Module
+    archdsl.load_weights(module, "runs/resnet18")           # a run, a file, or torchvision's
+    archdsl.features(module, ["layer2", "layer4"])          # a backbone that returns inner tensors
     archdsl.export_onnx(module, "resnet18.onnx")
     archdsl.predict(module, ["cat.jpg"])                    # the most likely classes
 
-Nothing here imports torch before `build`, `train`, `export_onnx`, `verify_onnx` or `predict` is called.
+Nothing here imports torch before `build` or one of the functions on modules is called.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from archdsl.api import Network, load
     from archdsl.backends.torch import network_of
     from archdsl.backends.torch.export import export_onnx, verify_onnx
+    from archdsl.backends.torch.features import features
+    from archdsl.backends.torch.loading import load_weights
     from archdsl.diagnostics import SpecError
     from archdsl.graph.network import LayerInfo
     from archdsl.inference.predict import predict
@@ -31,8 +35,10 @@ __all__ = [
     "SpecError",
     "__version__",
     "export_onnx",
+    "features",
     "input_sizes",
     "load",
+    "load_weights",
     "network_of",
     "predict",
     "verify_onnx",
@@ -45,6 +51,8 @@ _HOMES = {
     "LayerInfo": "archdsl.graph.network",
     "Network": "archdsl.api",
     "export_onnx": "archdsl.backends.torch.export",
+    "features": "archdsl.backends.torch.features",
+    "load_weights": "archdsl.backends.torch.loading",
     "network_of": "archdsl.backends.torch",
     "predict": "archdsl.inference.predict",
     "verify_onnx": "archdsl.backends.torch.export",

@@ -150,7 +150,7 @@ class Network:
 
         Its `axes` tell which axes of that tensor run along which spatial axes of the input.
         """
-        fields, found = dict(_fields(self.program)), {}
+        fields, found = dict(receptive_fields(self.program)), {}
         for step in self.program.steps:
             if step.op in {"layer", "exit"} and step.outputs:
                 [value] = step.outputs
@@ -266,7 +266,7 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
     """The rows of all layers, each with the receptive field of its output."""
     #: A repeated layer is the same object on the same shape.
     figures: dict[tuple[int, Shape], _Figures] = {}
-    fields = dict(_fields(program))
+    fields = dict(receptive_fields(program))
     for step in program.operations:
         node = step.node
         if isinstance(node, LayerNode):
@@ -276,7 +276,7 @@ def _rows(program: Program) -> Iterator[LayerInfo]:
             yield _row(node, fields[step.outputs[0]], figures[key], aux=step.aux)
 
 
-def _fields(program: Program) -> Iterator[tuple[Value, ReceptiveField]]:
+def receptive_fields(program: Program) -> Iterator[tuple[Value, ReceptiveField]]:
     """Each tensor with its receptive field, in the first input that it depends on."""
     fields = {x: {i: ReceptiveField.of_input(x.shape)} for i, x in enumerate(program.inputs)}
     for step in program.operations:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from torch import nn
 
@@ -34,7 +34,7 @@ def build(network: Network, *, seed: int | None = None, inplace: bool = True) ->
     """
     tree = scopes(network, inplace=inplace)
     with seeded(seed):
-        module = _instantiate(tree)
+        module = instantiate(tree, _fresh)
     module.__dict__["__archdsl_network__"] = network
     return module
 
@@ -57,12 +57,13 @@ class _Definition(NamedTuple):
     name: str
     plain: bool
     forward: str
+    base: str = "GeneratedModule"
 
     @property
     def source(self) -> str:
         if self.plain:
             return f'class {self.name}(GeneratedSequential):\n    """A plain sequence."""\n'
-        return f"class {self.name}(GeneratedModule):\n{self.forward}"
+        return f"class {self.name}({self.base}):\n{self.forward}"
 
 
 class GeneratedModule(nn.Module):
@@ -92,8 +93,22 @@ class GeneratedSequential(GeneratedModule, nn.Sequential):
     """A plain sequence whose class has a name of its own. A slice of it is one too."""
 
 
-def _empty(name: str, plain: bool, forward: str) -> nn.Module:
-    cls = _class(_Definition(name, plain, forward))
+class FeatureModule(GeneratedModule):
+    """A part of a network that returns inner tensors by name, made by `archdsl.features`.
+
+    channels      how many channels each has
+    reductions    the stride of each map in the input, where it is the same on all axes
+    out_channels  the channels, where all have equally many
+    """
+
+    if TYPE_CHECKING:  # torch.jit cannot read annotations that are strings
+        channels: dict[str, int]
+        reductions: dict[str, int]
+        out_channels: int
+
+
+def _empty(name: str, plain: bool, forward: str, base: str = "GeneratedModule") -> nn.Module:
+    cls = _class(_Definition(name, plain, forward, base))
     return cls.__new__(cls)
 
 
@@ -103,7 +118,8 @@ def _class(definition: _Definition) -> type[nn.Module]:
     digest = hashlib.sha256(repr(definition).encode()).hexdigest()[:12]
     module = ModuleType(f"archdsl.backends.torch.generated_{definition.name}_{digest}")
     module.__file__ = f"<archdsl {definition.name} {digest}>"
-    text = f"import torch\nfrom {__name__} import GeneratedModule, GeneratedSequential\n\n{definition.source}"
+    names = "FeatureModule, GeneratedModule, GeneratedSequential"
+    text = f"import torch\nfrom {__name__} import {names}\n\n{definition.source}"
     linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
     sys.modules[module.__name__] = module
     exec(compile(text, module.__file__, "exec", dont_inherit=True), module.__dict__)
@@ -112,26 +128,32 @@ def _class(definition: _Definition) -> type[nn.Module]:
     return cls
 
 
-def _instantiate(scope: Scope) -> nn.Module:
-    children = ((label, _child(child)) for label, child in scope.children.items())
+def instantiate(
+    scope: Scope, make: Callable[[str, Leaf], nn.Module], *, base: str = "GeneratedModule", path: str = ""
+) -> nn.Module:
+    """The module of a scope; `make` gives that of a layer from its path, labels with dots between them."""
+    children: list[tuple[str, nn.Module]] = []
+    for label, child in scope.children.items():
+        inner = f"{path}{label}"
+        one = make(inner, child) if isinstance(child, Leaf) else instantiate(child, make, path=f"{inner}.")
+        children.append((label, one))
     if scope.cls is None:
         return nn.Sequential(OrderedDict(children))
-    module = _class(_Definition(scope.cls, scope.plain, "" if scope.plain else scope.forward))()
-    for label, child in children:
-        if isinstance(child, modules.Parameter):
-            module.register_parameter(label, child.value)
+    module = _class(_Definition(scope.cls, scope.plain, "" if scope.plain else scope.forward, base))()
+    for label, one in children:
+        if isinstance(one, modules.Parameter):
+            module.register_parameter(label, one.value)
         else:
-            module.add_module(label, child)
+            module.add_module(label, one)
     return module
 
 
-def _child(child: Leaf | Scope) -> nn.Module:
-    if isinstance(child, Scope):
-        return _instantiate(child)
-    module = torch_class(child.form)(*child.form.arguments, **child.form.keywords)
-    initialise(module, child.node)
-    parametrize(module, child.node)
-    freeze(module, child.node)
+def _fresh(path: str, leaf: Leaf) -> nn.Module:
+    """The module of a layer with new weights."""
+    module = torch_class(leaf.form)(*leaf.form.arguments, **leaf.form.keywords)
+    initialise(module, leaf.node)
+    parametrize(module, leaf.node)
+    freeze(module, leaf.node)
     return module
 
 

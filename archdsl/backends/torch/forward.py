@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from archdsl.backends.torch.dataflow import Interface, Interfaces, has_state, is_within
 from archdsl.backends.torch.scope import Leaf, Run, Scope, class_name, identifier, mark
 from archdsl.graph import AnyNode, Aux, Cut, Group, LayerNode, Tap, walk
+from archdsl.graph.features import Features
 from archdsl.graph.in_place import in_place, torch_forms
 from archdsl.graph.lower import JOINS, Program, Slot, Step, Value, is_scope
 from archdsl.graph.network import Network
@@ -21,15 +22,27 @@ from archdsl.text.stack import deep
 
 def scopes(network: Network, *, inplace: bool = True) -> Scope:
     """The module tree of a network with the code of each scope."""
-    program = network.program
+    writer = _writer(network, network.root, network.program, inplace=inplace)
+    writer.return_outputs(network.program.outputs, network.outputs)
+    return Scope(class_name(network.name) or "Network", writer.plain, writer.children, (writer.run,))
+
+
+def feature_scopes(network: Network, features: Features) -> Scope:
+    """The same of a part of a network that returns inner tensors by name."""
+    writer = _writer(network, features.root, features.program, inplace=True)
+    writer.return_features(features.program.outputs[1:], features.outputs)
+    return Scope(f"{class_name(network.name)}Features", writer.plain, writer.children, (writer.run,))
+
+
+def _writer(network: Network, root: Group, program: Program, *, inplace: bool) -> _Writer:
+    """The writer of a model's own code, which has written all but what it returns."""
     forms = torch_forms(program)
-    overwriting = in_place(network.root, program, forms) if inplace else ()
+    overwriting = in_place(root, program, forms) if inplace else ()
     names = frozenset(node.name for node in walk(network.root))
     plan = _Plan(Interfaces(program), forms, overwriting, names)
     writer = _Writer(plan, iter(program.steps), network.root.name)
     writer.write_model(program, network.named_inputs)
-    writer.return_outputs(program.outputs, network.outputs)
-    return Scope(class_name(network.name) or "Network", writer.plain, writer.children, (writer.run,))
+    return writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +164,12 @@ class _Writer:
             self._line("return named")
         else:
             self._line(f"return {_dict(named) if outputs else names[0]}")
+
+    def return_features(self, values: Sequence[Value], outputs: Sequence[Tap]) -> None:
+        """Return a dict of tensors."""
+        self.plain, self._returns = False, "dict[str, torch.Tensor]"
+        named = {tap.name: self._names[value] for tap, value in zip(outputs, values, strict=True)}
+        self._line(f"return {_dict(named)}")
 
     # Names and lines.
 

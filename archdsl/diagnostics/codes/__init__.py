@@ -18,5 +18,6 @@ E78x  sizes       other input sizes
 E79x  networks    networks and runs on the command line
 E80x  usage       the command line
 E85x  drawings    drawings of a network, and their files
+E87x  interop     modules in other people's code
 W0xx  warnings    what is valid, but hardly meant
 """
