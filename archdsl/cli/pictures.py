@@ -98,7 +98,7 @@ PICTURES: Mapping[Name, Picture] = {
     "outputs": Picture("inputs, outputs and targets, where the output is an image", learned.draw_outputs),
     "mistakes": Picture("the wrong predictions with the highest probability", learned.draw_mistakes),
     "confusion": Picture("the confusion matrix on the test split", learned.draw_confusion),
-    "curves": Picture("loss, accuracy and learning rate of runs over the epochs", learned.draw_curves),
+    "curves": Picture("loss, accuracy and learning rate of runs over the epochs", learned.draw_curves, weights=False),
     "gradcam": Picture("which positions of a layer speak for a class", learned.draw_gradcam),
     "occlusion": Picture("how much a score falls where parts of an image are hidden", learned.draw_occlusion),
     "field": Picture("the receptive field of a unit", learned.draw_field),

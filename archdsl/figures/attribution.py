@@ -30,12 +30,14 @@ class Heat:
     layer   the layer, empty for the image itself
     score   the network's score for the sample
     window  what is occluded at once
+    reads   for each of the network's inputs whether the layer depends on it
     """
 
     values: Tensor
     layer: str
     score: float
     window: tuple[int, ...] = ()
+    reads: tuple[bool, ...] = (True,)
 
 
 def class_score(number: int | None) -> Score:
@@ -46,6 +48,11 @@ def class_score(number: int | None) -> Score:
 
 
 def gradcam_map(module: nn.Module, inputs: Sequence[Tensor], score: Score, layer: str | None = None) -> Heat:
+    """The last of `gradcam_maps`, for a layer that runs once."""
+    return gradcam_maps(module, inputs, score, layer)[-1]
+
+
+def gradcam_maps(module: nn.Module, inputs: Sequence[Tensor], score: Score, layer: str | None = None) -> list[Heat]:
     """Grad-CAM for one sample: the layer's maps, each weighted by the mean gradient of the score over its positions.
 
     Selvaraju and others, "Grad-CAM", 2017, https://arxiv.org/abs/1610.02391, equations 1 and 2 without the ReLU.
@@ -56,29 +63,50 @@ def gradcam_map(module: nn.Module, inputs: Sequence[Tensor], score: Score, layer
         score: of the network's main output.
         layer: by default the last one with positions on which the score depends.
 
+    Returns:
+        One map for each time that the layer runs.
+
     Raises:
         SpecError: there is no such layer (E741), it has no positions, or the score does not depend on it (E742).
     """
-    names = [layer] if layer is not None else leaves(module)
-    kept: dict[str, Tensor] = {}
+    kept: list[tuple[str, Tensor]] = []
 
     def keep(name: str, output: Tensor) -> Tensor | None:
         if not output.is_floating_point():
             return None
-        kept.pop(name, None)
-        kept[name] = output if output.requires_grad else output.requires_grad_()
+        kept.append((name, output if output.requires_grad else output.requires_grad_()))
         # The next layer may write over its input, which would change what is kept and its gradient.
-        return kept[name].clone()
+        return output.clone()
 
+    names = [layer] if layer is not None else leaves(module)
+    given = [each.detach().clone().requires_grad_(each.is_floating_point()) for each in inputs]
     with evaluating(module), watching(module, names, keep), torch.enable_grad():
-        found = score(main_output(module(*(each.clone() for each in inputs)))).sum()
-        gradients = torch.autograd.grad(found, list(kept.values()), allow_unused=True) if found.requires_grad else ()
-    for (name, output), gradient in reversed(list(zip(kept.items(), gradients, strict=False))):
-        if (heat := _weighted(module, name, output, gradient, asked=layer is not None)) is not None:
-            return Heat(heat, name, float(found.detach()))
+        found = score(main_output(module(*(each.clone() for each in given)))).sum()
+        outputs = [output for _, output in kept]
+        slopes = (
+            torch.autograd.grad(found, outputs, retain_graph=True, allow_unused=True) if found.requires_grad else ()
+        )
+    heats: list[Heat] = []
+    for (name, output), slope in reversed(list(zip(kept, slopes, strict=False))):
+        if heats and name != heats[0].layer:
+            break
+        heat = _weighted(module, name, output, slope, asked=layer is not None)
+        if heat is not None:
+            heats.insert(0, Heat(heat, name, float(found.detach()), (), _reads(output, given)))
+    if heats:
+        return heats
     if layer is None:
-        raise nothing("gradcam", "the output depends on no layer with positions")
+        raise nothing("gradcam", "the score depends on no layer with positions of the image; `occlusion` needs none")
     raise nothing("gradcam", f"the score does not depend on {layer}, or its output is not a tensor")
+
+
+def _reads(output: Tensor, inputs: Sequence[Tensor]) -> tuple[bool, ...]:
+    """For each input whether a tensor depends on it; all of them for a single one."""
+    if len(inputs) == 1:
+        return (True,)
+    known = [each for each in inputs if each.requires_grad]
+    slopes = iter(torch.autograd.grad(output.sum(), known, retain_graph=True, allow_unused=True))
+    return tuple(each.requires_grad and next(slopes) is not None for each in inputs)
 
 
 def _weighted(module: nn.Module, name: str, output: Tensor, gradient: Tensor | None, *, asked: bool) -> Tensor | None:
@@ -105,6 +133,7 @@ def occlusion_map(
     window: Sequence[int] | None = None,
     stride: Sequence[int] | None = None,
     shape: Sequence[int] | None = None,
+    hidden: int = 0,
 ) -> Heat:
     """Occlusion for one sample: by how much the score falls where a window of the image is set to 0, the mean colour.
 
@@ -113,17 +142,18 @@ def occlusion_map(
 
     Args:
         module: in any mode; eval mode is used.
-        inputs: of one sample; the first is occluded.
+        inputs: of one sample.
         score: of the network's main output.
         layer: occlude the output of this layer instead of the image.
         window: height and width of what is occluded; by default a seventh of each side.
         stride: the distance of windows, by default half of the window.
         shape: channels, height and width of the image, if the input is a vector.
+        hidden: the number of the input that is occluded.
 
     Raises:
         SpecError: there is no such layer (E741), or what it or the input holds has no positions (E742).
     """
-    found = _Occlusion(module, inputs, score, layer, shape)
+    found = _Occlusion(module, inputs, score, layer, shape, hidden)
     size = found.size()
     window = tuple(window) if window is not None else tuple(max(1, round(side / WINDOWS)) for side in size)
     stride = tuple(stride) if stride is not None else tuple(max(1, side // OVERLAP) for side in window)
@@ -139,7 +169,8 @@ def occlusion_map(
             gone = 1 - some
             total += torch.einsum("n,n...->...", falls, gone)
             times += gone.sum(0)
-    return Heat(total / times.clamp(min=1), layer or "", whole, window)
+    reads = tuple(layer is not None or i == hidden for i in range(len(inputs)))
+    return Heat(total / times.clamp(min=1), layer or "", whole, window, reads)
 
 
 def _starts(size: int, window: int, stride: int) -> range:
@@ -151,15 +182,21 @@ class _Occlusion:
     """The scores of one sample where parts of its image, or of a layer's output, are set to 0."""
 
     def __init__(
-        self, module: nn.Module, inputs: Sequence[Tensor], score: Score, layer: str | None, shape: Sequence[int] | None
+        self,
+        module: nn.Module,
+        inputs: Sequence[Tensor],
+        score: Score,
+        layer: str | None,
+        shape: Sequence[int] | None,
+        hidden: int,
     ) -> None:
-        self.module, self.inputs, self.score, self.layer = module, tuple(inputs), score, layer
-        self.shape = tuple(inputs[0].shape[1:] if shape is None else shape)
+        self.module, self.inputs, self.score, self.layer, self.hidden = module, tuple(inputs), score, layer, hidden
+        self.shape = tuple(inputs[hidden].shape[1:] if shape is None else shape)
 
     def size(self) -> tuple[int, ...]:
         """The positions that can be occluded."""
         if self.layer is None:
-            if len(self.shape) < 2 or not self.inputs[0].is_floating_point():
+            if len(self.shape) < 2 or not self.inputs[self.hidden].is_floating_point():
                 raise nothing("occlusion", "the input has no positions")
             return self.shape[1:]
         seen: list[tuple[int, ...]] = []
@@ -181,8 +218,8 @@ class _Occlusion:
         masks = masks.to(self.inputs[0].device)
         batch = [each.expand(len(masks), *each.shape[1:]) for each in self.inputs]
         if self.layer is None:
-            image = batch[0].reshape(len(masks), *self.shape) * masks[:, None]
-            batch[0] = image.reshape(batch[0].shape)
+            whole = batch[self.hidden]
+            batch[self.hidden] = (whole.reshape(len(masks), *self.shape) * masks[:, None]).reshape(whole.shape)
 
         def occlude(name: str, output: Tensor) -> Tensor:
             return _masked(self.module, name, output, masks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -64,15 +65,11 @@ def gradcam(
     """
     samples = samples_of(module, images)[:1]
     asked = target_of(module, samples, target, classes=classes)
-    found = [
-        attribution.gradcam_map(module, samples.inputs, class_score(asked.number), layer) for layer in layers or (None,)
-    ]
-    return _heats("Grad-CAM", module, samples, asked, [_positive(one) for one in found], theme)
-
-
-def _positive(heat: Heat) -> Heat:
-    """What speaks for the score, as the paper's ReLU keeps it."""
-    return Heat(heat.values.clamp(min=0), heat.layer, heat.score)
+    score = class_score(asked.number)
+    found = [attribution.gradcam_maps(module, samples.inputs, score, layer) for layer in layers or (None,)]
+    # What speaks for the score, as the paper's ReLU keeps it.
+    kept = [[replace(one, values=one.values.clamp(min=0)) for one in heats] for heats in found]
+    return _heats("Grad-CAM", module, samples, asked, kept, theme)
 
 
 def occlusion(
@@ -100,10 +97,12 @@ def occlusion(
     samples = samples_of(module, images)[:1]
     asked = target_of(module, samples, target, classes=classes)
     score, shape = class_score(asked.number), image_shape(samples)
-    found = [
-        attribution.occlusion_map(module, samples.inputs, score, layer, shape=shape) for layer in layers or (None,)
+    found = [[attribution.occlusion_map(module, samples.inputs, score, layer)] for layer in layers]
+    hidden = samples.pictured or (0,)
+    image = [
+        attribution.occlusion_map(module, samples.inputs, score, shape=shape, hidden=i) for i in hidden if not layers
     ]
-    return _heats("Occlusion", module, samples, asked, found, theme)
+    return _heats("Occlusion", module, samples, asked, found or [image], theme)
 
 
 def image_shape(samples: Samples) -> tuple[int, ...] | None:
@@ -144,7 +143,7 @@ def _class_number(target: int | str, classes: Sequence[str], outputs: int) -> in
 
 
 def _heats(
-    kind: str, module: nn.Module, samples: Samples, asked: Target, heats: Sequence[Heat], theme: Theme
+    kind: str, module: nn.Module, samples: Samples, asked: Target, heats: Sequence[Sequence[Heat]], theme: Theme
 ) -> Figure:
     """The image, and for each heat the image under it, with the scale."""
     subtitle = "; ".join(filter(None, (sample_name(samples, 0), str(asked.told))))
@@ -154,27 +153,44 @@ def _heats(
         first, *others = figure.subplots(1, 1 + len(heats), squeeze=False)[0]
         picture(first, samples)
         first.set_title("input")
+        first.set_anchor("N")
         for axes, heat in zip(others, heats, strict=True):
-            _heat(figure, axes, samples, heat, signed=kind == "Occlusion", colours=colours)
-            axes.set_title(label(module, heat.layer) if heat.layer else "the image")
+            axes.set_anchor("N")
+            _heat(figure, axes, samples, heat, signed=kind == "Occlusion")
+            axes.set_title(label(module, heat[0].layer) if heat[0].layer else "the image")
         return figure
 
 
-def _heat(figure: Figure, axes: Axes, samples: Samples, heat: Heat, *, signed: bool, colours: Any) -> None:
+def _heat(figure: Figure, axes: Axes, samples: Samples, heats: Sequence[Heat], *, signed: bool) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-    limit = float(heat.values.abs().max()) or 1.0
+    values = beside(heats, samples)
+    limit = float(values.abs().max()) or 1.0
     low, table = (-limit, SIGNED) if signed else (0.0, SEQUENTIAL)
-    overlay(axes, samples, heat.values, low, limit, table)
+    overlay(axes, samples, values, low, limit, table)
     norm, shades = Normalize(low, limit), LinearSegmentedColormap.from_list("scale", table)
-    words = "weighted maps (ReLU)"
-    if heat.window:
-        words = f"fall of the score without {'x'.join(map(str, heat.window))} positions"
+    words = "weighted maps (ReLU)" if values.any() else "nothing here speaks for it"
+    if window := heats[0].window:
+        words = f"fall of the score without {'x'.join(map(str, window))} positions"
     bar = figure.colorbar(ScalarMappable(norm, shades), ax=axes, orientation="horizontal", shrink=0.85, pad=0.03)
     bar.set_label(words, fontsize=7)
     bar.ax.tick_params(labelsize=6.5)
     bar.outline.set_visible(False)
+
+
+def beside(heats: Sequence[Heat], samples: Samples) -> Tensor:
+    """The heats of the images that are shown, side by side as these are: for each the sum of those that read it."""
+    if len(samples.pictured) < 2:
+        return heats[-1].values
+    assert samples.shown is not None
+    height, width = samples.shown.shape[2], samples.shown.shape[3] // len(samples.pictured)
+    found = [torch.zeros(height, width) for _ in samples.pictured]
+    for heat in heats:
+        for total, i in zip(found, samples.pictured, strict=True):
+            if heat.reads[i]:
+                total += enlarged(heat.values, (height, width))
+    return torch.cat(found, 1)
 
 
 def picture(axes: Axes, samples: Samples) -> None:
@@ -243,6 +259,9 @@ def field(
     """
     samples = samples_of(module, images)
     found = measured.receptive_field(module, samples.inputs, layer, position, image_shape(samples))
+    if samples.shown is not None and len(samples.pictured) > 1:  # the field is in the first input
+        width = samples.shown.shape[3] // len(samples.pictured)
+        samples = replace(samples, shown=samples.shown[..., :width], pictured=samples.pictured[:1])
     with styled(theme) as colours:
         at = ", ".join(map(str, found.position))
         unit = f"the unit at ({at})" if at else "all units"

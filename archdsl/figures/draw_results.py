@@ -1,4 +1,4 @@
-"""Pictures of results: embeddings, images that a network returns, mistakes, confusion, curves."""
+"""Pictures of results: embeddings, images that a network returns, mistakes, confusion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archdsl.figures.draw_weights import hwc
 from archdsl.figures.layers import nothing, run, title_of
 from archdsl.figures.samples import Given, Samples, samples_of
 from archdsl.figures.sheet import Block, sheet
-from archdsl.figures.statistics import embedding_of, principal_components
+from archdsl.figures.statistics import Mistake, embedding_of, principal_components
 from archdsl.figures.statistics import mistakes as largest_mistakes
 from archdsl.figures.style import MARKERS, SERIES, percent, styled
 from archdsl.figures.style import figure as made
@@ -21,8 +21,6 @@ from archdsl.figures.style import figure as made
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from archdsl.runs.folder import EpochMetrics
 
 #: Classes in a legend, with their counts in a confusion matrix, and with their names on its axes.
 LEGEND, COUNTS, NAMES = 10, 20, 110
@@ -154,9 +152,8 @@ def as_images(output: Tensor, shown: Tensor) -> Tensor:
     if output.flatten(1).shape[1] == shown[0].numel():
         return output.reshape(shown.shape)
     size = "x".join(map(str, output.shape[1:]))
-    raise nothing(
-        "outputs", f"the network's output is not an image: {size} values, and the input is {tuple(shown.shape[1:])}"
-    )
+    image = "x".join(map(str, shown.shape[1:]))
+    raise nothing("outputs", f"the network's output is not an image: {size} values for an image of {image}")
 
 
 def mistakes(
@@ -188,18 +185,18 @@ def mistakes(
     found = largest_mistakes(module, classed(), count)
     starts = range(0, len(found), IMAGES)
     tiles = [[hwc(one.image) for one in found[start : start + IMAGES]] for start in starts]
-    names = [
-        [
-            f"predicted {_short(one.predicted)} ({percent(one.probability)})\ntrue {_short(one.true)}"
-            for one in found[start : start + IMAGES]
-        ]
-        for start in starts
-    ]
+    names = [[_told(one) for one in found[start : start + IMAGES]] for start in starts]
+    heading = f"{len(found)} wrong predictions" if len(found) < count else f"the {count} most certain wrong predictions"
     note = "those with the highest probability first" if found else ""
-    heading = "no mistakes" if not found else f"{len(found)} wrong predictions"
-    block = Block(heading, tiles, note, None, names) if found else Block(heading, [], note)
+    block = Block(heading, tiles, note, None, names) if found else Block("no mistakes", [], note)
     with styled(theme) as colours:
         return sheet(f"Mistakes of {title_of(module)}", f"{sum(seen)} samples of the {where}", [block], colours)
+
+
+def _told(mistake: Mistake) -> str:
+    """`predicted 3 (54 %)` and below `true 5`, on three lines for long names."""
+    first = f"predicted {_short(mistake.predicted)} ({percent(mistake.probability)})"
+    return f"{first if len(first) < 20 else first.replace(' ', chr(10), 1)}\ntrue {_short(mistake.true)}"
 
 
 def _short(name: str) -> str:
@@ -271,64 +268,3 @@ def _most_confused(figure: Figure, table: Tensor, classes: Sequence[str], colour
     lines = [f"{number:>4}  {_short(classes[true])} as {_short(classes[other])}" for number, (true, other) in pairs]
     text = "most frequent errors\n\n" + "\n".join(lines or ["none"])
     figure.text(0.99, 0.9, text, fontsize=7, ha="right", va="top", color=colours["ink"], linespacing=1.5)
-
-
-def curves(runs: Mapping[str, Sequence[EpochMetrics]], *, title: str = "Training", theme: Theme = "light") -> Figure:
-    """Loss, accuracy and learning rate over the epochs, for training and validation.
-
-    Args:
-        runs: the metrics of each run by its name, as `RunFolder.read_metrics` returns them.
-        title: of the figure.
-        theme: of the page and text.
-
-    Raises:
-        SpecError: no run has metrics (E742).
-    """
-    runs = {name: history for name, history in runs.items() if history}
-    if not runs:
-        raise nothing("curves", "no epoch has been finished")
-    has_accuracy = any(line.val_accuracy is not None for history in runs.values() for line in history)
-    panels = ["loss", *(["accuracy"] if has_accuracy else []), "lr"]
-    with styled(theme) as colours:
-        figure = made(3.6 * len(panels), 3.7 + 0.16 * len(runs), title, "", colours["soft"])
-        every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, panel in zip(every, panels, strict=True):
-            _panel(axes, panel, runs)
-        handles, labels = every[0].get_legend_handles_labels()
-        legend = figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False)
-        for text in legend.get_texts():
-            text.set_color(colours["ink"])
-        return figure
-
-
-def _panel(axes: Axes, panel: str, runs: Mapping[str, Sequence[EpochMetrics]]) -> None:
-    """One figure of all runs."""
-    from matplotlib.ticker import MaxNLocator
-
-    scale = 100 if panel == "accuracy" else 1
-    for i, (name, history) in enumerate(runs.items()):
-        for part, line in (("train", "--"), ("val", "-")) if panel != "lr" else (("", "-"),):
-            points = [(one.epoch, getattr(one, f"{part}_{panel}" if part else "lr")) for one in history]
-            known = [(epoch, scale * value) for epoch, value in points if value is not None]
-            colour = SERIES[i % len(SERIES)] if len(runs) > 1 or part != "train" else SERIES[1]
-            word = {"train": "training", "val": "validation", "": "learning rate"}[part]
-            label = word if len(runs) == 1 else f"{name}, {word}"
-            marker = "o" if len(known) <= 30 else ""
-            style = "-" if len(runs) == 1 else line
-            axes.plot(
-                *zip(*known, strict=True) if known else ([], []),
-                style,
-                color=colour,
-                label=label,
-                marker=marker,
-                markersize=3,
-            )
-    titles = {"loss": "loss", "accuracy": "accuracy in %", "lr": "learning rate at the end of the epoch"}
-    axes.set(xlabel="epoch", title=titles[panel])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    longest = max(len(history) for history in runs.values())
-    if longest == 1:
-        axes.set_xlim(0.5, 1.5)
-        axes.set_xticks([1])
-    axes.grid()
-    axes.set_axisbelow(True)

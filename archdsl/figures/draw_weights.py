@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-#: Columns beside the distributions, and their right ends in widths of the axes.
-COLUMNS = {"mean": 1.1, "std": 1.2, "zeros": 1.29}
+#: Columns beside the distributions, and their right ends in points from the axes.
+COLUMNS = {"mean": 44, "std": 84, "zeros": 118}
 
 
 def filters(
@@ -159,13 +159,25 @@ def _distributions(axes: Axes, found: Sequence[Activation], colours: Mapping[str
     _wide_range(axes, [*low, *high])
     axes.set_xlabel("value (thin line: 1 % to 99 %, thick: the middle half, diamond: mean)")
     for row, one in zip(rows, found, strict=True):
-        for place, text in zip(
-            COLUMNS.values(), (_number(one.mean), _number(one.std), percent(one.zeros)), strict=True
-        ):
-            axes.annotate(text, (place, row), xycoords=("axes fraction", "data"), fontsize=6.5, va="center", ha="right")
-    for head, place in COLUMNS.items():
-        at: Any = {"xycoords": ("axes fraction", "data"), "fontsize": 6.5, "va": "bottom", "ha": "right"}
-        axes.annotate(head, (place, -0.6), color=colours["soft"], **at)
+        _beside(axes, row, [_number(one.mean), _number(one.std), percent(one.zeros)], colours["ink"])
+    _beside(axes, -0.9, list(COLUMNS), colours["soft"])
+
+
+def _beside(axes: Axes, row: float, texts: Sequence[str], colour: str) -> None:
+    """Texts in the columns at the right of a row."""
+    for text, place in zip(texts, COLUMNS.values(), strict=True):
+        axes.annotate(
+            text,
+            (1, row),
+            (place, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            fontsize=6.5,
+            va="center",
+            ha="right",
+            color=colour,
+            annotation_clip=False,
+        )
 
 
 def _number(value: float) -> str:

@@ -126,13 +126,14 @@ def watching(module: nn.Module, names: Iterable[str], see: Callable[[str, Tensor
 def run(module: nn.Module, inputs: Sequence[Tensor], names: Iterable[str] = ()) -> tuple[Tensor, dict[str, Tensor]]:
     """Apply the module in eval mode.
 
-    Returns its main output, and the last output of each named part that is a tensor, in the order they ran.
+    Returns its main output, and the output of each named part that is a tensor, in the order they ran: of one that
+    runs several times the first.
     """
     outputs: dict[str, Tensor] = {}
 
     def keep(name: str, output: Tensor) -> None:
-        outputs.pop(name, None)
-        outputs[name] = output.detach().clone()
+        if name not in outputs:
+            outputs[name] = output.detach().clone()
 
     with evaluating(module), watching(module, names, keep), torch.inference_mode():
         return main_output(module(*inputs)), outputs

@@ -120,11 +120,11 @@ class _Unit:
         with evaluating(module), watching(module, [self.layer], keep), torch.enable_grad():
             # A layer may write over its input, which must not be the leaf of the gradient.
             module(first.clone(), *others)
-            if not kept or not kept[-1].is_floating_point():
+            if not kept or not kept[0].is_floating_point():
                 raise nothing("field", f"the output of {self.layer} is not a tensor of numbers")
-            found = maps(names, self.layer, kept[-1])
+            found = maps(names, self.layer, kept[0])
             # The units of a vector have no positions.
-            found = kept[-1].flatten(1) if found is None else found
+            found = kept[0].flatten(1) if found is None else found
             self._place(tuple(found.shape[2:]))
             total = found[(..., *self.found)].sum()  # type: ignore[index]
             [gradient] = torch.autograd.grad(total, [first], allow_unused=True) if total.requires_grad else [None]

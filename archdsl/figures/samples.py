@@ -36,6 +36,7 @@ class Samples:
     classes  the names of the classes; empty where the targets are no classes
     name     where they are from: `test split of digits`, `cat.jpg`
     rows     the number of each sample there
+    pictured the numbers of the inputs whose images are shown
     """
 
     inputs: tuple[Tensor, ...]
@@ -44,6 +45,7 @@ class Samples:
     classes: tuple[str, ...] = ()
     name: str = ""
     rows: tuple[int, ...] = ()
+    pictured: tuple[int, ...] = (0,)
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -56,6 +58,7 @@ class Samples:
             self.classes,
             self.name,
             self.rows[rows],
+            self.pictured,
         )
 
     def true(self, row: int) -> str:
@@ -105,15 +108,16 @@ def _of_tensors(module: nn.Module, inputs: tuple[Tensor, ...]) -> Samples:
     network = network_or_none(module)
     shapes = [Shape(each.shape[1:]) for each in inputs] if network is None else list(network.inputs.values())
     device = next((each.device for each in module.parameters()), torch.device("cpu"))
-    images = []
-    for batch, shape in zip(inputs, shapes, strict=True):
+    images: dict[int, Tensor] = {}
+    for i, (batch, shape) in enumerate(zip(inputs, shapes, strict=True)):
         if batch.is_floating_point() and (size := image_of(shape)) is not None:
             flat = batch.detach().float().flatten(1)
             low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
             unit = (flat - low) / (high - low).clamp(min=1e-12)
-            images.append(unit.view(-1, size[0], *batch.shape[2:]) if batch.dim() == 4 else unit.view(-1, *size))
+            images[i] = unit.view(-1, size[0], *batch.shape[2:]) if batch.dim() == 4 else unit.view(-1, *size)
     rows = tuple(range(len(inputs[0])))
-    return Samples(tuple(each.to(device) for each in inputs), _side_by_side(images), rows=rows)
+    shown, pictured = _side_by_side(images)
+    return Samples(tuple(each.to(device) for each in inputs), shown, rows=rows, pictured=pictured)
 
 
 def image_samples(
@@ -130,11 +134,11 @@ def image_samples(
     device = next((each.device for each in module.parameters()), torch.device("cpu"))
     inputs = tuple(torch.stack([prepare(path[name]) for path in paths]) for name, prepare in prepared.prepare.items())
     shapes = [shape if takes_image(network, name) else None for name, shape in network.inputs.items()]
-    shown = _shown(inputs, shapes, prepared.statistics)
+    shown, pictured = _shown(inputs, shapes, prepared.statistics)
     all_names = [file.name for path in paths for file in path.values()]
     name = ", ".join(all_names[:4]) + (", ..." if len(all_names) > 4 else "")
     rows = tuple(range(len(paths)))
-    return Samples(tuple(each.to(device) for each in inputs), shown, None, prepared.classes, name, rows)
+    return Samples(tuple(each.to(device) for each in inputs), shown, None, prepared.classes, name, rows, pictured)
 
 
 def test_samples(setup: Setup, rows: Sequence[int]) -> Samples:
@@ -164,9 +168,9 @@ def _batches(setup: Setup, order: Sequence[Tensor]) -> Iterator[Samples]:
     data = setup.data
     for rows, (batch, targets) in zip(order, data.test.batches(order), strict=True):
         inputs = each_input(setup.preparation.evaluate(batch))
-        shown = _shown(inputs, _image_shapes(setup, inputs), (setup.mean, setup.std))
+        shown, pictured = _shown(inputs, _image_shapes(setup, inputs), (setup.mean, setup.std))
         name = f"test split of {data.name}"
-        yield Samples(inputs, shown, targets.cpu(), data.classes, name, tuple(rows.tolist()))
+        yield Samples(inputs, shown, targets.cpu(), data.classes, name, tuple(rows.tolist()), pictured)
 
 
 def _image_shapes(setup: Setup, inputs: Sequence[Tensor]) -> list[Shape | None]:
@@ -183,22 +187,27 @@ def _image_shapes(setup: Setup, inputs: Sequence[Tensor]) -> list[Shape | None]:
     return shapes
 
 
-def _shown(inputs: Sequence[Tensor], shapes: Sequence[Shape | None], normalized: Statistics) -> Tensor | None:
-    """The images among inputs, without their normalization."""
-    images = []
-    for batch, shape in zip(inputs, shapes, strict=True):
+def _shown(
+    inputs: Sequence[Tensor], shapes: Sequence[Shape | None], normalized: Statistics
+) -> tuple[Tensor | None, tuple[int, ...]]:
+    """The images among inputs, without their normalization, and the numbers of these inputs."""
+    images: dict[int, Tensor] = {}
+    for i, (batch, shape) in enumerate(zip(inputs, shapes, strict=True)):
         size = None if shape is None else image_of(shape)
         if size is not None:
             mean, std = (torch.tensor(each, dtype=torch.float32).view(-1, 1, 1) for each in normalized)
             pixels = batch.detach().float().cpu().view(-1, *size) * std + mean
-            images.append(pixels.clamp(0, 1))
+            images[i] = pixels.clamp(0, 1)
     return _side_by_side(images)
 
 
-def _side_by_side(images: Sequence[Tensor]) -> Tensor | None:
-    """Images of several inputs as one each, as far as they have the size of the first."""
-    alike = [each.cpu() for each in images if each.shape == images[0].shape]
-    return torch.cat(alike, 3) if alike else None
+def _side_by_side(images: Mapping[int, Tensor]) -> tuple[Tensor | None, tuple[int, ...]]:
+    """Images of several inputs as one each, as far as they have the size of the first, and which inputs they are."""
+    if not images:
+        return None, ()
+    size = next(iter(images.values())).shape
+    alike = {i: each.cpu() for i, each in images.items() if each.shape == size}
+    return torch.cat(list(alike.values()), 3), tuple(alike)
 
 
 def displayed(image: Tensor) -> Any:

@@ -29,7 +29,7 @@ NETWORKS = (
         "mobilenet_v3_small",
     ),
     *("efficientnet_b0", "shufflenet_v2_x0_5", "regnet_y_400mf", "mnasnet0_5", "convnext_tiny", "inception_v3"),
-    *("vit_b_32", "swin_t", "lenet_relu", "resnet20", "senet18", "mlp_mixer_s_32"),
+    *("vit_b_32", "swin_t", "lenet_relu", "resnet20", "cbam_resnet18", "ghostnet_100"),
 )
 SMALL = """
 model m {
