@@ -33,7 +33,7 @@ ONLY = {
     "accelerate": {"train"},
     "safetensors": {"backends", "files", "runs"},
     "sklearn": {"datasets"},
-    "matplotlib": {"drawing", "figures", "runs", "cli"},
+    "matplotlib": {"drawing", "figures", "cli"},
     "jinja2": {"report"},
     "PIL": {"datasets", "inference", "figures", "report"},
     "numpy": {"backends", "datasets", "inference"},

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from archdsl.diagnostics.codes.data import DamagedPicture
 from archdsl.recipe.fit import GREY
@@ -40,6 +39,8 @@ def decode(path: Path, shape: Shape) -> Tensor | DamagedPicture:
     image = opened(path, "L" if channels == GREY else "RGB")
     if isinstance(image, DamagedPicture):
         return image
+    from torchvision.transforms.functional import pil_to_tensor  # takes a second, and only files of images need it
+
     found: Tensor = pil_to_tensor(covering(image, height, width))
     return found
 

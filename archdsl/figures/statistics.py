@@ -16,7 +16,7 @@ from archdsl.train.losses import class_scores
 #: Samples whose activations are averaged, and samples in an embedding.
 SAMPLES, POINTS = 256, 1000
 #: The shares of values below which an activation's quantiles lie, and how many values these are found from.
-QUANTILES, VALUES = (0.01, 0.25, 0.5, 0.75, 0.99), 2**20
+QUANTILES, VALUES = (0.01, 0.25, 0.5, 0.75, 0.99), 2**17
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ def _distribution(name: str, text: str, output: Tensor) -> Activation:
     mean, std = output.mean(dtype=torch.float64).item(), output.std(correction=0).item()
     zeros = (output == 0).float().mean().item()
     flat = output.flatten()
-    flat = flat[:: -(-len(flat) // VALUES)].sort().values
+    every = -(-len(flat) // VALUES) | 1  # an odd number, since rows of maps have even lengths
+    flat = flat[::every].sort().values
     places = [round(share * (len(flat) - 1)) for share in QUANTILES]
     return Activation(name, text, mean, std, zeros, tuple(flat[places].tolist()))
 

@@ -114,7 +114,6 @@ class RunFolder:
     checkpoints = _File("checkpoints")
     best_of_epochs = _File("checkpoints/best.safetensors")
     failed_batch = _File("failed_batch.json")
-    curves = _File("curves.png")
     report = _File("report.html")
     tensorboard = _File("tensorboard")
 

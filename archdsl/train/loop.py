@@ -359,8 +359,6 @@ class Loop:
             self.is_cut = True
             self.writer.weights()
             self._save_checkpoint()
-        if self.history:
-            self.writer.curves(self.history, f"{self.network.name} on {self.setup.data.name}")
         test = None
         if self.setup.data.validation is not self.setup.data.test and not self.is_cut:
             test = self._evaluation(test=True)

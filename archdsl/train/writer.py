@@ -17,7 +17,6 @@ from archdsl.files.tensors import write_tensors
 from archdsl.files.write import remove_parts, write_text
 from archdsl.recipe import Recipe
 from archdsl.runs.checkpoint import Position
-from archdsl.runs.curves import draw_curves
 from archdsl.runs.environment import environment
 from archdsl.runs.folder import EpochMetrics, RunFolder, RunInfo
 from archdsl.runs.sessions import SessionLog, State
@@ -129,7 +128,3 @@ class Writer:
     def failed_batch(self, facts: dict[str, Any]) -> None:
         """Where the loss became infinite or NaN."""
         self.processes.from_main(lambda: write_text(self.folder.failed_batch, dumps(facts) + "\n"))
-
-    def curves(self, history: Sequence[EpochMetrics], title: str) -> None:
-        """The loss and accuracy of all epochs as a PNG."""
-        self.processes.from_main(lambda: draw_curves(history, title, self.folder.curves))

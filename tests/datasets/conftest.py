@@ -1,5 +1,5 @@
 """Fixtures shared with the tests of training."""
 
-from tests.train.conftest import one_thread, with_curves, without_curves
+from tests.train.conftest import one_thread
 
-__all__ = ["one_thread", "with_curves", "without_curves"]
+__all__ = ["one_thread"]

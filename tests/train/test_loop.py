@@ -184,7 +184,6 @@ def test_a_share_held_back_is_validated_on_and_the_test_part_kept_for_the_end(tm
 # The folder
 
 
-@pytest.mark.usefixtures("with_curves")
 def test_the_folder_holds_all_that_a_run_is(tmp_path: Path) -> None:
     out = tmp_path / "runs" / "one"
     result = run(Stub(cnn), QUICK, out)
@@ -199,7 +198,6 @@ def test_the_folder_holds_all_that_a_run_is(tmp_path: Path) -> None:
         "weights.safetensors",
         "best.safetensors",
         "checkpoints",
-        "curves.png",
         "evaluation.json",
         "sessions.json",
     }
@@ -212,7 +210,6 @@ def test_the_folder_holds_all_that_a_run_is(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[1]["val_accuracy"] == result.metrics[1].val_accuracy
-    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "weights.safetensors").stat().st_mode == (out / "run.json").stat().st_mode
     module = cnn()
     module.load_state_dict(weights(out))

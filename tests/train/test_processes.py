@@ -197,7 +197,7 @@ def test_the_main_process_writes_and_speaks_alone(two: Runs) -> None:
     assert output.count("\n  1/3 ") == len(("whole", "small", "terminated", "distances", "random")) + 1
     names = {path.name for path in (two.folder / "whole").iterdir()}
     assert names == {
-        *("spec.arch", "recipe.json", "run.json", "environment.json", "metrics.jsonl", "curves.png"),
+        *("spec.arch", "recipe.json", "run.json", "environment.json", "metrics.jsonl"),
         *("sessions.json", "evaluation.json"),
         *("weights.safetensors", "best.safetensors", "checkpoints"),
     }
