@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STDIN, UNNAMED = "-", "<stdin>"
 #: The prefix of weights that torchvision publishes.
 PUBLISHED = "torchvision:"
+#: The extensions of files with weights.
+WEIGHTS = {".safetensors", ".pt", ".pth"}
 
 
 class Found(NamedTuple):
@@ -81,10 +83,10 @@ class Chosen(NamedTuple):
         if self.weights is not None:
             return self.weights
         from archdsl.cli.usage import WrongUse
-        from archdsl.diagnostics.codes.networks import NoWeights
+        from archdsl.diagnostics.codes.networks import WeightsNeeded
 
         name = self.network.name
-        raise WrongUse(NoWeights(name), "NETWORK", *_weights_helps(name, self.network.path))
+        raise WrongUse(WeightsNeeded(name), "NETWORK", *_weights_helps(name, self.network.path))
 
     @property
     def origin(self) -> str:
@@ -154,6 +156,7 @@ class Asked(NamedTuple):
         if weights is None or weights.startswith(PUBLISHED):
             info = self._info_for(found.run, module)
             return self._checked(found, module, info, weights)._replace(weights=weights, run=found.run)
+        _require_weights(weights)
         from archdsl.runs.folder import run_of
 
         run = run_of(weights)
@@ -283,15 +286,28 @@ def _on_disk(network: str) -> Found:
 
 
 def _or_a_run(error: SpecError, network: str) -> SpecError:
-    """The error for a file that is not there, with the run that may have been meant."""
+    """The error for a file that is not there or no spec, with the run that may have been meant."""
     from dataclasses import replace
 
-    from archdsl.diagnostics import SpecError
+    from archdsl.diagnostics import Help, SpecError
     from archdsl.runs.find import instead_of
 
     diagnostic, *_ = error.diagnostics
     helps = instead_of(Path(network)) if diagnostic.code == "E001" else ()
+    if diagnostic.code == "E004" and Path(network).suffix in WEIGHTS:
+        helps = (Help(f"weights are given beside the network: NETWORK --weights {network}"),)
     return SpecError([replace(diagnostic, helps=helps)]) if helps else error
+
+
+def _require_weights(weights: str) -> None:
+    """Reject (E720) weights that are not there, with the run that may have been meant."""
+    if not Path(weights).exists():
+        from archdsl.diagnostics import Diagnostic, SpecError
+        from archdsl.diagnostics.codes.weights import NoWeights
+        from archdsl.runs.find import instead_of
+
+        problem = NoWeights(weights, "there is no such file or folder")
+        raise SpecError([Diagnostic(problem, path=weights, helps=instead_of(Path(weights)))])
 
 
 def spec_path(spec: str) -> str:

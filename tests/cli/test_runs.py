@@ -161,6 +161,8 @@ def test_the_table_fits(folder: Path, width: int, capsys: Capture, monkeypatch: 
         (["compare", "runs/lenet", "runs/smal"], "did you mean the run runs/small?"),
         (["report", "smal"], "did you mean the run runs/small?"),
         (["train", "--resume", "runs/smal"], "did you mean the run runs/small?"),
+        (["eval", "specs/net.arch", "--weights", "runs/lenett"], "did you mean the run runs/lenet?"),
+        (["eval", "weights.pt"], "weights are given beside the network: NETWORK --weights weights.pt"),
         (["summary", "specs"], "a network is one file, such as specs/net.arch"),
     ],
 )
@@ -169,6 +171,7 @@ def test_what_may_have_been_meant(folder: Path, arguments: list[str], help: str,
     write_run(folder / "small")
     (folder.parent / "specs").mkdir()
     (folder.parent / "specs" / "net.arch").write_text("model net { input(1x8x8); relu }\n")
+    Path("weights.pt").write_bytes(b"\xff\x00")
     assert main(arguments) == 1
     assert f"help: {help}\n" in capsys.readouterr().err
 

@@ -80,9 +80,9 @@ def _too_many(words: list[str]) -> typer.BadParameter:
     from archdsl.cli.pictures import PICTURES
 
     first, *rest = words
-    help = "it prints a stage of one network"
+    message = f"`show` takes one network, not {len(words)} arguments"
     if first in PICTURES:
-        help = f"pictures are drawn by `archdsl draw {' '.join(words)}`"
+        message += f"; pictures are drawn by `archdsl draw {' '.join(words)}`"
     elif first in get_args(Stage):
-        help = f"the stage is an option: `archdsl show {' '.join(rest)} --stage {first}`"
-    return typer.BadParameter(f"`show` takes one network, not {len(words)} arguments; {help}", param_hint="NETWORK")
+        message += f"; the stage is an option: `archdsl show {' '.join(rest)} --stage {first}`"
+    return typer.BadParameter(message, param_hint="NETWORK")

@@ -19,7 +19,7 @@ class NotInGit(Problem):
     reason: str
 
 
-class NoWeights(Problem):
+class WeightsNeeded(Problem):
     """A network without weights, where the command needs trained ones.
 
     A run folder brings its weights: `archdsl eval runs/lenet`. A file of the zoo or of your own needs `--weights` with
