@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archdsl.figures.draw_curves import curves
     from archdsl.figures.draw_results import confusion, embedding, mistakes, outputs
     from archdsl.figures.draw_weights import activations, features, filters
-    from archdsl.figures.samples import Samples
+    from archdsl.figures.samples import Samples, first_samples, test_batches, test_samples
     from archdsl.figures.style import save
 
 __all__ = [
@@ -30,11 +30,14 @@ __all__ = [
     "features",
     "field",
     "filters",
+    "first_samples",
     "gradcam",
     "mistakes",
     "occlusion",
     "outputs",
     "save",
+    "test_batches",
+    "test_samples",
 ]
 
 _HOMES = {
@@ -46,11 +49,14 @@ _HOMES = {
     "features": "draw_weights",
     "field": "draw_attribution",
     "filters": "draw_weights",
+    "first_samples": "samples",
     "gradcam": "draw_attribution",
     "mistakes": "draw_results",
     "occlusion": "draw_attribution",
     "outputs": "draw_results",
     "save": "style",
+    "test_batches": "samples",
+    "test_samples": "samples",
 }
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from archdsl.cli import main
 
@@ -46,6 +47,40 @@ def test_filters_and_the_network_are_written(folder: Path) -> None:
     assert Path(svg).read_text(encoding="utf-8").startswith("<svg")
 
 
+DRAWN = {
+    "filters": ["--layer", "conv", "--count", "3"],
+    "features": ["--sample", "3", "--theme", "dark"],
+    "activations": ["--layer", "conv", "--layer", "1"],
+    "embedding": ["--layer", "conv"],
+    "mistakes": ["--count", "4"],
+    "confusion": [],
+    "curves": ["--run", "OTHER"],
+    "gradcam": ["--class", "7", "--layer", "conv"],
+    "occlusion": ["--sample", "1"],
+    "field": ["--layer", "1", "--position", "2,3"],
+}
+
+
+@pytest.mark.parametrize("picture", DRAWN)
+def test_every_picture_of_a_run_is_drawn(picture: str, folder: Path, tmp_path: Path) -> None:
+    options = [str(folder / "b") if word == "OTHER" else word for word in DRAWN[picture]]
+    svg = tmp_path / "picture.svg"
+    assert main(["draw", picture, str(folder / "a"), *options, "-o", str(svg)]) == 0
+    text = svg.read_text(encoding="utf-8")
+    assert "<svg" in text
+    assert ("prefers-color-scheme" in text) == (picture != "features")
+
+
+def test_an_image_of_ones_own_needs_no_data_set(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    image = tmp_path / "mine.png"
+    Image.new("L", (30, 20), 90).save(image)
+    svg = tmp_path / "picture.svg"
+    assert main(["draw", "features", str(folder / "a"), "--image", str(image), "-o", str(svg)]) == 0
+    assert "mine.png" in svg.read_text(encoding="utf-8")
+    assert main(["draw", "features", str(folder / "a"), "--image", str(image), "--sample", "1"]) == 2
+    assert "takes the place of a sample" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -58,12 +93,22 @@ def test_filters_and_the_network_are_written(folder: Path) -> None:
         (["draw", "network", "vgg16", "--unfold", "feature"], "did you mean `features`?"),
         (["draw", "filters", "lenet", "--direction", "right"], "it is for `network`"),
         (["draw", "filters", "lenet", "--weights", "w", "-o", "x.jpg"], "the extension must be one of .png, .svg"),
+        (["draw", "curves", "lenet"], "is of a run folder"),
+        (["draw", "filters", "RUN", "--sample", "1"], "no effect on the picture `filters`; it is for `features`"),
+        (["draw", "filters", "RUN", "--class", "1"], "it is for `gradcam`, `occlusion`"),
+        (["draw", "gradcam", "RUN", "--class", "elephant"], "E743"),
+        (["draw", "features", "RUN", "--sample", "9999"], "E744"),
+        (["draw", "features", "RUN", "--layer", "convs"], "did you mean `conv`?"),
+        (["draw", "field", "RUN", "--position", "1,x"], "'1,x' is not a position"),
+        (["draw", "field", "RUN", "--position", "99,0"], "no unit at 99,0"),
+        (["draw", "outputs", "RUN"], "not an image: 10 values for an image of 1x8x8"),
+        (["draw", "curves", "RUN", "--run", "no_such_run"], "E632"),
         (["report", "no_such_run"], "E632"),
         (["compare", "no_such_run"], "E632"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(arguments: list[str], message: str, capsys: Capture) -> None:
-    assert main(arguments) in {1, 2}
+def test_what_cannot_be_drawn_is_said(arguments: list[str], message: str, folder: Path, capsys: Capture) -> None:
+    assert main([str(folder / "a") if word == "RUN" else word for word in arguments]) in {1, 2}
     assert message in " ".join(capsys.readouterr().err.split())
 
 

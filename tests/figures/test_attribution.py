@@ -13,8 +13,10 @@ import archdsl
 from archdsl import figures
 from archdsl.backends.torch.build import build
 from archdsl.diagnostics import SpecError
-from archdsl.figures.attribution import class_score, enlarged, gradcam_map, occlusion_map
+from archdsl.figures.attribution import class_score, enlarged, gradcam_map, gradcam_maps, occlusion_map
+from archdsl.figures.draw_attribution import beside
 from archdsl.figures.layers import convolutions, is_leaf, leaves, maps, run
+from archdsl.figures.samples import samples_of
 
 #: Twenty classifiers of the zoo, of all families that differ in their activations, joins and tokens.
 NETWORKS = (
@@ -54,7 +56,7 @@ model m {
 
 
 def subject(name: str) -> tuple[nn.Module, nn.Module, Tensor]:
-    """A network with random weights, its twin without activations in place, and an image."""
+    """A network with random weights, its twin without activations in place, and an image for its first input."""
     network = archdsl.load(name)
     module = network.build(seed=0).eval()
     random = torch.Generator().manual_seed(0)
@@ -221,3 +223,47 @@ def test_maps_of_outputs_and_networks_without_classes() -> None:
 def test_maps_are_enlarged_to_the_image() -> None:
     assert enlarged(torch.rand(3, 4), (12, 16)).shape == (12, 16)
     assert enlarged(torch.rand(5), (20,)).shape == (20,)
+
+
+PAIR = """
+model m {
+  input(one: 1x10x10, other: 1x10x10)
+  tower: { c: conv(3, 3); relu; avgpool(2) } -> first
+  use(other)
+  reuse(tower)
+  joined: concat(first); both: conv(4, 1); relu; flatten; linear(3)
+}
+"""
+
+
+def test_layers_of_several_inputs_tell_which_they_read() -> None:
+    module, twin, x = subject(PAIR)
+    inputs = [x, torch.randn(1, 1, 10, 10, generator=torch.Generator().manual_seed(1))]
+    first, second = gradcam_maps(module, inputs, class_score(1), "tower.c")
+    assert (first.reads, second.reads) == ((True, False), (False, True))
+    [both] = gradcam_maps(module, inputs, class_score(1), "both")
+    assert both.reads == (True, True)
+    outputs: list[Tensor] = []
+    twin.get_submodule("tower.c").register_forward_hook(lambda _, __, output: outputs.append(output))
+    slopes = torch.autograd.grad(twin(*inputs)[0, 1], outputs)
+    for heat, output, slope in zip((first, second), outputs, slopes, strict=True):
+        assert_close(heat.values, (slope.mean((2, 3), keepdim=True) * output).sum(1)[0].detach())
+    samples = samples_of(module, inputs)
+    assert samples.shown is not None
+    assert samples.pictured == (0, 1)
+    drawn = beside([first, second], samples)
+    assert drawn.shape == samples.shown.shape[2:]
+    torch.testing.assert_close(drawn[:, :10], enlarged(first.values, (10, 10)))
+    torch.testing.assert_close(drawn[:, 10:], enlarged(second.values, (10, 10)))
+
+
+def test_each_of_several_inputs_is_occluded() -> None:
+    module, twin, x = subject(PAIR)
+    inputs = (x, torch.randn(1, 1, 10, 10, generator=torch.Generator().manual_seed(1)))
+    with torch.no_grad():
+        window = ((1, 3, 3), (1, 3, 3))
+        expected = Occlusion(twin).attribute(inputs, window, strides=((1, 2, 2), (1, 2, 2)), target=1)
+    for i, there in enumerate(expected):
+        found = occlusion_map(module, inputs, class_score(1), window=(3, 3), stride=(2, 2), hidden=i)
+        torch.testing.assert_close(found.values, there[0, 0], atol=1e-6, rtol=1e-5)
+        assert found.reads == (i == 0, i == 1)

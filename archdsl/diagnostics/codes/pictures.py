@@ -19,8 +19,9 @@ class NoSuchPart(Problem):
 class NothingToDraw(Problem):
     """A picture that does not exist for this network.
 
-    `filters` needs a convolution, `features` an output with two spatial axes, `mistakes` and `confusion` a network with
-    one score per class. `--layer NAME` selects another layer.
+    `filters` needs a convolution or a linear layer, `gradcam` an output with positions of the image, `outputs`
+    a network whose output is an image, `mistakes` and `confusion` one with a score for each class. `--layer NAME`
+    selects another layer.
     """
 
     code = "E742"
