@@ -149,7 +149,7 @@ def _upsample(node: LayerNode) -> str:
 
 def _plain(node: LayerNode) -> str:
     """The type with the arguments that differ from their defaults, as far as they are short."""
-    if family(node) in {"norm", "parameter"}:
+    if family(node) in {"norm", "parameter"} or node.kind == "stochastic_depth":
         return node.kind
     values = (value for value in changed(node.layer).values() if not isinstance(value, Operand))
     text = ", ".join(f"{value:.3g}" if isinstance(value, float) else spec_text(value) for value in values)

@@ -28,9 +28,12 @@ class Arrangement:
         self.frames = _frames(shown.root, self.parents)
         self.threads: dict[Frame, dict[Net, tuple[End, dict[End, Link]]]] = {frame: {} for frame in self.frames}
         self.pieces = {link: self.through(link) for link in shown.links}
+        self.order = {box: number for number, box in enumerate(shown.boxes)}
         self.columns = u_shape(shown.root.parts, self.threads[shown.root]) if u and not painter.right else None
         self.up = self.upwards()
         self.looks = {box: painter.look(box, up=box in self.up) for box in shown.boxes}
+        #: The cuts into columns, each counted as often as there are frames around.
+        self.cuts = 0
         self.laid: dict[Frame, Laid] = {}
         for frame in reversed(self.frames):
             self.laid[frame] = self.lay(frame)
@@ -91,6 +94,7 @@ class Arrangement:
         if self.limit and not self.painter.right:
             limit = self.limit - (TITLE + PAD) * (len(self.above(frame)) - 1)
             length, breadth = wrap(level, tracks, length, breadth, limit)
+            self.cuts += len(level.turns) * (len(self.above(frame)) - 1)
         lines = {
             (net, OUTSIDE if item.part is None else item.part): points
             for (net, item), points in ways(level, tracks).items()
@@ -103,13 +107,18 @@ class Arrangement:
     def ports(self, frame: Frame) -> dict[tuple[Net, str], Item]:
         """Where tensors enter and leave a frame; lines across a U come from the left."""
         ports: dict[tuple[Net, str], Item] = {}
-        for net, (start, ends) in self.threads[frame].items():
+        for net, (start, ends) in sorted(self.threads[frame].items(), key=self.made):
             if start == INSIDE:
                 is_across = frame in self.up and self.columns is not None and net in self.columns.nets
                 ports[net, INSIDE] = Item("port", hint=FIRST - 1 if is_across else len(ports))
             if OUTSIDE in ends:
                 ports[net, OUTSIDE] = Item("port", hint=len(ports))
         return ports
+
+    def made(self, thread: tuple[Net, tuple[End, dict[End, Link]]]) -> tuple[int, int]:
+        """When a tensor is made: its box, and the number of the output."""
+        (_, number), (_, ends) = thread
+        return self.order[next(iter(ends.values())).source], number
 
     def upwards(self) -> set[Part]:
         """Everything in the right column of a U."""

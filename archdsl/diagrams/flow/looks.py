@@ -8,7 +8,7 @@ from typing import NamedTuple
 from archdsl.diagrams.flow.fuse import LIGHT, kind_of
 from archdsl.diagrams.flow.names import caption, result
 from archdsl.diagrams.flow.visible import Box
-from archdsl.diagrams.flow.words import Section, Words, layer_words, sections
+from archdsl.diagrams.flow.words import PLAIN, Section, Words, at_work, layer_words, sections
 from archdsl.diagrams.labels import SIGNS, title
 from archdsl.drawing.paths import extent
 from archdsl.drawing.scene import Anchor, Circle, Group, Item, Line, Style, Text, flat
@@ -105,7 +105,7 @@ class Painter:
 
     def with_layers(self, box: Box, sign: Look) -> Look:
         """A sign with the layers after it, such as the activation of a residual block."""
-        words = ", ".join(title(op.node) for op in box.ops[1:] if isinstance(op.node, LayerNode))
+        words = ", ".join(title(op.node) for op in at_work(box.ops[1:]) if isinstance(op.node, LayerNode))
         if not words:
             return sign
         width, height, line = text_width(words, 11) + 2 * PAD_X, 20.0, 8.0
@@ -133,7 +133,7 @@ class Painter:
         return point if self.right else (point[1], point[0])
 
     def pill(self, box: Box, text: str) -> Look:
-        after = [title(op.node) for op in box.ops[1:] if isinstance(op.node, LayerNode)]
+        after = [title(op.node) for op in at_work(box.ops[1:]) if isinstance(op.node, LayerNode)]
         op = box.ops[0]
         words: list[Words] = [(", ".join([text, *after]), "text"), (str(result(box)), "small")]
         look = self.rectangle(words, "join", radius=9)
@@ -170,7 +170,7 @@ class _Stack:
         heights = [tall(one) + 2 * PAD_Y for one in lines]
         self.middle = (max(heights) if self.right else self.width) / 2
         for number, (section, words) in enumerate(zip(found, lines, strict=True)):
-            if section.sign and section.sign != "inside":
+            if section.sign not in PLAIN:
                 self.residual(section, words, number)
             else:
                 if number:
@@ -178,7 +178,7 @@ class _Stack:
                     self.along += STUB
                 self.rectangle(section, words, number)
         breadth = max(2 * self.middle, self.beyond) + (BEHIND if self.box.repeats else 0)
-        has_arrow = found[0].sign not in {"", "inside"}
+        has_arrow = found[0].sign not in PLAIN
         length = self.along + (BEHIND if self.box.repeats and len(found) == 1 and not has_arrow else 0)
         size = (length, breadth) if self.right else (breadth, length)
         return Look(*size, self.items, self.middle, has_arrow=has_arrow)

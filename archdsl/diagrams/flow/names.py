@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from archdsl.diagrams.flow.program import Op, Scope
 from archdsl.diagrams.flow.visible import Box, Frame, Part, Visible
-from archdsl.graph import Aux, LayerNode
+from archdsl.graph import AnyNode, Aux, LayerNode, layer_nodes
 from archdsl.shapes import Shape
 
 
@@ -20,8 +20,10 @@ def result(box: Box) -> Shape:
 def caption(box: Box) -> str:
     """The name of a layer or scope in its box; a number alone is left out where there is more to say."""
     if box.scope is None:
-        name = head(box).node.name.rpartition(".")[2]
-        return "" if name.isdigit() else name
+        node = head(box).node
+        name = node.name.rpartition(".")[2]
+        names = [*([] if name.isdigit() else [name]), *(["shared weights"] if _is_shared(node) else [])]
+        return ", ".join(names)
     return described(box.scope, box.repeats, with_kind=box.kind == "fold")
 
 
@@ -32,9 +34,8 @@ def described(scope: Scope, repeats: Sequence[Scope], *, with_kind: bool = True)
         return f"{scope.label}: in training only"
     name = f"{scope.label} to {repeats[-1].label}" if repeats else scope.label
     kind = node.kind if node is not None else "group"
-    if not with_kind or kind == "group":
-        return name
-    return f"{name}: {kind}"
+    text = f"{name}: {kind}" if with_kind and kind != "group" else name
+    return f"{text}, shared weights" if node is not None and _is_shared(node) else text
 
 
 def head(box: Box) -> Op:
@@ -44,6 +45,12 @@ def head(box: Box) -> Op:
 
 def _has_matrix(node: LayerNode) -> bool:
     return any(len(tensor.shape) > 1 for tensor in node.weights.values())
+
+
+def _is_shared(node: AnyNode) -> bool:
+    """Whether a layer or scope runs on the weights of an earlier one."""
+    layers = [layer for layer in layer_nodes(node) if layer.weights]
+    return bool(layers) and all(layer.shared for layer in layers)
 
 
 def frame_title(frame: Frame) -> str:

@@ -32,6 +32,8 @@ MOST, MOST_IN_U = 60, 26
 TALL, SLIDE = 800.0, (16.0, 9.0)
 #: The most columns, and how finely their lengths are tried.
 COLUMNS = [one / 2 for one in range(3, 25)]
+#: What a column inside a frame counts, for each level, of the size of the picture.
+INNER = 0.05
 LINE = Style(stroke="line", width=1.3)
 
 
@@ -101,12 +103,12 @@ def _readable(network: Network, flow: Flow, view: View) -> Visible:
     """As much of a network as fits into a picture."""
     best = visible(network, flow, view)
     most = MOST if Arrangement(best, Painter(network)).columns is None else MOST_IN_U
-    while True:
-        view = view._replace(depth=view.depth + 1)
-        shown = visible(network, flow, view)
-        if len(shown.boxes) > most or len(shown.boxes) == len(best.boxes):
-            return best
+    for depth in range(2, max(scope.level for scope in flow.root.inside) + 2):
+        shown = visible(network, flow, view._replace(depth=depth))
+        if len(shown.boxes) > most:
+            break
         best = shown
+    return best
 
 
 def _arranged(shown: Visible, painter: Painter, direction: Direction | None) -> Arrangement:
@@ -120,9 +122,9 @@ def _arranged(shown: Visible, painter: Painter, direction: Direction | None) -> 
 
 
 def _fit(one: Arrangement) -> float:
-    """How much an arrangement must shrink to fit a slide."""
+    """How much an arrangement must shrink to fit a slide, and a little for each column in frames inside of frames."""
     width, height = one.size(one.shown.root)
-    return max(width / SLIDE[0], height / SLIDE[1])
+    return max(width / SLIDE[0], height / SLIDE[1]) * (1 + INNER * one.cuts)
 
 
 def _scene(network: Network, one: Arrangement) -> Scene:

@@ -76,10 +76,16 @@ def _blocks(level: Level) -> list[_Block]:
     straight = [_straight(edges, level.ranks[i], level.ranks[i + 1]) for i, edges in enumerate(level.gaps)]
     for edge in (edge for edges in straight for edge in edges):
         block, other = of[edge.upper], of[edge.lower]
-        step = block.shift[edge.upper] + edge.upper.exit(edge.net) - edge.lower.entry(edge.net)
+        step = block.shift[edge.upper] + _step(edge, level.gaps[edge.upper.rank])
         block.shift |= {item: shift + step for item, shift in other.shift.items()}
         of |= dict.fromkeys(other.shift, block)
     return list(dict.fromkeys(of.values()))
+
+
+def _step(edge: Edge, edges: Sequence[Edge]) -> float:
+    """How far aside the lower end of an edge begins: on average, where several lines go the same way."""
+    same = [one for one in edges if one.upper is edge.upper and one.lower is edge.lower]
+    return sum(one.upper.exit(one.net) - one.lower.entry(one.net) for one in same) / len(same)
 
 
 def _straight(edges: Sequence[Edge], upper: Sequence[Item], lower: Sequence[Item]) -> list[Edge]:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from archdsl.diagrams.labels import family, joins
 from archdsl.graph import AnyNode, Aux, Cut, LayerNode
-from archdsl.graph.lower import Program, Step, Value, is_scope
+from archdsl.graph.lower import ALIASES, Program, Step, Value, is_scope
 
 #: The steps that end what `fork` or `split` began.
 NO_JOINS = frozenset({"layer", "split", "output"})
 
 
 class Op:
-    """An operation and the tensors it depends on; `fork` is the tensor that the paths of a join began with."""
+    """An operation and the tensors it depends on.
 
-    __slots__ = ("fork", "makes", "reads", "scope", "step")
+    tapped  for each of them, whether it is not the current tensor but one kept under a name
+    fork    the tensor that the paths of a join began with
+    """
 
-    def __init__(self, step: Step, scope: Scope, fork: Value | None = None) -> None:
+    __slots__ = ("fork", "makes", "reads", "scope", "step", "tapped")
+
+    def __init__(self, step: Step, scope: Scope, fork: Value | None = None, kept: Collection[Value] = ()) -> None:
         self.step, self.scope, self.fork = step, scope, fork
         # A parameter or constant takes the place of the current tensor: no tensor goes there.
         drops = isinstance(step.node, LayerNode) and family(step.node) == "parameter"
         self.reads = [value.source for value in step.inputs[drops:]]
+        self.tapped = [value in kept for value in step.inputs[drops:]]
         self.makes = list(step.outputs)
 
     @property
@@ -40,12 +45,12 @@ class Op:
 
 
 class Scope:
-    """A labelled part of the network, an auxiliary head or the network itself, each time it runs."""
+    """A labelled part of the network, an auxiliary head or the network itself, each time it runs on its `input`."""
 
-    __slots__ = ("items", "node", "outer")
+    __slots__ = ("input", "items", "node", "outer")
 
-    def __init__(self, node: AnyNode | None, outer: Scope | None) -> None:
-        self.node, self.outer = node, outer
+    def __init__(self, node: AnyNode | None, outer: Scope | None, input: Value | None = None) -> None:
+        self.node, self.outer, self.input = node, outer, input
         self.items: list[Op | Scope] = []
 
     @property
@@ -58,6 +63,11 @@ class Scope:
         if isinstance(self.node, Aux):
             return self.node.output_name
         return (self.node.label if self.node is not None else None) or ""
+
+    @property
+    def level(self) -> int:
+        """The number of scopes around it."""
+        return 0 if self.outer is None else self.outer.level + 1
 
     @property
     def kind(self) -> str:
@@ -111,14 +121,17 @@ def _scopes(program: Program) -> Scope:
     """The root, with the operations in the scopes that are open when they run."""
     scope = root = Scope(None, None)
     forks: list[Value] = []
+    kept: set[Value] = set()
     for step in program.steps:
         if step.op == "fork" or (step.op == "split" and not isinstance(step.node, Cut)):
             forks.append(step.inputs[0].source)
+        if step.op in {"keep", "use"} or (step.op in ALIASES and step.inputs[0] in kept):
+            kept.update(step.outputs)
         if step.op in {"enter", "exit"}:
             if not is_scope(step.node) and not isinstance(step.node, Aux):
                 continue
             if step.op == "enter":
-                inner = Scope(step.node, scope)
+                inner = Scope(step.node, scope, step.inputs[0].source)
                 scope.items.append(inner)
                 scope = inner
             else:
@@ -126,5 +139,5 @@ def _scopes(program: Program) -> Scope:
                 scope = scope.outer
         elif step.outputs and step.outputs[0].source is step.outputs[0]:
             fork = forks.pop() if step.op not in NO_JOINS else None
-            scope.items.append(Op(step, scope, fork))
+            scope.items.append(Op(step, scope, fork, kept))
     return root

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from archdsl.diagrams.flow.program import Flow, Op, Scope
 from archdsl.graph import LayerNode
 from archdsl.graph.lower import Value
+from archdsl.layers.dropout import StochasticDepth
 
 #: A tensor as one of a scope: (operation, output) inside, (-1, number) of those from outside.
 _Place = tuple[int, int]
@@ -104,6 +105,8 @@ def _alike(one: Scope, other: Scope) -> bool:
 
 
 def _operation(op: Op) -> tuple[object, ...]:
-    """What an operation computes."""
-    layer = op.node.layer if isinstance(op.node, LayerNode) else None
+    """What an operation computes. Deeper blocks may be dropped more often."""
+    layer: object = op.node.layer if isinstance(op.node, LayerNode) else None
+    if isinstance(layer, StochasticDepth):
+        layer = layer.kind
     return (op.step.op, op.step.aux, op.node.shared, layer, *(value.shape for value in op.makes))

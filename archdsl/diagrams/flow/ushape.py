@@ -24,6 +24,7 @@ BELOW, NEXT = 10.0, 8.0
 SHORT = 8.0
 #: The least room between the columns, and around a part between them.
 MIDDLE, ROOM = 150.0, 40.0
+_Edge = tuple[Net, Part, Part]
 Threads = Mapping[Net, tuple[End, Mapping[End, Link]]]
 
 
@@ -37,12 +38,24 @@ class Across(NamedTuple):
     after: Net | None = None
 
 
+class Row(NamedTuple):
+    """Parts one after the other, with the tensors that they take."""
+
+    start: Part
+    parts: list[Part]
+    nets: list[Net]
+
+
 class UShape(NamedTuple):
-    """The columns from the input to the output, and the lines across from the highest to the lowest resolution."""
+    """The columns from the input to the output, and the lines across from the highest to the lowest resolution.
+
+    heads  parts in rows on the right, from a part of the columns to an output
+    """
 
     left: list[Part]
     right: list[Part]
     across: list[Across]
+    heads: list[Row]
 
     @property
     def nets(self) -> set[Net]:
@@ -52,7 +65,7 @@ class UShape(NamedTuple):
 
 def u_shape(parts: Sequence[Part], threads: Threads) -> UShape | None:
     """The two columns of a network, if it has that form."""
-    edges: list[tuple[Net, Part, Part]] = []
+    edges: list[_Edge] = []
     for net, (start, ends) in threads.items():
         for end in ends:
             if isinstance(start, str) or isinstance(end, str):
@@ -60,24 +73,49 @@ def u_shape(parts: Sequence[Part], threads: Threads) -> UShape | None:
             edges.append((net, start, end))
     chain = _longest_chain(parts, [(start, end) for _, start, end in edges])
     number = {part: i for i, part in enumerate(chain)}
+    aside = [part for part in parts if part not in number]
+    heads = [row for part in aside if (row := _row(part, edges, number)) is not None]
+    in_heads = {part for row in heads for part in row.parts}
+    across = _across(edges, number, [part for part in aside if part not in in_heads])
+    if across is None or not _is_nested([(number[one.start], number[one.end]) for one in across]):
+        return None
+    turn = number[across[-1].end]
+    lowest = number[across[-1].start]
+    if not _narrows(across) or any(number[row.start] <= lowest for row in heads):
+        return None
+    return UShape(chain[:turn], chain[turn:], across, heads)
+
+
+def _row(part: Part, edges: Sequence[_Edge], number: Mapping[Part, int]) -> Row | None:
+    """The parts from one beside the chain to an output, one after the other; None where they are not just that."""
+    ins = [(net, start) for net, start, end in edges if end is part]
+    if len(ins) != 1 or ins[0][1] not in number:
+        return None
+    parts, nets = [part], [ins[0][0]]
+    while outs := [(net, end) for net, start, end in edges if start is parts[-1]]:
+        net, end = outs[0]
+        if len(outs) > 1 or end in number or sum(other is end for _, _, other in edges) > 1:
+            return None
+        parts.append(end)
+        nets.append(net)
+    boxes = all(isinstance(one, Box) and one.kind in {"layer", "output"} for one in parts)
+    return Row(ins[0][1], parts, nets) if boxes else None
+
+
+def _across(edges: Sequence[_Edge], number: Mapping[Part, int], between: Sequence[Part]) -> list[Across] | None:
+    """The lines across, by where they begin; None where a part between the columns is not just on one of them."""
     found: dict[tuple[Part, Part, Part | None], Across] = {}
     for net, start, end in edges:
         if start in number and end in number and number[end] != number[start] + 1:
             found.setdefault((start, end, None), Across([], start, end)).nets.append(net)
-    for part in parts:
-        if part in number:
-            continue
+    for part in between:
         ins = [(net, start) for net, start, end in edges if end is part]
         outs = [(net, end) for net, start, end in edges if start is part]
         if len(ins) != 1 or len(outs) != 1 or ins[0][1] not in number or outs[0][1] not in number:
             return None
         start, end = ins[0][1], outs[0][1]
         found[start, end, part] = Across([ins[0][0]], start, end, part, outs[0][0])
-    across = sorted(found.values(), key=lambda one: number[one.start])
-    if not _is_nested([(number[one.start], number[one.end]) for one in across]) or not _narrows(across):
-        return None
-    turn = number[across[-1].end]
-    return UShape(chain[:turn], chain[turn:], across)
+    return sorted(found.values(), key=lambda one: number[one.start])
 
 
 def _longest_chain(parts: Sequence[Part], edges: Sequence[tuple[Part, Part]]) -> list[Part]:
@@ -116,6 +154,7 @@ class _Columns:
     shape: UShape
     items: Mapping[Part, Item]
     main: Mapping[Part, Net]
+    foot: float = -1e9
 
     def lay(self, threads: Threads) -> Laid:
         levels = self.levels()
@@ -127,6 +166,8 @@ class _Columns:
             item.along -= low
         self.place_between([level - low for level in levels], centre)
         ways = self.ways([level - low for level in levels], threads)
+        for number, row in enumerate(sorted(self.shape.heads, key=self.side)):
+            ways |= self.place_row(number, row)
         length = max(item.along + item.length for item in self.items.values()) + ARROW
         breadth = max(item.across + item.breadth for item in self.items.values())
         return Laid(length, breadth, dict(self.items), ways)
@@ -219,6 +260,31 @@ class _Columns:
             if one.between is not None:
                 item = self.items[one.between]
                 item.along, item.across = level - item.length / 2, centre - item.breadth / 2
+
+    def side(self, row: Row) -> float:
+        """Where a row leaves its column, from the top: above a part on the right, below one on the left."""
+        item = self.items[row.start]
+        return item.along - SHORT if row.start in self.shape.right else item.along + item.length + BELOW
+
+    def place_row(self, number: int, row: Row) -> dict[tuple[Net, End], list[Point]]:
+        """Place parts beside the right column, below the rows before; returns their lines."""
+        start, level = self.items[row.start], self.side(row)
+        length = max(self.items[part].length for part in row.parts)
+        self.foot = max(self.foot + GAP / 2, level - length / 2) + length
+        middle = self.foot - length / 2
+        across = _high(self.items, self.shape.right) + ROOM + NEXT * number
+        begin = start.along if row.start in self.shape.right else start.along + start.length
+        out = start.across + start.exit(row.nets[0])
+        points = [(begin, out), (level, out), (level, across - ROOM / 2), (middle, across - ROOM / 2)]
+        found: dict[tuple[Net, End], list[Point]] = {}
+        for part, net in zip(row.parts, row.nets, strict=True):
+            item = self.items[part]
+            item.along, item.across = middle - item.length / 2, across
+            found[net, part] = [*points, (middle, across)]
+            across += item.breadth
+            points = [(middle, across)]
+            across += GAP
+        return found
 
     # Lines
 

@@ -12,6 +12,7 @@ from archdsl.diagrams.flow.fuse import chains
 from archdsl.diagrams.flow.program import Flow, Op, Scope
 from archdsl.diagrams.flow.repeats import Repeats
 from archdsl.graph import Aux, Combined
+from archdsl.graph.lower import Value
 from archdsl.graph.network import Network
 from archdsl.text.stack import deep
 
@@ -175,7 +176,7 @@ class _Builder:
             return self.box(ops, scope)
         if not any(self.is_open(one, level) for one in run):
             return self.box(ops, scope, fold=True)
-        parts = self.parts(scope.items, level + 1)
+        parts = self.parts(scope.items, level + (not self.is_stream(scope)))
         only = parts[0] if len(parts) == 1 else None
         if isinstance(only, Box) and not only.repeats and only.kind != "sign":
             only.scope = scope
@@ -187,7 +188,15 @@ class _Builder:
         if any(one.startswith(f"{scope.name}.") for one in self.view.unfold) or matches(scope, self.view.unfold):
             return True
         level += isinstance(scope.node, Aux)
-        return level < self.view.depth and not matches(scope, self.view.fold)
+        return (level < self.view.depth or self.is_stream(scope)) and not matches(scope, self.view.fold)
+
+    def is_stream(self, scope: Scope) -> bool:
+        """Whether maps of several resolutions go in and come out beside each other: the lanes are always shown."""
+        form = self.repeats.form(scope)
+        inside = set(form.ops)
+        made = [value for op in form.ops for value in op.makes]
+        gone = [value for value in made if any(reader not in inside for reader in self.flow.readers.get(value, ()))]
+        return min(_resolutions(form.outside), _resolutions(gone)) > 1
 
     def box(self, ops: Sequence[Op], scope: Scope | None = None, *, fold: bool = False) -> Box:
         kind: Literal["fold", "sign", "layer"] = "fold" if fold else "sign" if ops[0].is_sign else "layer"
@@ -214,11 +223,17 @@ class _Builder:
                 source = sources[nets[value][1]] if maker is None else self.home[self.stand(maker)]
                 if source is target or (maker is not None and self.apart(maker, op)):
                     continue
-                main = target not in led and _is_main(op, i)
+                main = target not in led and self.leads(op, i, target)
                 led |= {target} if main else set()
                 if main or (nets[value], target) not in found:
                     found[nets[value], target] = Link(nets[value], source, target, main, _side(op, i))
         return list(found.values())
+
+    def leads(self, op: Op, index: int, target: Box) -> bool:
+        """Whether a tensor is what a box goes on with: a folded scope with the input that it runs on."""
+        if target.kind == "fold" and target.scope is not None:
+            return op.reads[index] is target.scope.input and not op.tapped[index]
+        return _is_main(op, index)
 
     def apart(self, maker: Op, reader: Op) -> bool:
         """Whether two operations are in different scopes of a run, which is drawn once."""
@@ -230,6 +245,11 @@ class _Builder:
                 return False
             # In a scope that is drawn as another one, runs are those of the other one.
             maker, reader = self.twin.get(maker, maker), self.twin.get(reader, reader)
+
+
+def _resolutions(values: Sequence[Value]) -> int:
+    """How many resolutions feature maps have."""
+    return len({value.shape.spatial for value in values if value.shape.rank})
 
 
 def _is_main(op: Op, index: int) -> bool:

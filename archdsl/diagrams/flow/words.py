@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from archdsl.combinators import Scheme
@@ -10,7 +11,7 @@ from archdsl.diagrams import labels
 from archdsl.diagrams.flow.fuse import HEADS, LIGHT, kind_of
 from archdsl.diagrams.flow.program import Op, Scope
 from archdsl.diagrams.flow.visible import Box
-from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, layer_nodes
+from archdsl.graph import AnyNode, Aux, Combined, Group, LayerNode, layer_nodes, walk
 from archdsl.text.stack import deep
 
 #: `title` says what is computed, `text` what else, `small` name and shape.
@@ -18,6 +19,8 @@ Role = Literal["title", "text", "small"]
 Words = tuple[str, Role]
 #: A folded scope lists its layers up to this number of lines.
 LISTED = 6
+#: The signs of sections that are not a residual: none, and that of shortcuts inside.
+PLAIN = frozenset({"", "inside"})
 
 
 class Section(NamedTuple):
@@ -30,13 +33,19 @@ class Section(NamedTuple):
 
 def layer_words(box: Box) -> list[Words]:
     """The lines of a box of layers: light ones before and after the one that it is named after."""
-    names = [_title(op) for op in box.ops]
-    head = next((i for i, op in enumerate(box.ops) if kind_of(op) not in LIGHT), 0)
-    if all(kind_of(op) in LIGHT for op in box.ops):
+    ops = at_work(box.ops) or box.ops
+    names = [_title(op) for op in ops]
+    head = next((i for i, op in enumerate(ops) if kind_of(op) not in LIGHT), 0)
+    if all(kind_of(op) in LIGHT for op in ops):
         return [(", ".join(names), "title")]
     before, after = ", ".join(names[:head]), ", ".join(names[head + 1 :])
     lines: list[Words] = [(before, "text"), (names[head], "title"), (after, "text")]
     return [line for line in lines if line[0]]
+
+
+def at_work(ops: Sequence[Op]) -> list[Op]:
+    """The operations without dropouts that drop nothing."""
+    return [op for op in ops if not (isinstance(op.node, LayerNode) and getattr(op.node.layer, "p", 1) == 0)]
 
 
 def _title(op: Op) -> str:
@@ -52,21 +61,22 @@ def sections(scope: Scope) -> list[Section]:
     for node in _flat(scope.node):
         if isinstance(node, Combined) and node.combinator.shortcut and len(found) < 5:
             found.append(_residual(node))
-        elif found and not found[-1].sign:
-            found[-1].lines.extend((line, "text") for line in _listed(node))
+        elif found and found[-1].sign in PLAIN:
+            sign = found[-1].sign or _inner_sign(node)
+            found[-1] = Section([*found[-1].lines, *_texts(_listed(node))], sign)
         else:
-            found.append(Section([(line, "text") for line in _listed(node)]))
-    found = [one for one in found if one.lines or one.sign]
-    signs = sum(bool(one.sign) for one in found)
+            found.append(Section(_texts(_listed(node)), _inner_sign(node)))
+    found = [one for one in map(_merged, found) if one.lines or one.sign]
+    signs = sum(one.sign not in PLAIN for one in found)
     if sum(len(one.lines) for one in found) > LISTED or signs > 2:
-        return [Section([(line, "text") for line in _counted(scope)], "inside" if signs else _inner_sign(scope))]
+        return [Section(_texts(_counted(scope)), _inner_sign(scope.node))]
     return found or [Section([])]
 
 
 def _residual(node: Combined) -> Section:
     body, *path = node.nodes
     lines = _listed(body) or ["identity"]
-    return Section([(line, "text") for line in lines], node.combinator.join.sign, " → ".join(_path(path)))
+    return Section(_texts(lines), node.combinator.join.sign, " → ".join(_path(path)))
 
 
 def _path(nodes: Sequence[AnyNode]) -> list[str]:
@@ -89,16 +99,40 @@ def _listed(node: AnyNode) -> list[str]:
         kind = labels.family(node)
         return [labels.title(node)] if kind in HEADS | {"pool", "resample", "recurrent"} else []
     inner = [_listed(one) for one in node.nodes]
-    if isinstance(node, Combined) and node.combinator.scheme in {Scheme.BRANCHES, Scheme.PARTS}:
-        return [" → ".join(lines) for lines in inner if lines]
+    if isinstance(node, Combined) and node.combinator.scheme in {Scheme.BRANCHES, Scheme.PARTS, Scheme.CHAIN}:
+        return _counted_lines([_path_text(lines) for lines in inner if lines])
     if isinstance(node, Combined) and not node.combinator.shortcut and node.combinator.scheme is Scheme.BODY:
         return [f"{node.combinator.join.sign} {_gate(node, inner[0])}"]
-    return [line for lines in inner for line in lines]
+    return _counted_lines([line for lines in inner for line in lines])
+
+
+def _path_text(lines: Sequence[str]) -> str:
+    """Layers one after the other in a line; convolutions in few words, if there are several."""
+    short = [line.replace(" conv, ", ", ") for line in lines] if len(lines) > 1 else lines
+    return " → ".join(short)
+
+
+def _counted_lines(lines: Sequence[str]) -> list[str]:
+    """Equal lines one after the other as one with their number."""
+    return [_times(len(list(run)), line) for line, run in groupby(lines)]
+
+
+def _times(count: int, line: str) -> str:
+    """A line that is there several times; it may say a number already."""
+    if count == 1:
+        return line
+    number, sign, rest = line.partition(" × ")
+    if sign and number.isdigit():
+        return f"{count * int(number)} × {rest}"
+    return f"{count} × ({line})" if "→" in line else f"{count} × {line}"
 
 
 def _gate(node: Combined, lines: Sequence[str]) -> str:
     """What multiplies a tensor, in few words."""
-    return node.label or (lines[0] if len(lines) == 1 else f"({len(lines)} layers)")
+    if node.label or len(lines) > 1:
+        return node.label or f"({len(lines)} layers)"
+    kinds = [layer.kind for layer in layer_nodes(node)]
+    return lines[0] if lines else ", ".join(kinds[:2])
 
 
 def _counted(scope: Scope) -> list[str]:
@@ -120,13 +154,22 @@ def _counted(scope: Scope) -> list[str]:
     return [", ".join(f"{counts[kind]} {kind}" for kind in most)] if most else [f"{len(nodes)} layers"]
 
 
-def _inner_sign(scope: Scope) -> str:
+def _inner_sign(node: AnyNode) -> str:
     """A mark of shortcuts somewhere inside."""
-    inside = any(isinstance(op.node, Combined) and op.node.combinator.shortcut for op in scope.ops)
-    return "inside" if inside else ""
+    return "inside" if any(map(_is_shortcut, walk(node))) else ""
 
 
-def parameters(box: Box) -> int:
-    """The parameters of what a box stands for, once if it repeats."""
-    nodes = [op.node for op in box.ops if isinstance(op.node, LayerNode) and not op.node.shared]
-    return sum(tensor.numel for node in nodes for layer in layer_nodes(node) for tensor in layer.weights.values())
+def _is_shortcut(node: AnyNode) -> bool:
+    """Whether a node adds an earlier tensor: a residual, or `add` with a tap."""
+    if isinstance(node, Combined):
+        return node.combinator.shortcut
+    return isinstance(node, LayerNode) and node.kind == "add" and bool(node.operands)
+
+
+def _texts(lines: Sequence[str]) -> list[Words]:
+    return [(line, "text") for line in lines]
+
+
+def _merged(section: Section) -> Section:
+    """A section whose equal lines are one."""
+    return section._replace(lines=_texts(_counted_lines([line for line, _ in section.lines])))
