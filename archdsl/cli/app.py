@@ -31,6 +31,44 @@ class Command(typer.core.TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(title(one) for one in self.params if one.param_type_name == "argument")]
 
+    def invoke(self, ctx: Any) -> Any:
+        if ctx.default_map == JSON and ctx.params["format"] != "json":
+            message = f"--json and --format {ctx.params['format']} exclude each other"
+            raise typer.BadParameter(message, ctx=ctx, param_hint="--format")
+        return super().invoke(ctx)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from archdsl.version import __version__
+
+        print(f"archdsl {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("-V", "--version", callback=_version, is_eager=True, expose_value=False, help="Print the version."),
+]
+
+#: What `--json` stands for, as defaults of the command.
+JSON = {"format": "json"}
+
+
+def _json(context: typer.Context, asked: bool) -> None:
+    if asked:
+        context.default_map = dict(JSON)
+
+
+def shared(
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", callback=_json, is_eager=True, expose_value=False, help="Short for --format json."),
+    ] = False,
+    version: Version = False,
+) -> None:
+    """The options of every command: `--version`, and `--json` where it has `--format json`."""
+
 
 def title(argument: Any) -> str:
     """The name of an argument: `NETWORK`, `PATH...`, `[DIR...]`."""
@@ -59,9 +97,18 @@ def application(arguments: Sequence[str]) -> Any:
         register = app.command(name, cls=Command, epilog=_examples(module.EXAMPLES), context_settings=context)
         register(getattr(module, name))
     group: Any = typer.main.get_command(app)
+    as_json, version = _shared_options()
     for command in group.commands.values():
-        command.params += group.params  # `--version`
+        # Whatever has a format has JSON.
+        command.params += [as_json, version] if any(one.name == "format" for one in command.params) else [version]
     return group
+
+
+def _shared_options() -> list[Any]:
+    app = typer.Typer(add_completion=False)
+    app.command()(shared)
+    command: Any = typer.main.get_command(app)
+    return list(command.params)
 
 
 def _examples(lines: Sequence[str]) -> str:
@@ -69,20 +116,5 @@ def _examples(lines: Sequence[str]) -> str:
     return "\b\n" + "\n".join(["Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        from archdsl.version import __version__
-
-        print(f"archdsl {__version__}")
-        raise typer.Exit
-
-
-def root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "-V", "--version", callback=_version, is_eager=True, expose_value=False, help="Print the version."
-        ),
-    ] = False,
-) -> None:
+def root(version: Version = False) -> None:
     """Define convolutional networks in .arch files; check, train and export them."""

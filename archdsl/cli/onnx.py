@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from archdsl.cli.network import PUBLISHED
 
 if TYPE_CHECKING:
     from archdsl.backends.onnx import Comparison
+    from archdsl.backends.onnx.runtime import Output
     from archdsl.cli.network import Chosen
 
 Tolerance = Annotated[
@@ -36,6 +38,26 @@ def mean_and_std(text: str, found: Chosen | None = None) -> tuple[tuple[float, .
         message = f"{text!r} is neither MEAN;STD (one number per channel) nor `run` with a run folder as the weights"
         raise typer.BadParameter(message, param_hint="--normalize") from None
     return mean, std
+
+
+def _output_facts(one: Output) -> dict[str, Any]:
+    numbers = {name: float(getattr(one, name)) for name in ("difference", "spread", "largest")}
+    return {"name": one.name, **numbers, "varies": bool(one.varies)}
+
+
+def comparison_facts(file: str, found: Chosen, comparison: Comparison) -> dict[str, Any]:
+    """How far an ONNX file and a network agree, in JSON (docs/json.md)."""
+
+    def facts(outputs: Sequence[Output] | None) -> list[dict[str, Any]] | None:
+        return None if outputs is None else [_output_facts(one) for one in outputs]
+
+    return {
+        "file": file,
+        "model": found.network.name,
+        "weights": found.weights,
+        "outputs": facts(comparison.outputs),
+        "random_outputs": facts(comparison.random_outputs),
+    }
 
 
 def print_comparison(found: Comparison) -> None:

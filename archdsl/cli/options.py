@@ -49,7 +49,6 @@ Weights = Annotated[
 ]
 TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format", help="Output format.")]
 TextOrJson = Annotated[Literal["text", "json"], typer.Option("--format", help="Output format.")]
-Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
 Dataset = Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Data set, instead of the recipe's.")]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="Folder with the data set's files.")]

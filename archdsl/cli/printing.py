@@ -22,6 +22,11 @@ def print_errors(diagnostics: Sequence[Diagnostic], *, file: IO[str] | None = No
     print(render_text(diagnostics, color=wants_color(file), width=terminal_width()), file=file)
 
 
+def print_written(path: object, format: str) -> None:
+    """Say which file was written."""
+    print_json({"file": str(path)}) if format == "json" else print(f"wrote {path}")
+
+
 def print_json(value: object) -> None:
     """Print a value as indented JSON; a number that is not finite, for which JSON has no form, is null."""
     print_json_text(json.dumps(_finite(value), indent=2, ensure_ascii=False))

@@ -185,7 +185,11 @@ class _Report:
         return self._at(codes.WrongValue(error.message), span, *helps)
 
     def _ineffective(self, error: Ineffective) -> Diagnostic:
-        return self._at(error.problem, self._span(self._word_of(error.problem.option)))
+        option = error.problem.option
+        word = self._word_of(option)
+        if word is None and option == "--format":
+            word = self._word_of("--json")
+        return self._at(error.problem, self._span(word))
 
     def _place(self, hint: str | None, text: str = "") -> Span | None:
         """The value of the parameter that `hint` names, with `text` in it where it has several."""

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archdsl.cli.network import STDIN, find, spec_path
-from archdsl.cli.options import Json, Paths, Require, StdinFilename, arch_files, reject_unused
+from archdsl.cli.options import Paths, Require, StdinFilename, arch_files, reject_unused
 from archdsl.cli.printing import print_errors, print_json_text
 from archdsl.cli.requirements import read_requirements
 from archdsl.diagnostics.codes.warnings import NothingExpanded, Unused
@@ -38,7 +38,6 @@ def check(
     format: Annotated[
         Literal["text", "json", "concise", "github"], typer.Option(help="Output format of what is found.")
     ] = "text",
-    as_json: Json = False,
     strict: Annotated[bool, typer.Option("--strict", help="Report warnings as errors.")] = False,
     no_warnings: Annotated[bool, typer.Option("--no-warnings", help="Report errors only.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Make the suggested changes that are certain.")] = False,
@@ -69,12 +68,11 @@ def check(
     warnings = [] if no_warnings else _warnings(results, named)
     errors = [error for one in results.values() for error in one.errors]
     found = _without_repeats([*errors, *(replace(one, strict=strict) for one in warnings)])
-    shown = "json" if as_json else format
     if not diff:
-        _print(found, shown, results.values(), file=sys.stderr if fix and STDIN in paths else sys.stdout)
+        _print(found, format, results.values(), file=sys.stderr if fix and STDIN in paths else sys.stdout)
     if fix or unsafe or diff:
         text = f"{'would fix' if diff else 'fixed'} {fixed} of {plural(fixed + len(found), 'problem')}"
-        print(text, file=sys.stdout if shown == "text" and STDIN not in paths and not diff else sys.stderr)
+        print(text, file=sys.stdout if format == "text" and STDIN not in paths and not diff else sys.stderr)
     raise typer.Exit(1 if (diff and fixed) or any(one.severity == "error" for one in found) else 0)
 
 

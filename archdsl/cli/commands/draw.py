@@ -9,8 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from archdsl.cli.network import Asked
-from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights, require_extension
+from archdsl.cli.options import (
+    Input,
+    Model,
+    NetworkArgument,
+    Settings,
+    StdinFilename,
+    TextOrJson,
+    Weights,
+    require_extension,
+)
 from archdsl.cli.pictures import PICTURES, Direction, Name, Picture, Theme
+from archdsl.cli.printing import print_written
 
 EXAMPLES = (
     "archdsl draw network resnet18 -o resnet18.svg",
@@ -97,6 +107,7 @@ def draw(
     settings: Settings = None,
     input: Input = None,
     stdin_filename: StdinFilename = None,
+    format: TextOrJson = "text",
 ) -> None:
     """Draw a network, or what it has learned.
 
@@ -114,7 +125,7 @@ def draw(
         _ = found.known_weights
     path = Path(output or f"{found.network.name}-{picture}{drawn.formats[0]}")
     drawn.draw(found, path, **options)
-    print(f"wrote {path}")
+    print_written(path, format)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

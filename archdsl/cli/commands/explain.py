@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archdsl.cli.options import Json, TableOrJson
+from archdsl.cli.options import TableOrJson
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def explain(
         typer.Argument(metavar="[CODE]", help="A code, such as E402 or W001, its beginning, or a word to search for."),
     ] = "",
     format: TableOrJson = "table",
-    as_json: Json = False,
 ) -> None:
     """Explain the code of an error or warning, or list all codes."""
     from archdsl.diagnostics import CODES, RETIRED, load_all
@@ -34,7 +33,7 @@ def explain(
     load_all()
     one = (CODES | RETIRED).get(code.upper())
     found = [one] if one is not None else _found(code)
-    if as_json or format == "json":
+    if format == "json":
         print_json([_facts(problem) for problem in found])
     elif one is not None:
         print(_explanation(one))

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from archdsl.cli.network import Asked
-from archdsl.cli.onnx import Tolerance, mean_and_std, print_comparison
-from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights
+from archdsl.cli.onnx import Tolerance, comparison_facts, mean_and_std, print_comparison
+from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, TextOrJson, Weights
+from archdsl.cli.printing import print_json
 
 EXAMPLES = (
     "archdsl export runs/lenet -o lenet.onnx",
@@ -38,6 +39,7 @@ def export(
     dynamic_size: Annotated[
         bool, typer.Option("--dynamic-size", help="For all sizes that `archdsl sizes` prints; compared at three.")
     ] = False,
+    format: TextOrJson = "text",
 ) -> None:
     """Write an ONNX file and compare it with torch.
 
@@ -57,5 +59,8 @@ def export(
         tolerance=tolerance,
         dynamic_size=dynamic_size,
     )
+    if format == "json":
+        print_json(comparison_facts(output, found, comparison))
+        return
     print(f"wrote {output} with {found.origin}")
     print_comparison(comparison)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli.network import STDIN, UNNAMED
-from archdsl.cli.options import Json, Paths, StdinFilename, TextOrJson, arch_files, reject_unused
+from archdsl.cli.options import Paths, StdinFilename, TextOrJson, arch_files, reject_unused
 from archdsl.cli.printing import print_errors, print_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def fmt(
         bool, typer.Option("--diff", help="Write nothing; print what would change, as `git diff`.")
     ] = False,
     format: TextOrJson = "text",
-    as_json: Json = False,
     stdin_filename: StdinFilename = None,
 ) -> None:
     """Format specs.
@@ -39,7 +38,7 @@ def fmt(
         raise typer.BadParameter("`-` (stdin) cannot be combined with other paths", param_hint="PATH")
     if STDIN not in paths:
         reject_unused("files; it is for `-`, standard input", stdin_filename=stdin_filename)
-    is_json = as_json or format == "json"
+    is_json = format == "json"
     if is_json and (diff or (STDIN in paths and not check)):
         raise typer.BadParameter("JSON cannot be printed beside the formatted text", param_hint="--format")
     changed: list[str] = []

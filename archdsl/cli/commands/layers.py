@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from archdsl.cli.options import Json
+from archdsl.cli.options import TextOrJson
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def layers(
         | None,
         typer.Option(help="Of one kind only."),
     ] = None,
-    format: Annotated[Literal["text", "json"], typer.Option(help="Output format.")] = "text",
-    as_json: Json = False,
+    format: TextOrJson = "text",
 ) -> None:
     """List layer types and all else that specs name."""
     from archdsl.view.catalog import all_items, items
@@ -51,7 +50,7 @@ def layers(
     found = all_items() if kind is None else items(kind)
     if name is not None:
         found = _named(name, found)
-    if as_json or format == "json":
+    if format == "json":
         print_json([_facts(item) for item in found])
     elif name is None:
         _draw(found)

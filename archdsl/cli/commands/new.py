@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli.options import NETWORK
+from archdsl.cli.options import NETWORK, TextOrJson
+from archdsl.cli.printing import print_written
 
 EXAMPLES = ("archdsl new mynet", "archdsl new mynet --from resnet18", "archdsl new mynet --from runs/lenet")
 
@@ -47,13 +48,17 @@ def new(
         str | None,
         typer.Option("--from", metavar="NETWORK", help=f"The network to copy: {NETWORK[0].lower()}{NETWORK[1:]}"),
     ] = None,
+    format: TextOrJson = "text",
 ) -> None:
     """Create a spec: a small network, or a copy of another one."""
     path = Path(name if name.endswith(".arch") else f"{name}.arch")
     _check_name(path.stem)
     text = STARTER.format(name=path.stem) if base is None else _text_from(base, path.stem)
     _write_new(path, text)
-    print(f"wrote {path}: see `archdsl summary {path}`")
+    if format == "json":
+        print_written(path, format)
+    else:
+        print(f"wrote {path}: see `archdsl summary {path}`")
 
 
 def _write_new(path: Path, text: str) -> None:

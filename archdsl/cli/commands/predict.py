@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli.network import Asked
-from archdsl.cli.options import Input, Json, Model, NetworkArgument, Settings, StdinFilename, TableOrJson, Weights
+from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, TableOrJson, Weights
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ def predict(
     input: Input = None,
     stdin_filename: StdinFilename = None,
     format: TableOrJson = "table",
-    as_json: Json = False,
 ) -> None:
     """Predict the likeliest classes of images.
 
@@ -64,7 +63,7 @@ def predict(
     check_samples(chosen.network, samples)  # Before weights are downloaded.
     found = classify(chosen.built(), samples, top=top, classes=names, normalize=normalize)
     titles = [one if isinstance(one, str) else ", ".join(one.values()) for one in samples]
-    if as_json or format == "json":
+    if format == "json":
         print_json(_facts(titles, found))
     else:
         _draw(titles, found)

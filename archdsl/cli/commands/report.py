@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from archdsl.cli.options import require_extension
+from archdsl.cli.options import TextOrJson, require_extension
+from archdsl.cli.printing import print_written
 
 EXAMPLES = ("archdsl report runs/lenet", "archdsl report runs/lenet -o lenet.html --open")
 
@@ -19,6 +20,7 @@ def report(
         typer.Option("--output", "-o", metavar="FILE", help="The .html file to write.", show_default="RUN/report.html"),
     ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    format: TextOrJson = "text",
 ) -> None:
     """Write a run's results as one HTML page, from its folder alone.
 
@@ -29,7 +31,7 @@ def report(
     from archdsl.report.page import report_of_run
 
     path = report_of_run(Path(run), None if output is None else Path(output))
-    print(f"wrote {path}")
+    print_written(path, format)
     if open:
         import webbrowser
 

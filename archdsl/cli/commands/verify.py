@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from archdsl.cli.network import Asked
-from archdsl.cli.onnx import Tolerance, mean_and_std, print_comparison
-from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, Weights
+from archdsl.cli.onnx import Tolerance, comparison_facts, mean_and_std, print_comparison
+from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, TextOrJson, Weights
+from archdsl.cli.printing import print_json
 
 EXAMPLES = (
     "archdsl verify lenet.onnx runs/lenet",
@@ -32,6 +33,7 @@ def verify(
         ),
     ] = None,
     tolerance: Tolerance = 1e-4,
+    format: TextOrJson = "text",
 ) -> None:
     """Compare an ONNX file with a network.
 
@@ -45,5 +47,8 @@ def verify(
 
     has_weights = found.weights is not None
     comparison = verify_onnx(file, found.built(), normalize=statistics, tolerance=tolerance, weights=has_weights)
+    if format == "json":
+        print_json(comparison_facts(file, found, comparison))
+        return
     print(f"{file} agrees with {found.network.name}" + (f" with {found.origin}" if has_weights else ""))
     print_comparison(comparison)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from archdsl.cli.options import Json, TableOrJson, reject_unused
+from archdsl.cli.options import TableOrJson, reject_unused
 from archdsl.cli.printing import print_json, print_json_text
 
 if TYPE_CHECKING:
@@ -35,15 +35,14 @@ def zoo(
     max_params: Annotated[str | None, typer.Option(metavar="5M", help="Maximum number of parameters.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the spec of the network.")] = False,
     format: TableOrJson = "table",
-    as_json: Json = False,
 ) -> None:
     """List the networks that come with archdsl, or describe one."""
     from archdsl.cli import card
 
-    as_json = as_json or format == "json"
+    as_json = format == "json"
     one = card.find(text)
     if show:
-        others = {"task": task, "year": year, "max_params": max_params, "json": as_json}
+        others = {"task": task, "year": year, "max_params": max_params, "format": as_json}
         reject_unused("--show, which prints the spec of one network", **others)
         print(_spec_text(text), end="")
     elif one is not None and (task, year, max_params) == (None, None, None):
