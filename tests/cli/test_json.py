@@ -46,7 +46,6 @@ LINES = [
     "compare runs/a runs/b",
     "new fresh",
     "draw network my.arch -o my.svg",
-    "report runs/a",
 ]
 TORCH = [
     "train my.arch --out runs/c --set max_steps=1 --set report=false",
@@ -54,6 +53,7 @@ TORCH = [
     "export runs/c -o c.onnx",
     "verify c.onnx runs/c",
     "predict runs/c digit.png",
+    "report runs/c",
 ]
 MY = "model my(width = 4) { input(1x8x8); conv(width, 1); relu; flatten; linear(10) }\n"
 TWO = "model two { input(image: 3x8x8, time: 192); flatten; add(time) }\n"
