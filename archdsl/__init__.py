@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.backends.torch.loading import load_weights
     from archdsl.diagnostics import SpecError
     from archdsl.graph.network import LayerInfo
+    from archdsl.hub import from_pretrained, push_to_hub, save_pretrained
     from archdsl.inference.predict import predict
     from archdsl.sizes import input_sizes
 
@@ -36,11 +37,14 @@ __all__ = [
     "__version__",
     "export_onnx",
     "features",
+    "from_pretrained",
     "input_sizes",
     "load",
     "load_weights",
     "network_of",
     "predict",
+    "push_to_hub",
+    "save_pretrained",
     "verify_onnx",
 ]
 
@@ -55,6 +59,9 @@ _HOMES = {
     "load_weights": "archdsl.backends.torch.loading",
     "network_of": "archdsl.backends.torch",
     "predict": "archdsl.inference.predict",
+    "from_pretrained": "archdsl.hub",
+    "push_to_hub": "archdsl.hub",
+    "save_pretrained": "archdsl.hub",
     "verify_onnx": "archdsl.backends.torch.export",
 }
 

@@ -23,12 +23,25 @@ PACKAGE = Path(archdsl.__file__).parent
 FLOORS = [
     *("version", "text", "diagnostics", "files", "drawing", "shapes", "arguments", "combinators", "layers", "recipe"),
     *("cards", "syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
-    *("figures", "view", "diagrams", "assist", "lsp", "api", "zoo", "report", "cli", "__main__", "__init__"),
+    *("figures", "view", "diagrams", "assist", "lsp", "api", "hub", "zoo", "report", "cli", "__main__", "__init__"),
 ]
 
 #: The only parts that may import a package, at any level.
 ONLY = {
-    "torch": {"backends", "datasets", "train", "inference", "figures", "runs", "report", "files", "api", "zoo", "cli"},
+    "torch": {
+        "backends",
+        "datasets",
+        "train",
+        "inference",
+        "figures",
+        "runs",
+        "report",
+        "files",
+        "api",
+        "hub",
+        "zoo",
+        "cli",
+    },
     "torchvision": {"backends", "datasets"},
     "accelerate": {"train"},
     "safetensors": {"backends", "files", "runs"},
@@ -39,6 +52,7 @@ ONLY = {
     "numpy": {"backends", "datasets", "inference"},
     "onnx": {"backends"},
     "onnxruntime": {"backends"},
+    "huggingface_hub": {"hub"},
     "lark": {"syntax"},
     "pydantic": {"arguments", "layers", "recipe", "cards", "diff", "runs"},
     "pydantic_core": {"arguments"},

@@ -11,6 +11,7 @@ from archdsl.diagnostics.error import SpecError
 
 #: The extras that install a package.
 EXTRAS = dict.fromkeys(("onnx", "onnxruntime"), "onnx") | dict.fromkeys(("pygls", "lsprotocol"), "lsp")
+EXTRAS["huggingface_hub"] = "hub"
 EXTRAS |= dict.fromkeys(
     ("torch", "torchvision", "numpy", "safetensors", "sklearn", "matplotlib", "jinja2", "markupsafe", "PIL"), "torch"
 )

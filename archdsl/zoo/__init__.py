@@ -2,12 +2,15 @@
 
 zoo.build("resnet18", classes=10)                  # a torch.nn.Module
 zoo.build("resnet50", weights="IMAGENET1K_V2")     # with published weights
+zoo.build("lenet", weights="runs/lenet")           # with those of a run, or of a file
 zoo.load("resnet18").params                        # the checked graph, without torch
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl import api
@@ -49,7 +52,7 @@ def load(
 def build(
     name: str,
     *,
-    weights: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     input: InputSizes | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -57,9 +60,10 @@ def build(
 ) -> nn.Module:
     """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`.
 
-    `weights` is the name of published weights in torchvision, `"IMAGENET1K_V2"` or `"DEFAULT"`, which are downloaded
-    once. The network then has the input size and settings with which they were trained, unless others are given. With
-    another number of classes the head is initialised afresh, with a warning.
+    `weights` is a run folder, a file of weights, or the name of published weights in torchvision, `"IMAGENET1K_V2"` or
+    `"DEFAULT"`, which are downloaded once. The network then has the input size and settings with which they were
+    trained, unless others are given. With published weights and another number of classes the head is initialised
+    afresh, with a warning.
 
     Raises:
         SpecError: the network, a setting or the weights do not exist, do not fit or cannot be downloaded.
@@ -67,6 +71,8 @@ def build(
     given = {**(settings or {}), **parameters}
     if weights is None:
         return load(name, input=input, settings=given).build(seed=seed)
+    if isinstance(weights, os.PathLike) or _is_path(weights):
+        return _with_own(name, Path(weights), input, given)
     with needed_for("a network with published weights"):
         from archdsl.backends.torch import published
 
@@ -77,4 +83,28 @@ def build(
     network, found = published.fitted(reference, elaborate, input, given)
     module = network.build(seed=seed)
     published.load(module, found)
+    return module
+
+
+def _is_path(weights: str) -> bool:
+    """Whether weights are meant as a file or folder, also where there is none."""
+    if weights.startswith("torchvision:"):
+        return False
+    path = Path(weights)
+    return path.suffix in {".safetensors", ".pt", ".pth"} or weights.startswith((".", "/", "~")) or path.exists()
+
+
+def _with_own(name: str, path: Path, input: InputSizes | None, given: Mapping[str, Any]) -> nn.Module:
+    """A network with weights of one's own; those of a run of the same network bring its settings and input."""
+    with needed_for("a network with weights"):
+        from archdsl.backends.torch import load_weights
+        from archdsl.runs.folder import run_of
+
+    path = path.expanduser()
+    run = run_of(path) if path.exists() else None
+    info = None if run is None else run.read_info()
+    if info is not None and info.model == name:
+        given, input = info.settings | dict(given), info.input if input is None else input
+    module = load(name, input=input, settings=given).build()
+    load_weights(module, path)
     return module

@@ -40,3 +40,16 @@ class ChangedModule(Problem):
     code = "E872"
     text = "the module was changed after it was built: {path} is no longer there"
     path: str
+
+
+class NotPretrained(Problem):
+    """A folder or repository from which `archdsl.from_pretrained` cannot load a network.
+
+    It takes a folder that `archdsl.save_pretrained` wrote (`config.json` and `model.safetensors`), a run folder, or the
+    name of a repository of the Hugging Face Hub, `user/name`.
+    """
+
+    code = "E873"
+    text = "no network can be loaded from {source}: {reason}"
+    source: str
+    reason: str
