@@ -52,9 +52,16 @@ class Painter:
 
     def __init__(self, network: Network, width: float = 0, *, right: bool = False) -> None:
         self.network, self.width, self.right = network, width, right
+        self.known: dict[tuple[Box, bool], Look] = {}
 
     def look(self, box: Box, *, up: bool = False) -> Look:
         """How a box looks; with `up`, where the flow goes up."""
+        if (box, up) not in self.known:
+            self.known[box, up] = self.drawn(box, up=up)
+        return self.known[box, up]
+
+    def drawn(self, box: Box, *, up: bool) -> Look:
+        """A box as it is drawn for the first time."""
         match box.kind:
             case "input" | "output":
                 return self.rectangle(self.end(box), box.kind, radius=13)

@@ -117,7 +117,8 @@ def _arranged(shown: Visible, painter: Painter, direction: Direction | None) -> 
     _, height = one.size(shown.root)
     if direction is not None or one.columns is not None or height <= TALL:
         return one
-    limits = sorted({max(height / columns, TALL / 2) for columns in COLUMNS})
+    tried = COLUMNS if len(shown.boxes) <= 2 * MOST else COLUMNS[:: len(shown.boxes) // MOST]
+    limits = sorted({max(height / columns, TALL / 2) for columns in tried})
     return min([one, *(Arrangement(shown, painter, limit) for limit in limits)], key=_fit)
 
 
