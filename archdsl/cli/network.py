@@ -243,11 +243,12 @@ def find(network: str, stdin_filename: str | None = None) -> Found:
     reject_unused("a network that is not `-`, standard input", stdin_filename=stdin_filename)
     if _is_folder(network):
         return _of_run(network)
-    from archdsl.cli.revisions import at_revision, is_revision
+    if ":" in network:
+        from archdsl.cli.revisions import at_revision, is_revision
 
-    if is_revision(network):
-        source, path, read = at_revision(network)
-        return Found(source, path, read=read)
+        if is_revision(network):
+            source, path, read = at_revision(network)
+            return Found(source, path, read=read)
     return _on_disk(network)
 
 
