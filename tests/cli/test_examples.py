@@ -1,6 +1,7 @@
 """The examples in the help of every command, run as they stand in a folder with a few files.
 
-Those that need a download are only parsed (tests/cli/test_commands.py does that with all); those with torch are slow.
+Those that need a download, and servers, are only parsed (tests/cli/test_commands.py does that with all). Those with
+torch are slow.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from archdsl.zoo import specs_folder
 from tests.cli.runs import write_run
 
 EXAMPLES = [one for name in command_names() for one in import_module(f"archdsl.cli.commands.{name}").EXAMPLES]
-#: Parts of examples that need weights or data that are not there; tests/cli/test_predict_inputs.py predicts for pairs.
-MISSING = ("torchvision:", "archdsl train lenet", "runs/pair")
+#: Parts of examples that need weights or data that are not there, or serve until they are stopped.
+#: tests/cli/test_predict_inputs.py predicts for pairs.
+PARSED = ("torchvision:", "archdsl train lenet", "runs/pair", "archdsl lsp")
 #: The commands, and parts of others, that build, train or draw with torch or matplotlib.
 WITH_TORCH = ("train", "eval", "predict", "export", "verify", "report", "-o compare", "--stage", ".pdf", "draw")
 
@@ -32,7 +34,7 @@ def needs_torch(example: str) -> bool:
     return words[1] in WITH_TORCH or any(part in example for part in WITH_TORCH if part.startswith(("-", ".")))
 
 
-HERE = [one for one in EXAMPLES if not any(word in one for word in MISSING)]
+HERE = [one for one in EXAMPLES if not any(word in one for word in PARSED)]
 LIGHT = [one for one in HERE if not needs_torch(one) or one.startswith("archdsl draw network")]
 
 
@@ -75,6 +77,7 @@ def trained(light: Path) -> Path:
 
 def run_example(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
     line, _, stdin = example.partition(" < ")
     if stdin:
         data = io.BytesIO(Path(stdin).read_bytes())
