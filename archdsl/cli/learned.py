@@ -253,5 +253,5 @@ def draw_field(
 def _position(text: str) -> tuple[int, ...]:
     """The position of a unit: `3,4`."""
     if not all(part.isdecimal() and part.isascii() for part in text.split(",")):
-        raise typer.BadParameter(f"{text!r} is not a position such as 3,4", param_hint="--position")
+        raise typer.BadParameter(f"`{text}` is not a position such as 3,4", param_hint="--position")
     return tuple(map(int, text.split(",")))

@@ -35,7 +35,7 @@ def mean_and_std(text: str, found: Chosen | None = None) -> tuple[tuple[float, .
     try:
         mean, std = (tuple(map(float, part.split(","))) for part in text.split(";"))
     except ValueError:
-        message = f"{text!r} is neither MEAN;STD (one number per channel) nor `run` with a run folder as the weights"
+        message = f"`{text}` is neither MEAN;STD (one number per channel) nor `run` with a run folder as the weights"
         raise typer.BadParameter(message, param_hint="--normalize") from None
     return mean, std
 

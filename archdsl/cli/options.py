@@ -75,10 +75,10 @@ def input_sizes(given: Sequence[str] | None) -> InputSizes | None:
 def _sizes(text: str) -> tuple[int, ...]:
     """`3x64x64` as integers."""
     if not re.fullmatch(r"[0-9]{1,18}(x[0-9]{1,18})*", text):
-        raise typer.BadParameter(f"{text!r} is not a size such as 3x224x224", param_hint="--input")
+        raise typer.BadParameter(f"`{text}` is not a size such as 3x224x224", param_hint="--input")
     found = tuple(map(int, text.split("x")))
     if 0 in found:
-        raise typer.BadParameter(f"{text!r} is empty: every size must be at least 1", param_hint="--input")
+        raise typer.BadParameter(f"`{text}` is empty: every size must be at least 1", param_hint="--input")
     return found
 
 
@@ -112,7 +112,7 @@ def require_extension(path: str, extensions: Sequence[str] = FIGURES) -> None:
     """Reject an output file with another extension."""
     if Path(path).suffix.lower() not in extensions:
         which = extensions[0] if len(extensions) == 1 else f"one of {', '.join(extensions)}"
-        raise typer.BadParameter(f"{path!r}: the extension must be {which}", param_hint="-o")
+        raise typer.BadParameter(f"`{path}`: the extension must be {which}", param_hint="-o")
 
 
 def reject_unused(where: str, **options: object) -> None:

@@ -75,7 +75,7 @@ def _bare_word(value: Any) -> Any:
 def _split(text: str, pattern: str) -> tuple[str, str]:
     key, _, value = map(str.strip, text.partition("="))
     if not value or not re.fullmatch(pattern, key):
-        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--set")
+        raise typer.BadParameter(f"`{text}` is not KEY=VALUE", param_hint="--set")
     return key, value
 
 

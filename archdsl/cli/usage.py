@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -110,7 +111,9 @@ class _Report:
             case "BadParameter" if self.error.param is not None:
                 return self._wrong_type(self.error.param)
             case "BadParameter":
-                return self._at(codes.WrongValue(self.error.message), self._place(self.error.param_hint))
+                quoted = re.search(r"`([^`]+)`", self.error.message)
+                place = self._place(self.error.param_hint, quoted[1] if quoted else "")
+                return self._at(codes.WrongValue(self.error.message), place)
         surplus = next((value for value in self.values if value.parameter is None), None)
         if surplus is None:
             return self._at(codes.WrongValue(self.error.message), None)
@@ -195,6 +198,8 @@ class _Report:
         """The value of the parameter that `hint` names, with `text` in it where it has several."""
         parameter = self._parameter(hint)
         found = None if parameter is None else self._value_of(parameter, text)
+        if found is None and parameter is not None and parameter.param_type_name == "argument":
+            return self.line.end
         if found is None:
             return self._span(None if hint is None else self._word_of(hint))
         word = self.line.words[found.word]

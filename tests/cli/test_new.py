@@ -154,8 +154,8 @@ def test_a_path_is_a_name_too() -> None:
         (["9nets"], 2, "is not a valid model name"),
         ([""], 2, "is not a valid model name"),
         (["a { input(1) } model b"], 2, "is not a valid model name"),
-        (["resnet", "--from", "resnet18"], 2, "already defines 'resnet'"),
-        (["basic", "--from", "resnet18"], 2, "already defines 'basic'"),
+        (["resnet", "--from", "resnet18"], 2, "already defines `resnet`"),
+        (["basic", "--from", "resnet18"], 2, "already defines `basic`"),
     ],
 )
 def test_what_cannot_be(arguments: list[str], code: int, said: str, capsys: Capture) -> None:

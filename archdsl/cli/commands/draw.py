@@ -116,7 +116,9 @@ def draw(
     drawn = PICTURES[picture]
     options = _options(picture, drawn, _given(locals()))
     if image and sample is not None:
-        raise typer.BadParameter("it takes the place of a sample of the test split", param_hint="--image")
+        raise typer.BadParameter(
+            "--image takes the place of a sample of the test split, --sample", param_hint="--image"
+        )
     if output is not None:
         require_extension(output, drawn.formats)
     asked = Asked(network, model, settings, input, stdin_filename)
@@ -140,6 +142,7 @@ def _options(name: str, picture: Picture, given: Mapping[str, Any]) -> dict[str,
     for option in options:
         if option not in picture.options:
             others = ", ".join(f"`{other}`" for other, one in PICTURES.items() if option in one.options)
-            message = f"this option has no effect on the picture `{name}`; it is for {others}"
-            raise typer.BadParameter(message, param_hint=OPTIONS.get(option, f"--{option}"))
+            from archdsl.cli.usage import Ineffective
+
+            raise Ineffective(OPTIONS.get(option, f"--{option}"), f"the picture `{name}`; it is for {others}")
     return options

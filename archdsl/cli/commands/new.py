@@ -89,7 +89,7 @@ def _check_name(name: str) -> None:
     except (SpecError, ValueError):
         sound = False
     if not sound:
-        message = f"{name!r} is not a valid model name: expected letters, digits and _, and no keyword"
+        message = f"`{name}` is not a valid model name: expected letters, digits and _, and no keyword"
         raise typer.BadParameter(message, param_hint="NAME")
 
 
@@ -100,5 +100,5 @@ def _text_from(base: str, name: str) -> str:
     try:
         return copy_of(base, name)
     except KeyError:
-        message = f"{base} already defines {name!r}, which its model uses"
+        message = f"{base} already defines `{name}`, which its model uses"
         raise typer.BadParameter(f"{message}; choose another name", param_hint="NAME") from None

@@ -96,7 +96,7 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
         if not all(map(isfinite, numbers)):
             raise ValueError(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0.5,0.5,0.5", param_hint=option) from None
+        raise typer.BadParameter(f"`{text}` is not a list of numbers such as 0.5,0.5,0.5", param_hint=option) from None
     if option == "--std" and not all(number > 0 for number in numbers):
         raise typer.BadParameter("standard deviations must be greater than 0", param_hint=option)
     return numbers

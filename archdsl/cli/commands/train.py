@@ -66,9 +66,10 @@ def train(
     """
     bounds = read_requirements(required)
     if out is not None and resume is not None:
-        raise typer.BadParameter("--out and --resume exclude each other: a resumed run stays in its folder")
+        message = "--out and --resume exclude each other: a resumed run stays in its folder"
+        raise typer.BadParameter(message, param_hint="--resume")
     if (text := network or resume) is None:
-        raise typer.BadParameter("expected a network, or --resume with a run folder", param_hint="NETWORK")
+        raise typer.BadParameter("archdsl train requires NETWORK, or --resume with a run folder", param_hint="NETWORK")
     found = _chosen(Asked(text, model, settings, input, stdin_filename), resume)
     given = {"dataset": dataset, "root": root, "epochs": epochs, "batch": batch, "seed": seed}
     if resume is not None:

@@ -75,7 +75,7 @@ def _years(text: str | None) -> range | None:
         return None
     match = re.fullmatch(r"(\d{4})?(-?)(\d{4})?", text)
     if match is None or not (match[1] or match[3]):
-        message = f"{text!r} is neither a year such as 2015 nor a range such as 2015-2017"
+        message = f"`{text}` is neither a year such as 2015 nor a range such as 2015-2017"
         raise typer.BadParameter(message, param_hint="--year")
     first, last = int(match[1] or 0), int(match[3] or (9999 if match[2] else match[1]))
     return range(first, last + 1)
@@ -87,7 +87,7 @@ def _number(text: str | None) -> int | None:
         return None
     match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)([KMG]?)", text.strip().upper())
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not a number such as 500000 or 5M", param_hint="--max-params")
+        raise typer.BadParameter(f"`{text}` is not a number such as 500000 or 5M", param_hint="--max-params")
     return int(float(re.sub("[_,]", "", match[1])) * UNITS[match[2]])
 
 
