@@ -17,5 +17,5 @@ def test_the_page_does_what_it_says(folder: Path, capsys: pytest.CaptureFixture[
 
 def test_every_command_is_on_the_page() -> None:
     commands = COMMAND.findall((DOCS / "tutorial.md").read_text("utf-8"))
-    # The script of `completion` and the texts of `help` are not for a page.
-    assert {command.split()[0] for command, _ in commands} == set(command_names()) - {"completion", "help"}
+    # The script of `completion`, the texts of `help` and a server are not for a page.
+    assert {command.split()[0] for command, _ in commands} == set(command_names()) - {"completion", "help", "lsp"}
