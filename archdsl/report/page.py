@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from torch import nn
 
 from archdsl.api import Network
 from archdsl.arguments.values import spec_text
+from archdsl.backends.torch import load_weights
+from archdsl.diagnostics import SpecError
 from archdsl.diagrams.flow import draw_network
 from archdsl.files.write import write_text
 from archdsl.report.classes import confusion_table, most_confused
@@ -36,23 +38,58 @@ from archdsl.train.evaluation import Evaluation
 from archdsl.train.setup import Setup
 from archdsl.view.rows import FIGURES, cells, footnotes, rows, total_lines
 
+#: The codes of errors in data begin so.
+DATA = ("E61", "E62")
 
-def report_of_run(path: Path, output: Path | None = None) -> Path:
+
+def report_of_run(path: Path, output: Path | None = None, note: Callable[[str], None] = lambda _: None) -> Path:
     """Write the report of a run again, from its folder alone; returns the path of the report.
 
-    Raises SpecError: the folder is not a run, or its data set cannot be found.
-    """
-    from archdsl.train import trained
+    Of a finished run whose data cannot be read, it has the results that the run wrote; `note` is told so.
 
+    Raises SpecError: the folder is not a run, or its data are needed and cannot be read.
+    """
     run = read_run(path)
     network = network_of_run(run.folder)
-    module = setup = found = None
-    if run.has_trained_weights:
-        module, setup = trained(network, None, path)
-        found = setup.evaluate(module, test=True)
-    output = output or run.folder.report
-    write_text(output, page(network, run, module, setup, found))
-    return output
+    try:
+        text = _measured(network, run)
+    except SpecError as error:
+        written = evaluation_of(run)
+        if written is None or not error.diagnostics[0].code.startswith(DATA):
+            raise
+        missing = f"The data cannot be read here ({error.diagnostics[0].message})"
+        told = f"{missing}, so the results are those that the run wrote at its end, without pictures of samples."
+        note(told)
+        text = page(network, run, _module(network, run), None, written, [told])
+    write_text(output or run.folder.report, text)
+    return output or run.folder.report
+
+
+def _measured(network: Network, run: RunFacts) -> str:
+    """The page with results that are measured now; without them where nothing has been learned yet."""
+    from archdsl.train import trained
+
+    if not run.has_trained_weights:
+        return page(network, run, None, None, None)
+    module, setup = trained(network, None, run.folder.path)
+    return page(network, run, module, setup, setup.evaluate(module, test=True))
+
+
+def _module(network: Network, run: RunFacts) -> nn.Module:
+    """The module with the run's weights, without its data."""
+    module = network.build(seed=0)
+    load_weights(module, run.folder.path)
+    return module
+
+
+def evaluation_of(run: RunFacts) -> Evaluation | None:
+    """The results that a finished run wrote."""
+    found = run.evaluation
+    if found is None:
+        return None
+    names = tuple(one["name"] for one in found["classes"])
+    confusion = tuple(tuple(row) for row in found["confusion"])
+    return Evaluation(found["loss"], found["accuracy"], names, confusion, found.get("top5"), found["samples"])
 
 
 def write_report(
@@ -68,11 +105,16 @@ def write_report(
 
 
 def page(
-    network: Network, run: RunFacts, module: nn.Module | None, setup: Setup | None, found: Evaluation | None
+    network: Network,
+    run: RunFacts,
+    module: nn.Module | None,
+    setup: Setup | None,
+    found: Evaluation | None,
+    notes: Sequence[str] = (),
 ) -> str:
-    """The page's text; without a module nothing has been learned yet."""
-    pictures = sections(module, setup) if module is not None and setup is not None else []
-    context = _head(network, run, found) | _results(run, found) | _curves(network, run) | _classes(found)
+    """The page's text; without a module nothing has been learned yet, without a setup there are no data."""
+    pictures = [] if module is None else sections(module, setup)
+    context = _head(network, run, found, notes) | _results(run, found) | _curves(network, run) | _classes(found)
     context |= {"pictures": pictures} | _network(network) | _recipe(network, run)
     return render("run.html", context | {"contents": _contents(context)})
 
@@ -88,13 +130,13 @@ def _contents(context: dict[str, Any]) -> list[tuple[str, str]]:
 # The header
 
 
-def _head(network: Network, run: RunFacts, found: Evaluation | None) -> dict[str, Any]:
+def _head(network: Network, run: RunFacts, found: Evaluation | None, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "run": run,
         "title": f"{network.name} on {run.info.dataset}",
         "lead": lead(network, run, found),
         "ending": ending(run),
-        "notes": _notes(run),
+        "notes": [*notes, *_notes(run)],
         "facts": _facts(run),
         "sessions": run.sessions,
         "session_rows": _session_rows(run),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -73,17 +75,21 @@ class Section:
     blocks: list[Block] = field(default_factory=list)
 
 
-def sections(module: nn.Module, setup: Setup) -> list[Section]:
-    """The pictures that there are for a network."""
+def sections(module: nn.Module, setup: Setup | None) -> list[Section]:
+    """The pictures that there are for a network; without data those of its weights."""
+    if setup is None:
+        return _there([partial(_filters, module, None)])
+    of_data = (_mistakes, _outputs, _values, _embedding, _filters, _features, _activations)
+    return _there([partial(make, module, setup) for make in of_data])
+
+
+def _there(makers: Sequence[Callable[[], Section | None]]) -> list[Section]:
+    """The sections that can be made for the network; for example it may have no convolution."""
     found = []
-    for make in (_mistakes, _outputs, _values, _embedding, _filters, _features, _activations):
-        try:
-            section = make(module, setup)
-        except SpecError:
-            continue  # For example a network without convolutions.
-        if section is not None:
-            found.append(section)
-    return found
+    for make in makers:
+        with suppress(SpecError):
+            found.append(make())
+    return [section for section in found if section is not None]
 
 
 def _mistakes(module: nn.Module, setup: Setup) -> Section | None:
@@ -188,8 +194,9 @@ def nearest_share(features: Tensor, labels: Tensor) -> float:
     return float((labels[distances.argmin(1)] == labels).double().mean())
 
 
-def _filters(module: nn.Module, setup: Setup) -> Section | None:
-    found = [weight_maps(module, name, image=setup.data.sample) for name in default_layers(module)]
+def _filters(module: nn.Module, setup: Setup | None) -> Section | None:
+    image = None if setup is None else setup.data.sample
+    found = [weight_maps(module, name, image=image) for name in default_layers(module)]
     about = (
         "The weights of the first and the last convolution (of an MLP, of the first linear layer): red is negative, "
         "blue positive, on one scale for each layer; kernels that read colours are drawn in colour, grey being 0."

@@ -15,6 +15,7 @@ import pytest
 from torch import nn
 
 from archdsl import Network
+from archdsl.cli import main
 from archdsl.recipe import Recipe
 from archdsl.report.entries import flat
 from archdsl.report.facts import read_run
@@ -237,6 +238,20 @@ def test_a_run_without_epochs(run: Path, tmp_path: Path) -> None:
     page = Page(report_of_run(copy).read_text())
     assert page.texts("h2") == ["Results", "Network", "Recipe", "Environment"]
     assert "No epoch is complete, so there are no results." in page.texts("p")
+
+
+def test_a_run_whose_data_are_gone(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = Page((run / "report.html").read_text())
+    copy = copied(run, tmp_path / "run", recipe={"dataset": {"kind": "arrays", "root": str(tmp_path / "gone.npz")}})
+    assert main(["report", str(copy), "-o", str(tmp_path / "page.html")]) == 0
+    assert "note: The data cannot be read here (" in capsys.readouterr().err
+    page = Page((tmp_path / "page.html").read_text())
+    assert page.texts("p", class_="lead") == whole.texts("p", class_="lead")
+    assert page.values("td", "title") == whole.values("td", "title")
+    assert page.texts("h2")[:5] == ["Results", "Curves", "Classes", "Filters", "Network"]
+    assert any("cannot be read here" in note for note in page.texts("p", class_="note"))
+    (copy / "evaluation.json").unlink()
+    assert main(["report", str(copy)]) == 1  # nothing to fall back on
 
 
 def test_a_run_of_an_earlier_version(run: Path, tmp_path: Path) -> None:

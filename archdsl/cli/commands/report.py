@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +31,13 @@ def report(
         require_extension(output, (".html",))
     from archdsl.report.page import report_of_run
 
-    path = report_of_run(Path(run), None if output is None else Path(output))
+    path = report_of_run(Path(run), None if output is None else Path(output), _note)
     print_written(path, format)
     if open:
         import webbrowser
 
         webbrowser.open(path.resolve().as_uri())
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
