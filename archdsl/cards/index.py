@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archdsl.cards.folders import specs_folder
 
 if TYPE_CHECKING:
-    from archdsl.cards.cards import Card
+    from archdsl.cards.cards import Card, ModelCard
 
 #: A model or variant at the start of a line: only the names are needed here, not the trees.
 MODEL = re.compile(r"^model[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
@@ -57,9 +57,21 @@ def card(name: str) -> Card | None:
     return None if entry is None else cards().get(entry.path.stem)
 
 
+def task(name: str, path: str) -> str:
+    """What the model `name` of the spec at `path` is for, as its card says; empty if it is not in the zoo."""
+    found = _model(name, path)
+    return "" if found is None else found.task
+
+
+def _model(name: str, path: str) -> ModelCard | None:
+    """The card of the model `name` of the spec at `path`."""
+    entry, family = find(name), card(name)
+    if entry is None or family is None or Path(path).resolve() != entry.path.resolve():
+        return None
+    return family.models.get(name)
+
+
 def twin(name: str, path: str) -> str:
     """The torchvision name of the model `name` of the spec at `path`; empty if it is not in torchvision or the zoo."""
-    entry, family = find(name), card(name)
-    if entry is None or family is None or name not in family.models or Path(path).resolve() != entry.path.resolve():
-        return ""
-    return family.models[name].torchvision
+    found = _model(name, path)
+    return "" if found is None else found.torchvision

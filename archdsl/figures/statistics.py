@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from archdsl.figures.layers import evaluating, label, leaves, network_or_none, nothing, run, watching
 from archdsl.figures.samples import Samples
-from archdsl.inference.predict import finish
+from archdsl.inference.kinds import finish
 from archdsl.train.losses import class_scores
 
 #: Samples whose activations are averaged, and samples in an embedding.

@@ -51,11 +51,16 @@ def inputs_of(module: nn.Module, network: Network, normalize: Statistics | None)
     origin = origin_of(module)
     if origin.startswith(PREFIX):
         return _published_inputs(origin, network, normalize)
+    run = run_behind(module)
+    return _plain_inputs(network, normalize) if run is None else _run_inputs(run, network, normalize)
+
+
+def run_behind(module: nn.Module) -> RunFolder | None:
+    """The run that the module's weights are from, None for others."""
+    origin = origin_of(module)
     path = Path(origin)
     run = RunFolder(path if path.is_dir() else path.parent)
-    if origin and run.info.is_file():
-        return _run_inputs(run, network, normalize)
-    return _plain_inputs(network, normalize)
+    return run if origin and not origin.startswith(PREFIX) and run.info.is_file() else None
 
 
 def _published_inputs(origin: str, network: Network, normalize: Statistics | None) -> Inputs:

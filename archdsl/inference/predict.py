@@ -1,14 +1,14 @@
-"""The likeliest classes of images, prepared as those that the weights were trained on."""
+"""What networks give for images, prepared as those that the weights were trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor, nn
+from torch import nn
 
 from archdsl.backends.torch import network_of
 from archdsl.diagnostics import Diagnostic, Problem, SpecError
@@ -21,25 +21,15 @@ from archdsl.diagnostics.codes.prediction import (
     WrongClassNames,
 )
 from archdsl.graph.network import Network
-from archdsl.inference.inputs import Inputs, Statistics, inputs_of, takes_image
-from archdsl.recipe.fit import image_of
-from archdsl.train.losses import class_scores
+from archdsl.inference.inputs import Inputs, Statistics, inputs_of, run_behind, takes_image
+from archdsl.inference.kinds import reading_of
 
 #: The path of an image, or of an array.
 File = str | Path
 #: Images in one pass through the network.
 BATCH = 32
-#: Layers that leave the scores of classes unchanged.
-SHAPE_ONLY = {"flatten", "dropout", "reshape", "squeeze"}
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A class with its probability, 0..1. `index` is the number of its output, `name` that number without a name."""
-
-    index: int
-    name: str
-    probability: float
+#: What has names for its outputs.
+NAMED = ("classes", "scores", "values", "segmentation")
 
 
 def predict(
@@ -49,8 +39,13 @@ def predict(
     top: int = 5,
     classes: Sequence[str] | None = None,
     normalize: Statistics | None = None,
-) -> list[list[Prediction]]:
-    """The `top` likeliest classes of each image, the likeliest first.
+) -> list[Any]:
+    """What the network gives for each image: of a classifier the `top` likeliest classes, the likeliest first.
+
+    A classifier gives a list of Prediction (`index`, `name`, `probability`); with a loss whose scores are no
+    probabilities, of Score. Others give Values, an Embedding, a Picture, a Mask or Outputs
+    (archdsl.inference.results). Which, is known from the run or the recipe, from the network's card in the zoo, or
+    from the output's shape.
 
     Images are prepared, and classes named, as the module's weights need it: those of torchvision by its own
     preprocessing, those of a run as in the run. For others, images are scaled to cover the input, cropped to its
@@ -68,31 +63,19 @@ def predict(
         normalize: another mean and standard deviation, for pixels in 0..1.
 
     Raises:
-        SpecError: the network is not a classifier of images, or an image cannot be read.
+        SpecError: the network does not take images, or an image cannot be read.
     """
     network = network_of(module)
-    _require_classifier(network)
     samples = check_samples(network, [images] if isinstance(images, str | Path | Mapping) else images)
     inputs = inputs_of(module, network, normalize)
-    names = _names(network, inputs.classes if classes is None else classes, given=classes is not None)
-    found = []
-    for probabilities in _probabilities(module, network, inputs, samples):
-        best = probabilities[:, : len(names)].topk(min(top, len(names)))
-        for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            found.append([Prediction(i, names[i], value) for value, i in zip(values, indices, strict=True)])
-    return found
-
-
-def _require_classifier(network: Network) -> None:
-    """Reject a network whose output is not a vector of scores or whose only input is not an image."""
-    output, input = network.output_shape, network.input_shape
-    problem: Problem | None = None
-    if output.channels < 2 or any(size != 1 for size in output[1:]):
-        problem = NotAClassifier(network.name, str(output))
-    elif len(network.inputs) == 1 and image_of(input) is None:
-        problem = NotForPictures(network.name, str(input))
-    if problem is not None:
-        raise SpecError([Diagnostic(problem, path=network.path)])
+    reading = reading_of(network, run_behind(module))
+    if classes is not None and reading.kind not in NAMED:
+        raise SpecError([Diagnostic(NotAClassifier(network.name, str(network.output_shape)), path=network.path)])
+    names: Sequence[str] = ()
+    if reading.kind in NAMED:
+        names = _names(network, inputs.classes if classes is None else classes, given=classes is not None)
+    outputs = _outputs(module, inputs, samples)
+    return [one for output in outputs for one in reading.results(output, names, top)]
 
 
 def sample_of(network: Network, given: File | Mapping[str, File]) -> dict[str, Path]:
@@ -113,8 +96,11 @@ def sample_of(network: Network, given: File | Mapping[str, File]) -> dict[str, P
 
 
 def check_samples(network: Network, given: Sequence[File | Mapping[str, File]]) -> list[dict[str, Path]]:
-    """The files of each sample; rejects (E732, E734, E617) what cannot be read before anything is computed."""
+    """The files of each sample; rejects (E731, E732, E734, E617) what cannot be read before anything is computed."""
     samples = [sample_of(network, one) for one in given]
+    [first, *others] = network.inputs
+    if not others and not takes_image(network, first) and any(one[first].suffix != ".npy" for one in samples):
+        raise SpecError([Diagnostic(NotForPictures(network.name, str(network.input_shape)), path=network.path)])
     check_images([path for sample in samples for name, path in sample.items() if takes_image(network, name)])
     return samples
 
@@ -151,11 +137,8 @@ def _names(network: Network, names: Sequence[str], *, given: bool) -> Sequence[s
     return names
 
 
-def _probabilities(
-    module: nn.Module, network: Network, inputs: Inputs, samples: Sequence[Mapping[str, Path]]
-) -> Iterator[Tensor]:
-    """The probabilities of the classes (images x outputs), batch by batch."""
-    chances = finish(network)
+def _outputs(module: nn.Module, inputs: Inputs, samples: Sequence[Mapping[str, Path]]) -> Iterator[Any]:
+    """The outputs of the network, batch by batch."""
     device = next((tensor.device for tensor in module.state_dict().values()), torch.device("cpu"))
     training = module.training
     module.eval()
@@ -167,18 +150,6 @@ def _probabilities(
                 for name, prepare in inputs.prepare.items()
             ]
             with torch.inference_mode():
-                yield chances(class_scores(module(*batch))).cpu()
+                yield module(*batch)
     finally:
         module.train(training)
-
-
-def finish(network: Network) -> Callable[[Tensor], Tensor]:
-    """The function from the network's output to probabilities; the network may end in a softmax itself."""
-    kinds = [layer.kind for layer in network.layers if not layer.aux and layer.kind not in SHAPE_ONLY]
-    match kinds[-1] if kinds else "":
-        case "softmax":
-            return lambda scores: scores
-        case "log_softmax":
-            return torch.exp
-        case _:
-            return lambda scores: scores.softmax(1)

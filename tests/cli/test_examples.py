@@ -24,7 +24,7 @@ from tests.cli.runs import write_run
 EXAMPLES = [one for name in command_names() for one in import_module(f"archdsl.cli.commands.{name}").EXAMPLES]
 #: Parts of examples that need weights or data that are not there, or serve until they are stopped.
 #: tests/cli/test_predict_inputs.py predicts for pairs.
-PARSED = ("torchvision:", "archdsl train lenet", "runs/pair", "archdsl lsp")
+PARSED = ("torchvision:", "archdsl train lenet", "runs/pair", "runs/autoencoder", "archdsl lsp")
 #: The commands, and parts of others, that build, train or draw with torch or matplotlib.
 WITH_TORCH = ("train", "eval", "predict", "export", "verify", "report", "-o compare", "--stage", ".pdf", "draw")
 

@@ -134,7 +134,7 @@ def test_many_classes_show_the_largest_mistakes(capsys: Capture, monkeypatch: py
     confusion[7, 3], confusion[5, 90] = 4, 6
     rows = tuple(map(tuple, confusion.tolist()))
     classes = tuple(f"class{i}" for i in range(100))
-    _draw(Evaluation(0.1, 1000 / 1010, classes, rows))
+    _draw(Evaluation(0.1, 1000 / 1010, classes, rows), "", "the test samples")
     text = capsys.readouterr().out
     assert "confusion matrix" not in text
     assert max(map(len, text.splitlines())) <= 80

@@ -42,7 +42,7 @@ def test_a_run_and_its_resumption(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
-    monkeypatch.setattr("archdsl.runs.folder._processor", lambda: "CPU")
+    monkeypatch.setattr("archdsl.runs.environment._processor", lambda: "CPU")
     assert main(["train", "small.arch", "--out", "run"]) == 0
     whole = capsys.readouterr().out
     assert masked(whole) == snapshot

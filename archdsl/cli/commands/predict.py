@@ -1,30 +1,50 @@
-"""`archdsl predict`: the likeliest classes of images."""
+"""`archdsl predict`: what a network gives for images."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archdsl.cli.network import Asked
-from archdsl.cli.options import Input, Model, NetworkArgument, Settings, StdinFilename, TableOrJson, Weights
+from archdsl.cli.options import (
+    Input,
+    Model,
+    NetworkArgument,
+    Settings,
+    StdinFilename,
+    TableOrJson,
+    Weights,
+    reject_unused,
+    require_extension,
+)
 from archdsl.cli.printing import print_json
 
 if TYPE_CHECKING:
     from archdsl.api import Network
-    from archdsl.inference.predict import Prediction
 
 EXAMPLES = (
     "archdsl predict resnet50 cat.jpg --weights torchvision:IMAGENET1K_V2",
     "archdsl predict runs/lenet three.png --top 3",
     "archdsl predict runs/pair one=a.png other=b.png",
+    "archdsl predict runs/autoencoder a.png -o restored.png",
 )
 
-Found = Sequence[Sequence["Prediction"]]
+#: How many classes are printed.
+TOP = 5
+#: The kinds of results in words.
+GIVEN = {
+    "classes": "classes",
+    "scores": "scores of classes",
+    "values": "values",
+    "embedding": "an embedding",
+    "image": "an image",
+    "segmentation": "a mask",
+    "outputs": "several outputs",
+}
 
 
 def predict(
@@ -36,7 +56,15 @@ def predict(
         ),
     ],
     weights: Weights = None,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes to print for each image.")] = 5,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the image or mask as .png; for several images, a folder."
+        ),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many classes to print for each image (5).")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="FILE", help="The class names, one per line, in the order of the outputs.")
     ] = None,
@@ -48,25 +76,47 @@ def predict(
     stdin_filename: StdinFilename = None,
     format: TableOrJson = "table",
 ) -> None:
-    """Predict the likeliest classes of images.
+    """Print what a network gives for images.
 
-    Preprocessing and class names are those that the weights were trained with, where these are known.
+    The likeliest classes, values, an embedding, an image or a mask, by what the network was trained for. Preprocessing
+    and class names are those that the weights were trained with, where these are known.
     """
     normalize = _normalize(mean, std)
     names = None if classes is None else _class_names(Path(classes))
     chosen = Asked(network, model, settings, input, stdin_filename).weighted(weights).without_recipe()
     _ = chosen.known_weights  # Before images are read.
     from archdsl.inference.predict import check_samples
-    from archdsl.inference.predict import predict as classify
+    from archdsl.inference.predict import predict as run
 
     samples = samples_of(chosen.network, images)
     check_samples(chosen.network, samples)  # Before weights are downloaded.
-    found = classify(chosen.built(), samples, top=top, classes=names, normalize=normalize)
+    if output is not None and len(samples) == 1:
+        require_extension(output, (".png",))
+    found = run(chosen.built(), samples, top=top or TOP, classes=names, normalize=normalize)
+    from archdsl.cli.predictions import draw_found, facts, kind, write_files
+
+    _require_effect(kind(found), top, output)
     titles = [one if isinstance(one, str) else ", ".join(one.values()) for one in samples]
+    files: Sequence[str | None] = [None] * len(found)
+    if output is not None:
+        files = write_files(images_of(samples), found, output)
     if format == "json":
-        print_json(_facts(titles, found))
+        print_json(facts(titles, found, files))
     else:
-        _draw(titles, found)
+        draw_found(titles, found, files, top or TOP)
+
+
+def _require_effect(kind: str, top: int | None, output: str | None) -> None:
+    """Reject options that have no effect on what the network gives."""
+    if kind not in ("classes", "scores", "segmentation"):
+        reject_unused(f"a network that gives no classes but {GIVEN[kind]}", top=top)
+    if kind not in ("image", "segmentation"):
+        reject_unused(f"a network that gives no image or mask but {GIVEN[kind]}", output=output)
+
+
+def images_of(samples: Sequence[str | dict[str, str]]) -> list[str]:
+    """The first file of each sample."""
+    return [one if isinstance(one, str) else next(iter(one.values())) for one in samples]
 
 
 def samples_of(network: Network, given: Sequence[str]) -> list[str] | list[dict[str, str]]:
@@ -110,28 +160,3 @@ def _class_names(path: Path) -> list[str]:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise typer.BadParameter(f"cannot read {path}: {reason}", param_hint="--classes") from None
     return [line.strip() for line in lines]
-
-
-def _facts(images: Sequence[str], found: Found) -> list[dict[str, Any]]:
-    """One object for each image (docs/json.md)."""
-    return [
-        {
-            "image": image,
-            "predictions": [{"class": p.name, "index": p.index, "probability": p.probability} for p in best],
-        }
-        for image, best in zip(images, found, strict=True)
-    ]
-
-
-def _draw(images: Sequence[str], found: Found) -> None:
-    """Print a table; images are named if there are several."""
-    from archdsl.view.tables import Column, draw, terminal_width
-
-    columns = [Column("image", fold=16), Column("class", fold=16), Column("probability", right=True)]
-    rows = [
-        [image if place == 0 else "", prediction.name, f"{prediction.probability:.2%}"]
-        for image, best in zip(images, found, strict=True)
-        for place, prediction in enumerate(best)
-    ]
-    first = 0 if len(images) > 1 else 1
-    draw(columns[first:], [row[first:] for row in rows], file=sys.stdout, width=terminal_width())

@@ -6,10 +6,10 @@ from archdsl.diagnostics.problem import Problem
 
 
 class NotAClassifier(Problem):
-    """A network that is not a classifier.
+    """Class names for a network that is not a classifier.
 
-    `predict` lists the likeliest classes. It needs a vector of scores, or an output with a single pixel. Segmentation
-    networks have scores for every pixel; networks for generation have no classes.
+    `--classes FILE` names the classes or values of a network's outputs. A network whose output is an image, an
+    embedding or several tensors has none.
     """
 
     code = "E730"
@@ -22,7 +22,8 @@ class NotForPictures(Problem):
     """A network whose input is not an image.
 
     `predict` reads image files and turns them into an input with one or three channels, a height and a width, or into a
-    vector with as many elements as a square image. It cannot make a sequence or a video from a file.
+    vector with as many elements as a square image. For another input, such as a sequence or a video, give an `.npy`
+    file with the array of one sample.
     """
 
     code = "E731"
