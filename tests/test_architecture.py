@@ -211,6 +211,8 @@ COMMANDS = {
     "layers of a kind": ["layers", "conv"],
     "explain": ["explain", "E402"],
     "diff": ["diff", "resnet50", "resnet101"],
+    "draw network": ["draw", "network", "lenet", "-o", "SVG"],
+    "draw volumes": ["draw", "volumes", "lenet", "-o", "SVG"],
     "zoo": ["zoo"],
     "zoo of one": ["zoo", "lenet"],
     "help of predict": ["predict", "--help"],
@@ -249,7 +251,11 @@ def run_command(arguments: list[str]) -> tuple[int, str, list[str]]:
 def test_a_command_of_the_front_end_imports_nothing_heavy(command: str, tmp_path: Path) -> None:
     (tmp_path / "spec.arch").write_text("model m {\n  input(8)\n  linear(4)\n}\n")
     (tmp_path / "wrong.arch").write_text("model m {\n  input(3x4x4)\n  conv(8, 5)\n}\n")
-    files = {"SPEC": str(tmp_path / "spec.arch"), "WRONG": str(tmp_path / "wrong.arch")}
+    files = {
+        "SVG": str(tmp_path / "picture.svg"),
+        "SPEC": str(tmp_path / "spec.arch"),
+        "WRONG": str(tmp_path / "wrong.arch"),
+    }
     code, output, loaded = run_command([files.get(each, each) for each in COMMANDS[command]])
     assert loaded == []
     assert code == (1 if command == "an error" else 0), output

@@ -16,7 +16,6 @@ from archdsl.drawing.themes import Plain, palette
 
 DOCUMENT = r"""\documentclass[border=0pt]{standalone}
 \usepackage[utf8]{inputenc}
-\usepackage{textcomp}
 \IfFileExists{lmodern.sty}{\usepackage[T1]{fontenc}\usepackage{lmodern}}{\usepackage{fix-cm}}
 \usepackage{tikz}
 %(colours)s
@@ -43,7 +42,8 @@ ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "·": r"\textperiodcentered{}",
+    "·": r"$\cdot$",
+    "°": r"$^\circ$",
     "…": r"\dots{}",
     "×": r"$\times$",
     "÷": r"$\div$",

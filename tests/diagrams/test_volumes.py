@@ -283,7 +283,7 @@ def test_files_are_whole(tmp_path: Path) -> None:
 def test_tikz_compiles(name: str, tmp_path: Path) -> None:
     write_drawing(draw_volumes(zoo.load(name)), tmp_path / "a.tex")
     assert "Output written on a.pdf (1 page" in compiled(tmp_path / "a.tex")
-    assert re.search(r"% 0|% conv1|% features\.0: 11x11 conv", (tmp_path / "a.tex").read_text("utf-8"))
+    assert re.search(r"% (conv1: 7x7|down1.0: 3x3|features\.0: 11x11) conv", (tmp_path / "a.tex").read_text("utf-8"))
 
 
 def test_tikz_names_the_maps() -> None:

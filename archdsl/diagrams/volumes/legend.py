@@ -85,7 +85,8 @@ def _arcs(columns: Columns) -> Iterator[Entry]:
     for join in plain:
         style = Style(stroke="line", width=1.2)
         sign = Line([(0, -4), (SWATCH + 4, -4)], style, arrow=True) if columns.levels else _arc(style)
-        yield Entry([sign], f"shortcut, {join}", SWATCH + 4 if columns.levels else SWATCH)
+        name = "skip" if join == "concatenated" else "shortcut"
+        yield Entry([sign], f"{name}, {join}", SWATCH + 4 if columns.levels else SWATCH)
     titles = dict.fromkeys(title for skip in columns.skips for title in skip.titles)
     if titles:
         yield Entry([_arc(Style(stroke="line", width=1.2, dashed=True))], f"shortcut with {', '.join(titles)}")

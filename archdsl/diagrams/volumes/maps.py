@@ -111,7 +111,7 @@ class Maps(Record):
 def maps_of(network: Network, chain: Chain) -> Maps:
     """The maps along a chain. Raises SpecError (E856) where tensors are no maps."""
     _require_maps(network, chain)
-    maps = [Map(network.input_shape, "input", "input")]
+    maps = [Map(network.input_shape, "input", "input", ("",))]
     #: For each part, the index of the map that has its output.
     place = []
     for part, value in zip(chain.parts, chain.values, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from archdsl.diagrams.volumes.columns import Columns
 from archdsl.diagrams.volumes.maps import Column, Map
@@ -15,7 +15,7 @@ TITLE, SHAPE, LINE, WIDEST = 11.0, 10.5, 14.0, 78.0
 RULES = {"linear": "in proportion", "sqrt": "by square root", "log": "by logarithm"}
 LEGEND = {
     "conv": "convolution",
-    "resample": "enlarging",
+    "resample": "upsampling",
     "pool": "pooling",
     "linear": "linear",
     "attention": "attention",
@@ -79,6 +79,12 @@ def scales_text(scales: Scales) -> str:
     return "Drawn to scale: " + "; ".join(f"{name} {RULES[rule]}" for name, rule in known)
 
 
+def _named(name: str, titles: Iterable[str]) -> str:
+    """A family as it is called; that which enlarges maps by its operation."""
+    is_up_conv = name == LEGEND["resample"] and all("up-conv" in title for title in titles)
+    return "transposed convolution" if is_up_conv else name
+
+
 def _colours(one: Map) -> set[str]:
     return {family for family, _ in one.parts} or {one.family}
 
@@ -90,6 +96,6 @@ def families(columns: Columns) -> Iterator[tuple[str, str]]:
     for family, name in LEGEND.items():
         titles = dict.fromkeys(one.title.replace(TIE, " ") for one in maps if family in _colours(one))
         if family in used and family != "other":
-            yield family, "; ".join(titles) if columns.levels else name
+            yield family, "; ".join(titles) if columns.levels else _named(name, titles)
     if "other" in used:
         yield "other", "copied by a skip" if any(one.parts for one in maps) else "other"
