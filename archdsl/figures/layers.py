@@ -18,6 +18,8 @@ from archdsl.train.losses import main_output
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+#: Why there is no output to draw.
+NO_TENSOR = "does not run in eval mode, or its output is not a tensor of numbers"
 #: Tokens besides those of positions, such as one for the class.
 EXTRA_TOKENS = 16
 

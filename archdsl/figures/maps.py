@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.figures.kernels import columns_for, some
-from archdsl.figures.layers import convolutions, label, leaves, maps, nothing, run
+from archdsl.figures.layers import NO_TENSOR, convolutions, label, leaves, maps, nothing, run
 from archdsl.figures.samples import Samples
 from archdsl.figures.statistics import probabilities
 from archdsl.figures.style import percent
@@ -79,7 +79,7 @@ def feature_maps(
     found = []
     for name in names:
         if name not in outputs or not outputs[name].is_floating_point():
-            raise nothing("features", f"the output of {name} is not a tensor of numbers")
+            raise nothing("features", f"{name} {NO_TENSOR}")
         found.append(_tiles(module, name, outputs[name].float().cpu(), count))
     return output, found
 

@@ -6,13 +6,14 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archdsl.figures.layers import convolutions, evaluating, leaves, maps, network_or_none, nothing, watching
+from archdsl.figures.layers import NO_TENSOR, convolutions, evaluating, leaves, maps, network_or_none, nothing, watching
 
 #: Samples whose gradients are averaged for the effective field.
 SAMPLES = 8
@@ -93,10 +94,19 @@ def receptive_field(
         support = unit.gradient(twin, ones, names=module).reshape(1, *shape)[0].abs().amax(0)
     start, stop = _bounds(support, layer)
     effective = unit.gradient(module, samples, names=module).reshape(-1, *shape).abs().sum(1).mean(0).float().cpu()
+    return Field(layer, unit.found, unit.extent, start, stop, _computed(module, unit), effective)
+
+
+def _computed(module: nn.Module, unit: _Unit) -> tuple[int, ...] | None:
+    """The size of the field by the network's own arithmetic, None where that is of another unit.
+
+    Those of a flattened map have different positions, and here they are all taken together.
+    """
     network = network_or_none(module)
-    sizes = {} if network is None else {info.name: info.receptive_field for info in network.layers}
-    sizes |= {} if network is None else {name: field.sizes for name, field in network.fields.items()}
-    return Field(layer, unit.found, unit.extent, start, stop, sizes.get(layer), effective)
+    field = None if network is None else network.fields.get(unit.layer)
+    if field is None or (not unit.extent and prod(field.extent) > 1):
+        return None
+    return field.sizes
 
 
 class _Unit:
@@ -121,7 +131,7 @@ class _Unit:
             # A layer may write over its input, which must not be the leaf of the gradient.
             module(first.clone(), *others)
             if not kept or not kept[0].is_floating_point():
-                raise nothing("field", f"the output of {self.layer} is not a tensor of numbers")
+                raise nothing("field", f"{self.layer} {NO_TENSOR}")
             found = maps(names, self.layer, kept[0])
             # The units of a vector have no positions.
             found = kept[0].flatten(1) if found is None else found
@@ -209,8 +219,3 @@ def _summed(pool: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     ones = x.new_ones(x.shape[1], 1, *sizes)
     found = MAX_POOLS[type(pool)](padded, ones, stride=strides, dilation=steps, groups=x.shape[1])
     return found[(..., *(slice(size) for size in output.shape[2:]))]  # type: ignore[index]
-
-
-def is_whole(field: Field, size: Sequence[int]) -> bool:
-    """Whether a unit depends on every position of an input of that size."""
-    return field.size == tuple(size)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from archdsl.figures.layers import evaluating, label, leaves, network_or_none, nothing, run, watching
+from archdsl.figures.layers import NO_TENSOR, evaluating, label, leaves, network_or_none, nothing, run, watching
 from archdsl.figures.samples import Samples
 from archdsl.inference.kinds import finish
 from archdsl.train.losses import class_scores
@@ -61,7 +61,7 @@ def activations(module: nn.Module, samples: Samples, layers: Sequence[str] = ())
     with evaluating(module), watching(module, names, see), torch.inference_mode():
         module(*samples.inputs)
     if not found:
-        raise nothing("activations", "the output of these layers is not a tensor of numbers")
+        raise nothing("activations", f"each of these layers {NO_TENSOR}")
     return found
 
 
@@ -115,7 +115,7 @@ def embedding_of(module: nn.Module, samples: Samples, layer: str | None = None) 
         value, outputs = run(module, part_of.inputs, [] if layer is None else [layer])
         if layer is not None:
             if layer not in outputs:
-                raise nothing("embedding", f"the output of {layer} is not a tensor")
+                raise nothing("embedding", f"{layer} {NO_TENSOR}")
             value = outputs[layer]
         values.append(value.flatten(1).float().cpu())
     return torch.cat(values)
