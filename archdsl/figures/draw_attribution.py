@@ -164,6 +164,7 @@ def _heats(
 def _heat(figure: Figure, axes: Axes, samples: Samples, heats: Sequence[Heat], *, signed: bool) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
+    from matplotlib.ticker import MaxNLocator
 
     values = beside(heats, samples)
     limit = float(values.abs().max()) or 1.0
@@ -175,6 +176,8 @@ def _heat(figure: Figure, axes: Axes, samples: Samples, heats: Sequence[Heat], *
         words = f"fall of the score without {'x'.join(map(str, window))} positions"
     bar = figure.colorbar(ScalarMappable(norm, shades), ax=axes, orientation="horizontal", shrink=0.85, pad=0.03)
     bar.set_label(words, fontsize=7)
+    bar.locator = MaxNLocator(4)
+    bar.update_ticks()
     bar.ax.tick_params(labelsize=6.5)
     bar.outline.set_visible(False)
 

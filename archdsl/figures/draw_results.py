@@ -199,9 +199,9 @@ def _told(mistake: Mistake) -> str:
     return f"{first if len(first) < 20 else first.replace(' ', chr(10), 1)}\ntrue {_short(mistake.true)}"
 
 
-def _short(name: str) -> str:
+def _short(name: str, most: int = 12) -> str:
     """A class name that fits above a tile."""
-    return name if len(name) <= 12 else f"{name[:11]}…"
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def confusion(
@@ -228,14 +228,15 @@ def confusion(
     many = len(classes) > COUNTS
     side = 8.2 if many else 2.0 + 0.42 * len(classes)
     with styled(theme) as colours:
-        figure = made(side + (3.0 if many else 1.1), side + 0.7, title, where, colours["soft"])
-        axes = figure.subplots()
+        figure = made(side + (3.4 if many else 1.1), side + (0.3 if many else 0.7), title, where, colours["soft"])
+        axes, *side_axes = figure.subplots(1, 1 + many, width_ratios=[side, 2.6][: 1 + many], squeeze=False)[0]
         drawn = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-        bar = figure.colorbar(drawn, ax=axes, shrink=0.5, label="share of the true class")
+        axes.set_anchor("N")
+        bar = figure.colorbar(drawn, ax=axes, label="share of the true class", shrink=0.5)
         bar.outline.set_visible(False)
         _class_axes(axes, classes)
         if many:
-            _most_confused(figure, table, classes, colours)
+            _most_confused(side_axes[0], table, classes)
         else:
             _counts(axes, counts, shares)
         return figure
@@ -260,11 +261,14 @@ def _counts(axes: Axes, counts: Sequence[Sequence[int]], shares: Tensor) -> None
             axes.text(j, i, str(number or "·"), ha="center", va="center", fontsize=7, color=colour)
 
 
-def _most_confused(figure: Figure, table: Tensor, classes: Sequence[str], colours: Mapping[str, str]) -> None:
+def _most_confused(axes: Axes, table: Tensor, classes: Sequence[str]) -> None:
     """The most frequent errors as a list beside the matrix."""
     wrong = table.clone().fill_diagonal_(0)
-    best = wrong.flatten().topk(min(15, wrong.numel()))
+    best = wrong.flatten().topk(min(20, wrong.numel()))
     pairs = [(int(n), divmod(int(i), len(classes))) for n, i in zip(best.values, best.indices, strict=True) if n > 0]
-    lines = [f"{number:>4}  {_short(classes[true])} as {_short(classes[other])}" for number, (true, other) in pairs]
+    lines = [
+        f"{number} x {_short(classes[true], 16)} as {_short(classes[other], 16)}" for number, (true, other) in pairs
+    ]
     text = "most frequent errors\n\n" + "\n".join(lines or ["none"])
-    figure.text(0.99, 0.9, text, fontsize=7, ha="right", va="top", color=colours["ink"], linespacing=1.5)
+    axes.text(0, 1, text, fontsize=7, va="top", linespacing=1.5)
+    axes.set_axis_off()

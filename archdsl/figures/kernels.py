@@ -151,7 +151,9 @@ class _Weights:
             return self._tiles(list(first), f"{note}, {some(len(first), channels, 'channels')}", "signed")
         if len(kernel) == 1:
             form: Literal["signed", "line"] = "line" if channels == 1 else "signed"
-            return self._tiles([one[0] if channels == 1 else one for one in shown], note, form)
+            if channels > 1:
+                note += f", {some(COUNT, channels, 'channels')} (rows)"
+            return self._tiles([one[0] if channels == 1 else one[:COUNT] for one in shown], note, form)
         if colour:
             return self._tiles([self._coloured(one) for one in shown], note, "colour")
         if channels == 1:

@@ -63,10 +63,10 @@ class Block:
         across = max((len(row) for row in self.tiles), default=1)
         room = WIDTH - 2 * MARGIN - (ROW if self.rows else 0)
         widest, highest = max(w for w, _ in shapes), max(h for _, h in shapes)
-        if across == 1 and len(self.tiles) == 1:
+        if across == 1 and len(self.tiles) == 1 and not self.names:
             scale = min(room / widest, SINGLE / highest)
             scale = min(scale, 0.25) if not self.text else min(self.side / max(widest, highest), scale)
-            return widest * scale, max(highest * scale, 0.12)
+            return widest * scale, max(highest * scale, min(0.06 * highest, 1.2), 0.12)
         scale = min(self.side / max(widest, highest), (room / across - GAP) / widest)
         return widest * scale, highest * scale
 
@@ -146,7 +146,7 @@ def _tile(
     if tile.dim() == 2:
         tile = block.scale.of(tile) if block.scale is not None else tile[..., None].expand(-1, -1, 3)
     ratio = min(wide / tile.shape[1], high / tile.shape[0])
-    if len(block.tiles) == len(block.tiles[0]) == 1 and not block.text:
+    if len(block.tiles) == len(block.tiles[0]) == 1 and not block.text and not block.names:
         extent = (x, x + wide, y + high, y)
     else:
         extent = (x, x + tile.shape[1] * ratio, y + tile.shape[0] * ratio, y)
