@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import cleandoc
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from archdsl.layers import Argument, all_kinds, arguments, described
+if TYPE_CHECKING:
+    from archdsl.layers import Argument
 
 Section = Literal[
     "layers",
@@ -69,6 +70,8 @@ def all_items() -> list[Item]:
 
 
 def _layers() -> Iterator[Item]:
+    from archdsl.layers import all_kinds, arguments
+
     for name, kind in all_kinds().items():
         yield Item("layers", name, cleandoc(kind.__doc__ or ""), arguments(kind), takes_taps=kind.takes_taps)
 
@@ -84,6 +87,7 @@ def _combinators() -> Iterator[Item]:
 def _functions() -> Iterator[Item]:
     from archdsl.arguments.values import spec_text
     from archdsl.elaborate.functions import FUNCTIONS
+    from archdsl.layers import Argument
 
     for name, function in FUNCTIONS.items():
         listed = [
@@ -118,6 +122,8 @@ def _family(section: Section, family: str, form: str) -> Callable[[], Iterable[I
 
 
 def _models(section: Section, models: Mapping[str, Any], form: str) -> Iterator[Item]:
+    from archdsl.layers import described
+
     for name, model in models.items():
         ordered = model.arguments() if callable(getattr(model, "arguments", None)) else list(model.model_fields)
         yield Item(section, name, cleandoc(model.__doc__ or ""), described(model.model_fields, ordered), form)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ from syrupy.assertion import SnapshotAssertion
 from torch import nn
 
 from archdsl.cli import main
-from archdsl.cli.commands.layers import layers
 from archdsl.combinators import COMBINATORS
 from archdsl.diagnostics import CODES, load_all
 from archdsl.elaborate.functions import FUNCTIONS
@@ -39,11 +37,6 @@ def test_the_sections_have_all_there_is() -> None:
         "augmentations": list(FAMILIES["augment"]),
         "datasets": list(FAMILIES["dataset"]),
     }
-
-
-def test_the_option_takes_every_section() -> None:
-    choices, _ = get_args(get_type_hints(layers)["kind"])
-    assert get_args(choices) == SECTIONS
 
 
 @pytest.mark.parametrize("item", ALL, ids=lambda item: f"{item.section}-{item.name}")

@@ -6,12 +6,13 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from textwrap import fill, wrap
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archdsl.cli.options import TextOrJson
 from archdsl.cli.printing import print_json
+from archdsl.view.catalog import Section
 
 if TYPE_CHECKING:
     from archdsl.view.catalog import Item
@@ -26,22 +27,7 @@ EXAMPLES = (
 
 def layers(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, with all its arguments.")] = None,
-    kind: Annotated[
-        Literal[
-            "layers",
-            "combinators",
-            "functions",
-            "initializers",
-            "parametrizations",
-            "optimizers",
-            "schedules",
-            "losses",
-            "augmentations",
-            "datasets",
-        ]
-        | None,
-        typer.Option(help="Of one kind only."),
-    ] = None,
+    kind: Annotated[Section | None, typer.Option(help="Of one kind only.")] = None,
     format: TextOrJson = "text",
 ) -> None:
     """List layer types and all else that specs name."""
