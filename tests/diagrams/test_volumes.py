@@ -246,6 +246,19 @@ def test_paths_beside_each_other_are_an_error_if_taps_make_them() -> None:
     assert "several paths run beside each other" in raised.value.diagnostics[0].message
 
 
+def test_what_begins_at_a_parameter_is_an_error() -> None:
+    with pytest.raises(SpecError) as raised:
+        spec("input(3x8x8)\n  flatten\n  p: parameter((8,))\n  linear(4)")
+    assert "does not begin at the input" in raised.value.diagnostics[0].message
+
+
+def test_maps_that_are_no_squares_have_both_sides() -> None:
+    drawn = Volumes(draw_volumes(zoo.load("alexnet", input=(3, 96, 192))))
+    first = drawn.maps[0]
+    assert first.shape == (3, 96, 192)
+    assert first.back == pytest.approx(0.3 * first.height * sqrt(2))
+
+
 def test_too_many_maps_are_an_error() -> None:
     with pytest.raises(SpecError) as raised:
         volumes("resnet50", 4)

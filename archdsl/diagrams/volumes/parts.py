@@ -82,6 +82,8 @@ def chain_of(network: Network, depth: int) -> Chain:
         raise not_a_chain(network, "it has no layers")
     links = _longest(parts, makers, program)
     chain = [makers[value] for value in links]
+    if not chain or program.inputs[0] not in chain[0].reads:
+        raise not_a_chain(network, "its longest path does not begin at the input")
     place = {part: i for i, part in enumerate(chain)}
     _require_one_tensor(network, chain, parts)
     arcs = [arc for end, part in enumerate(chain) for arc in _arcs(network, part, end, links, makers, place)]
@@ -132,10 +134,15 @@ def _parts(program: Program, owner: dict[int, AnyNode]) -> tuple[dict[Value, Par
         node = owner.get(id(step.node), step.node)
         part = parts.setdefault(id(node), Part(node))
         part.steps.append(step)
-        read = (value.source for value in step.inputs)
+        read = (value.source for value in step.inputs[_drops(step.node) :])
         part.reads += [value for value in read if makers.get(value) is not part and value not in part.reads]
         makers |= dict.fromkeys(step.outputs, part)
     return makers, list(parts.values())
+
+
+def _drops(node: AnyNode) -> bool:
+    """Whether a step puts a parameter or constant in place of the tensor before it, which goes nowhere then."""
+    return isinstance(node, LayerNode) and family(node) == "parameter"
 
 
 # The chain and its arcs
