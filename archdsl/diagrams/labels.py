@@ -131,11 +131,13 @@ def _pool(node: LayerNode) -> str:
 
 def _attention(node: LayerNode) -> str:
     layer: Any = node.layer
-    parts = [node.kind.removesuffix("_v2").replace("_", " ")]
+    name = node.kind.removesuffix("_v2").replace("_", " ")
+    if getattr(layer, "shift_size", None) in (0, (0, 0)):
+        name = name.removeprefix("shifted ")
+    parts = [name]
     if heads := getattr(layer, "num_heads", None):
         parts.append(f"{heads} heads")
-    shift = getattr(layer, "shift_size", 0)
-    return ", ".join([*parts, *(["shifted"] if shift not in (0, (0, 0)) else [])])
+    return ", ".join(parts)
 
 
 def _upsample(node: LayerNode) -> str:

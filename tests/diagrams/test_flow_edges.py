@@ -42,21 +42,24 @@ class Drawn:
         """All modules that the boxes stand for, also in scopes that are drawn once."""
         own = [name for name in self.home if not name.startswith((f"{INPUT} ", f"{OUTPUT} "))]
         for scopes in reversed(self.runs):
-            inside = [name for name in own if name == scopes[0] or name.startswith(f"{scopes[0]}.")]
-            own += [scope + name.removeprefix(scopes[0]) for scope in scopes[1:] for name in inside]
+            for one, *others in zip(*(scope.split("+") for scope in scopes), strict=True):
+                inside = [name for name in own if within(name, one)]
+                own += [scope + name.removeprefix(one) for scope in others for name in inside]
         return list(dict.fromkeys(own))
 
     def place(self, name: str) -> tuple[str | None, list[int]]:
         """The box that a module is drawn in, and which of a run's scopes it is in, for each run around."""
         units = []
         for scopes in self.runs:
-            for i, scope in enumerate(scopes):
-                if name == scope or name.startswith(f"{scope}."):
-                    name = scopes[0] + name.removeprefix(scope)
-                    units.append(i)
-                    break
-            else:
-                units.append(-1)
+            found = [
+                (i, one, scope)
+                for i, unit in enumerate(scopes)
+                for one, scope in zip(scopes[0].split("+"), unit.split("+"), strict=True)
+                if within(name, scope)
+            ]
+            units.append(found[0][0] if found else -1)
+            if found:
+                name = found[0][1] + name.removeprefix(found[0][2])
         return self.home.get(name), units
 
     def edges(self) -> Edges:
@@ -75,6 +78,11 @@ class Drawn:
     def is_sign(self, name: str) -> bool:
         """Whether no module is drawn there: a join by `+` or `torch.cat`, a split."""
         return name.partition(" ")[0] not in (INPUT, OUTPUT) and not modules_of(self.boxes[name])
+
+
+def within(name: str, scope: str) -> bool:
+    """Whether a module is a scope or in it."""
+    return name == scope or name.startswith(f"{scope}.")
 
 
 def modules_of(box: Placed) -> list[str]:
@@ -128,7 +136,7 @@ def test_the_lines_are_where_tensors_go(name: str, depth: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lenet", "siamese_resnet", *SMALL])
+@pytest.mark.parametrize("name", ["lenet", "siamese_resnet", "swin_t", "vit_b_32", *SMALL])
 @pytest.mark.parametrize("depth", [1, 2, 3, 9])
 def test_the_lines_at_every_depth(name: str, depth: int) -> None:
     assert_lines(name, depth)

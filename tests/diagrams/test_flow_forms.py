@@ -80,6 +80,11 @@ def test_blocks_that_differ_in_their_drop_rate_alone_repeat() -> None:
     assert "0 to 8: unit  ×9" in texts(flow_scene(zoo.load("convnext_tiny"), 4))
 
 
+def test_blocks_that_alternate_repeat_in_pairs() -> None:
+    drawn = texts(flow_scene(zoo.load("swin_t"), 3))
+    assert {"0 to 5: swin_block  ×3", "window attention, 12 heads", "shifted window attention, 12 heads"} <= drawn
+
+
 def test_shared_weights_are_marked() -> None:
     assert {"tower", "tower, shared weights"} <= texts(flow_scene(zoo.load("siamese_resnet"), 1))
 

@@ -32,9 +32,8 @@ def described(scope: Scope, repeats: Sequence[Scope], *, with_kind: bool = True)
     node = scope.node
     if isinstance(node, Aux):
         return f"{scope.label}: in training only"
-    name = f"{scope.label} to {repeats[-1].label}" if repeats else scope.label
-    kind = node.kind if node is not None else "group"
-    text = f"{name}: {kind}" if with_kind and kind != "group" else name
+    name = f"{scope.label} to {repeats[-1].last_label}" if repeats else scope.label
+    text = f"{name}: {scope.kind}" if with_kind and scope.kind not in {"", "group"} else name
     return f"{text}, shared weights" if node is not None and _is_shared(node) else text
 
 
@@ -82,15 +81,16 @@ def _base(box: Box) -> str:
 def data(part: Part) -> dict[str, str]:
     """What a page finds of a box or frame: its name, the prefix of its weights, its type, and its line in the spec.
 
-    `layers` are those of a box by their names, `scopes` all that a box or frame stands for, if it repeats.
+    `layers` are those of a box by their names, `scopes` all that a box or frame stands for, if it repeats; pairs have
+    a `+` between their names.
     """
     named = {"box": part.id} if isinstance(part, Box) else {"frame": part.scope.name}
     if isinstance(part, Box) and not part.ops:
         return named
     node = part.scope.node if part.scope is not None else head(part).node if isinstance(part, Box) else None
-    if node is None or (isinstance(part, Box) and part.kind == "output"):
+    if isinstance(part, Box) and part.kind == "output":
         return named
-    found = {**named, "prefix": node.name, "kind": node.kind, "line": str(node.span.line)}
+    found = named if node is None else {**named, "prefix": node.name, "kind": node.kind, "line": str(node.span.line)}
     if isinstance(part, Box) and part.kind != "fold":
         found["layers"] = " ".join(op.node.name for op in part.ops if isinstance(op.node, LayerNode))
     if part.repeats:

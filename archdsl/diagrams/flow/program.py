@@ -65,6 +65,11 @@ class Scope:
         return (self.node.label if self.node is not None else None) or ""
 
     @property
+    def last_label(self) -> str:
+        """The label at the end of a run that ends here."""
+        return self.label
+
+    @property
     def level(self) -> int:
         """The number of scopes around it."""
         return 0 if self.outer is None else self.outer.level + 1
@@ -97,6 +102,33 @@ class Scope:
     @property
     def scopes(self) -> list[Scope]:
         return [item for item in self.items if isinstance(item, Scope)]
+
+
+class Pair(Scope):
+    """Two scopes that repeat together, as the blocks of Swin do, of which every second one is shifted."""
+
+    __slots__ = ()
+
+    def __init__(self, one: Scope, other: Scope) -> None:
+        super().__init__(None, one.outer, one.input)
+        self.items = [one, other]
+
+    @property
+    def name(self) -> str:
+        return "+".join(scope.name for scope in self.scopes)
+
+    @property
+    def label(self) -> str:
+        return self.scopes[0].label
+
+    @property
+    def last_label(self) -> str:
+        return self.scopes[1].label
+
+    @property
+    def kind(self) -> str:
+        kinds = {scope.kind for scope in self.scopes}
+        return kinds.pop() if len(kinds) == 1 else ""
 
 
 class Flow:

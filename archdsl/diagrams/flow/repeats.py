@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from archdsl.diagrams.flow.program import Flow, Op, Scope
+from archdsl.diagrams.flow.program import Flow, Op, Pair, Scope
 from archdsl.graph import LayerNode
 from archdsl.graph.lower import Value
 from archdsl.layers.dropout import StochasticDepth
@@ -30,13 +30,39 @@ class Repeats:
         self._forms: dict[Scope, _Form] = {}
 
     def runs(self, items: Sequence[Op | Scope]) -> list[list[Op | Scope]]:
-        """The items in order; those that repeat are in one list."""
+        """The items in order; those that repeat are in one list, as pairs if every second one is equal."""
         found: list[list[Op | Scope]] = []
         for item in items:
             if found and self._goes_on(found[-1], item):
                 found[-1].append(item)
             else:
                 found.append([item])
+        return self._paired(found)
+
+    def _paired(self, runs: Sequence[list[Op | Scope]]) -> list[list[Op | Scope]]:
+        """Runs in order, with pairs of scopes where pairs repeat."""
+        found: list[list[Op | Scope]] = []
+        i = 0
+        while i < len(runs):
+            pairs = self._pairs(runs[i:])
+            found.append(pairs if len(pairs) > 1 else runs[i])
+            i += 2 * len(pairs) if len(pairs) > 1 else 1
+        return found
+
+    def _pairs(self, runs: Sequence[Sequence[Op | Scope]]) -> list[Op | Scope]:
+        """The pairs at the beginning of runs that are equal, one on the results of the other."""
+        found: list[Op | Scope] = []
+        for number, (one, other) in enumerate(zip(runs[::2], runs[1::2], strict=False)):
+            first, second = one[0], other[0]
+            if len(one) + len(other) > 2 or not isinstance(first, Scope) or not isinstance(second, Scope):
+                break
+            following = runs[2] if len(runs) > 2 and not number else None
+            if not number and (following is None or not _equal_looks(first, following[0])):
+                break
+            pair = Pair(first, second)
+            if found and not self._goes_on(found, pair):
+                break
+            found.append(pair)
         return found
 
     def twins(self, scopes: Sequence[Scope]) -> list[tuple[Op, Op]]:
@@ -90,6 +116,8 @@ class Repeats:
 
 def _alike(one: Scope, other: Scope) -> bool:
     """Whether two scopes may be equal, cheaply."""
+    if isinstance(one, Pair) and isinstance(other, Pair):
+        return all(map(_alike, one.scopes, other.scopes))
     a, b = one.node, other.node
     return (
         a is not None
@@ -102,6 +130,10 @@ def _alike(one: Scope, other: Scope) -> bool:
             b.shared,
         )
     )
+
+
+def _equal_looks(one: Scope, other: Op | Scope) -> bool:
+    return isinstance(other, Scope) and _alike(one, other)
 
 
 def _operation(op: Op) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from archdsl.combinators import Scheme
 from archdsl.diagrams.flow.fuse import chains
-from archdsl.diagrams.flow.program import Flow, Op, Scope
+from archdsl.diagrams.flow.program import Flow, Op, Pair, Scope
 from archdsl.diagrams.flow.repeats import Repeats
 from archdsl.graph import Aux, Combined
 from archdsl.graph.lower import Value
@@ -176,7 +176,7 @@ class _Builder:
             return self.box(ops, scope)
         if not any(self.is_open(one, level) for one in run):
             return self.box(ops, scope, fold=True)
-        parts = self.parts(scope.items, level + (not self.is_stream(scope)))
+        parts = self.parts(scope.items, level + (not isinstance(scope, Pair) and not self.is_stream(scope)))
         only = parts[0] if len(parts) == 1 else None
         if isinstance(only, Box) and not only.repeats and only.kind != "sign":
             only.scope = scope
@@ -185,6 +185,8 @@ class _Builder:
 
     def is_open(self, scope: Scope, level: int) -> bool:
         """Whether the inside of a scope is shown."""
+        if isinstance(scope, Pair):
+            return True
         if any(one.startswith(f"{scope.name}.") for one in self.view.unfold) or matches(scope, self.view.unfold):
             return True
         level += isinstance(scope.node, Aux)

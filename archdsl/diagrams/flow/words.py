@@ -129,10 +129,9 @@ def _times(count: int, line: str) -> str:
 
 def _gate(node: Combined, lines: Sequence[str]) -> str:
     """What multiplies a tensor, in few words."""
-    if node.label or len(lines) > 1:
-        return node.label or f"({len(lines)} layers)"
-    kinds = [layer.kind for layer in layer_nodes(node)]
-    return lines[0] if lines else ", ".join(kinds[:2])
+    if lines:
+        return _path_text(lines) if len(lines) <= 3 else f"({len(lines)} layers)"
+    return ", ".join([layer.kind for layer in layer_nodes(node)][:2])
 
 
 def _counted(scope: Scope) -> list[str]:
