@@ -232,7 +232,7 @@ def _features(module: nn.Module, setup: Setup) -> Section | None:
     output, found = maps.feature_maps(module, samples, maps.default_layers(module))
     told = maps.verdict(module, samples, 0, output, classes=bool(setup.classes))
     about = "What layers make of one test sample: each tile is a channel, on one scale for each layer."
-    words = str(told).replace("%", "\u00a0%")
+    words = str(told).replace(" %", "%").replace("%", "\u00a0%")
     blocks = [_maps(each) for each in found]
     if samples.shown is not None:
         blocks.insert(0, Block("The sample", [photo(samples.shown[0], "the sample", words)], size=110))
