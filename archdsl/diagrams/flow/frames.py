@@ -32,8 +32,8 @@ class Arrangement:
         self.columns = u_shape(shown.root.parts, self.threads[shown.root]) if u and not painter.right else None
         self.up = self.upwards()
         self.looks = {box: painter.look(box, up=box in self.up) for box in shown.boxes}
-        #: The cuts into columns, each counted as often as there are frames around.
-        self.cuts = 0
+        #: The cuts into columns, each counted as often as there are frames around, and a half.
+        self.cuts = 0.0
         self.laid: dict[Frame, Laid] = {}
         for frame in reversed(self.frames):
             self.laid[frame] = self.lay(frame)
@@ -94,7 +94,7 @@ class Arrangement:
         if self.limit and not self.painter.right:
             limit = self.limit - (TITLE + PAD) * (len(self.above(frame)) - 1)
             length, breadth = wrap(level, tracks, length, breadth, limit)
-            self.cuts += len(level.turns) * (len(self.above(frame)) - 1)
+            self.cuts += len(level.turns) * (len(self.above(frame)) - 0.5)
         lines = {
             (net, OUTSIDE if item.part is None else item.part): points
             for (net, item), points in ways(level, tracks).items()

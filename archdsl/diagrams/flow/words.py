@@ -19,6 +19,8 @@ Role = Literal["title", "text", "small"]
 Words = tuple[str, Role]
 #: A folded scope lists its layers up to this number of lines.
 LISTED = 6
+#: A space at which no line ends.
+NO_BREAK = "\u00a0"
 #: The signs of sections that are not a residual: none, and that of shortcuts inside.
 PLAIN = frozenset({"", "inside"})
 
@@ -107,9 +109,10 @@ def _listed(node: AnyNode) -> list[str]:
 
 
 def _path_text(lines: Sequence[str]) -> str:
-    """Layers one after the other in a line; convolutions in few words, if there are several."""
-    short = [line.replace(" conv, ", ", ") for line in lines] if len(lines) > 1 else lines
-    return " → ".join(short)
+    """Layers one after the other in a line that breaks only between them; of several, convolutions in few words."""
+    if len(lines) == 1:
+        return lines[0]
+    return " → ".join(line.replace(" conv, ", ", ").replace(" ", NO_BREAK) for line in lines)
 
 
 def _counted_lines(lines: Sequence[str]) -> list[str]:
