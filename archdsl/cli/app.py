@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Annotated, Any
@@ -31,6 +32,12 @@ class Command(typer.core.TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(title(one) for one in self.params if one.param_type_name == "argument")]
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for one in self.params:
+            if one.param_type_name == "argument" and hasattr(one, "display_type_rich"):  # not in older versions
+                one.display_type_rich = partial(_type_of_choices, one.display_type_rich)
+        super().format_help(ctx, formatter)
+
     def invoke(self, ctx: Any) -> Any:
         if ctx.default_map == JSON and ctx.params["format"] != "json":
             message = f"--json and --format {ctx.params['format']} exclude each other"
@@ -50,6 +57,13 @@ Version = Annotated[
     bool,
     typer.Option("-V", "--version", callback=_version, is_eager=True, expose_value=False, help="Print the version."),
 ]
+
+
+def _type_of_choices(shown: Callable[..., str], ctx: Any) -> str:
+    """What Typer shows of an argument's type, if that is a few values: that the others are strings says nothing."""
+    found = shown(ctx=ctx)
+    return found if "|" in found else ""
+
 
 #: What `--json` stands for, as defaults of the command.
 JSON = {"format": "json"}

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 Tolerance = Annotated[
     float,
     typer.Option(
-        min=0, help="Largest difference from torch allowed, relative to how much the output varies between inputs."
+        min=0,
+        metavar="X",
+        help="Largest difference from torch allowed, relative to how much the output varies between inputs.",
     ),
 ]
 

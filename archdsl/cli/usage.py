@@ -179,7 +179,8 @@ class _Report:
         if choices:
             return f"{', '.join(choices[:-1])} or {choices[-1]}"
         kind = "an integer" if line_words.type_of(self.command, parameter) is int else "a number"
-        least = getattr(parameter, "min", None)
+        owner = parameter if hasattr(parameter, "min") else parameter.type  # of older versions
+        least = getattr(owner, "min", None)
         return kind if least is None else f"{kind} of at least {least}"
 
     def _unknown_value(self, error: UnknownValue) -> Diagnostic:
