@@ -46,21 +46,28 @@ class Inputs:
     statistics: Statistics = ((0.0,), (1.0,))
 
 
-def inputs_of(module: nn.Module, network: Network, normalize: Statistics | None) -> Inputs:
-    """The inputs that suit the module's weights, by where these are from; `normalize` replaces their statistics."""
+def inputs_of(
+    module: nn.Module, network: Network, normalize: Statistics | None, run: RunFolder | None = None
+) -> Inputs:
+    """The inputs that suit the module's weights, by where these are from; `normalize` replaces their statistics.
+
+    Weights in a file elsewhere are those of `run` if there is one.
+    """
     origin = origin_of(module)
     if origin.startswith(PREFIX):
         return _published_inputs(origin, network, normalize)
-    run = run_behind(module)
+    run = run_behind(module, run)
     return _plain_inputs(network, normalize) if run is None else _run_inputs(run, network, normalize)
 
 
-def run_behind(module: nn.Module) -> RunFolder | None:
-    """The run that the module's weights are from, None for others."""
+def run_behind(module: nn.Module, run: RunFolder | None = None) -> RunFolder | None:
+    """The run that the module's weights are from, or else `run`; None for published weights."""
     origin = origin_of(module)
+    if origin.startswith(PREFIX):
+        return None
     path = Path(origin)
-    run = RunFolder(path if path.is_dir() else path.parent)
-    return run if origin and not origin.startswith(PREFIX) and run.info.is_file() else None
+    own = RunFolder(path if path.is_dir() else path.parent)
+    return own if origin and own.info.is_file() else run
 
 
 def _published_inputs(origin: str, network: Network, normalize: Statistics | None) -> Inputs:

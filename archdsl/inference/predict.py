@@ -23,6 +23,7 @@ from archdsl.diagnostics.codes.prediction import (
 from archdsl.graph.network import Network
 from archdsl.inference.inputs import Inputs, Statistics, inputs_of, run_behind, takes_image
 from archdsl.inference.kinds import reading_of
+from archdsl.runs.folder import RunFolder
 
 #: The path of an image, or of an array.
 File = str | Path
@@ -39,6 +40,7 @@ def predict(
     top: int = 5,
     classes: Sequence[str] | None = None,
     normalize: Statistics | None = None,
+    run: RunFolder | None = None,
 ) -> list[Any]:
     """What the network gives for each image: of a classifier the `top` likeliest classes, the likeliest first.
 
@@ -61,14 +63,16 @@ def predict(
         top: how many classes.
         classes: other names, one for each output.
         normalize: another mean and standard deviation, for pixels in 0..1.
+        run: the run that the weights are for, if they are in a file elsewhere.
 
     Raises:
         SpecError: the network does not take images, or an image cannot be read.
     """
     network = network_of(module)
     samples = check_samples(network, [images] if isinstance(images, str | Path | Mapping) else images)
-    inputs = inputs_of(module, network, normalize)
-    reading = reading_of(network, run_behind(module))
+    run = run_behind(module, run)
+    inputs = inputs_of(module, network, normalize, run)
+    reading = reading_of(network, run)
     if classes is not None and reading.kind not in NAMED:
         raise SpecError([Diagnostic(NotAClassifier(network.name, str(network.output_shape)), path=network.path)])
     names: Sequence[str] = ()

@@ -209,11 +209,11 @@ class BarProgress(PlainProgress):
             self._show(name, done, total, [f"{done:,}/{total:,} samples"] if total else [])
 
     def epoch(self, metrics: EpochMetrics, *, best: bool) -> None:
-        self.bar.update(self.task, visible=False)
+        self.bar.update(self.task, visible=False, refresh=True)
         super().epoch(metrics, best=best)
 
     def end(self, outcome: Outcome) -> None:
-        self.bar.update(self.task, visible=False)
+        self.bar.update(self.task, visible=False, refresh=True)
         super().end(outcome)
 
     def _show(self, title: str, done: int, total: int, state: Sequence[str]) -> None:

@@ -165,6 +165,15 @@ def test_a_run_prepares_pictures_as_it_did_in_training(weights: str, run: Path, 
         assert one["class"] == str(one["index"])
 
 
+def test_weights_elsewhere_are_those_of_the_run(run: Path, folder: Path, capsys: Capture) -> None:
+    Path("own.safetensors").write_bytes((run / "weights.safetensors").read_bytes())
+    expected = predicted([str(run), "noise.png"], capsys)
+    assert main(["predict", str(run), "noise.png", "--weights", "own.safetensors", "--json"]) == 0
+    streams = capsys.readouterr()
+    assert json.loads(streams.out) == expected
+    assert "not known" not in streams.err
+
+
 def test_names_of_a_run(run: Path, folder: Path, capsys: Capture, tmp_path: Path) -> None:
     """The run's own class names, also where the network has more outputs than the run has classes."""
     facts = json.loads((run / "run.json").read_text("utf-8"))

@@ -92,7 +92,7 @@ def predict(
     check_samples(chosen.network, samples)  # Before weights are downloaded.
     if output is not None and len(samples) == 1:
         require_extension(output, (".png",))
-    found = run(chosen.built(), samples, top=top or TOP, classes=names, normalize=normalize)
+    found = run(chosen.built(), samples, top=top or TOP, classes=names, normalize=normalize, run=chosen.run)
     from archdsl.cli.predictions import draw_found, facts, kind, write_files
 
     _require_effect(kind(found), top, output)
