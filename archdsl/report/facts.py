@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,12 @@ class RunFacts:
     def position(self) -> tuple[int, int]:
         """The complete epochs and the steps of the next one at the end of the last session."""
         return (self.sessions[-1].epoch, self.sessions[-1].step) if self.sessions else (self.epochs, 0)
+
+    @property
+    def planned_epochs(self) -> int | None:
+        """The epochs that the whole run was to have; None where it is not known."""
+        steps = self.sessions[-1].steps if self.sessions else 0
+        return math.ceil(steps / self.info.epoch_steps) if steps and self.info.epoch_steps else None
 
     @property
     def has_trained_weights(self) -> bool:

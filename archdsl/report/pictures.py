@@ -32,6 +32,8 @@ from archdsl.train.setup import Setup
 
 #: Mistakes shown, and samples of a network that gives images.
 MISTAKES, IMAGES = 24, 8
+#: Activations are of so many elements of inputs, but of no fewer samples: 27 images of 3x224x224.
+NUMEL, FEWEST = 2**22, 8
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ def _maps(found: maps.FeatureMaps) -> Block:
 
 
 def _activations(module: nn.Module, setup: Setup) -> Section | None:
-    samples = first_samples(setup, SAMPLES)
+    samples = first_samples(setup, max(FEWEST, min(SAMPLES, NUMEL // setup.numel)))
     about = (
         f"The outputs of each layer over {len(samples)} test samples. A layer whose values are nearly all zero, or far "
         "larger than its neighbours', learns badly."

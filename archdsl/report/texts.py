@@ -78,18 +78,19 @@ def ending(run: RunFacts) -> str:
     """A sentence on how the run ended; empty for one that ended as planned."""
     epoch, step = run.position
     whole = f" of {run.info.epoch_steps}" if run.info.epoch_steps else ""
-    where = f"in epoch {epoch + 1}, after step {step}{whole}" if step else f"after epoch {epoch}"
+    planned = f" of {run.planned_epochs:,}" if run.planned_epochs else ""
+    where = f"in epoch {epoch + 1}{planned}, after step {step}{whole}" if step else f"after epoch {epoch}{planned}"
     match run.state:
         case "finished":
             return f"It ended early: {run.reason}." if run.reason else ""
         case "stopped":
             return f"It was stopped {f'{run.reason} ' if run.reason.startswith('by') else ''}{where}."
         case "failed":
-            return f"It failed in epoch {epoch + 1}: {run.reason.rstrip('.')}."
+            return f"It failed in epoch {epoch + 1}{planned}: {run.reason.rstrip('.')}."
         case "killed":
             return "Its process ended without a message: it was killed, or the machine went down."
         case "running":
-            return "It is still running; this page shows the epochs so far."
+            return f"It is still running; this page shows the first {run.epochs}{planned} epochs."
     return ""
 
 

@@ -216,12 +216,18 @@ def test_names_from_outside_are_escaped(run: Path, tmp_path: Path) -> None:
     [
         (
             {"state": "stopped", "reason": "by Ctrl-C", "epoch": 1, "step": 5},
-            "stopped by Ctrl-C in epoch 2, after step 5 of 23. To resume",
+            "stopped by Ctrl-C in epoch 2 of 2, after step 5 of 23. To resume",
         ),
-        ({"state": "failed", "reason": "E708: cannot write", "epoch": 1}, "epoch 2: E708: cannot write. To resume"),
+        (
+            {"state": "failed", "reason": "E708: cannot write", "epoch": 1},
+            "epoch 2 of 2: E708: cannot write. To resume",
+        ),
         ({"state": "failed", "reason": "E635: the loss became nan", "epoch": 1}, "E635: the loss became nan."),
         ({"state": "running", "ended": None, "pid": 2**22 + 1}, "it was killed, or the machine went down. To resume"),
-        ({"state": "running", "ended": None, "host": "elsewhere"}, "still running; this page shows the epochs so far."),
+        (
+            {"state": "running", "ended": None, "host": "elsewhere"},
+            "still running; this page shows the first 2 of 2 epochs.",
+        ),
         ({"reason": "no better validation accuracy for 5 epochs"}, "ended early: no better validation accuracy for 5"),
     ],
 )
