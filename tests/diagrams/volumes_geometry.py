@@ -50,9 +50,7 @@ class Volumes:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.maps = [
-            _volume(group, x, y) for group, x, y in _groups(scene.items) if (group.id or "").startswith("map-")
-        ]
+        self.maps = [_volume(group, x, y) for group, x, y in _groups(scene.items) if "map" in group.data]
         shapes = list(scene.shapes)
         self.texts = [one for one in shapes if isinstance(one, Text)]
         self.lines = [one for one in shapes if isinstance(one, Line | Curve)]
@@ -110,7 +108,7 @@ def _groups(items: Sequence[Item], x: float = 0, y: float = 0) -> Iterator[tuple
 
 
 def _volume(group: Group, x: float, y: float) -> Volume:
-    number = int((group.id or "").removeprefix("map-"))
+    number = int(group.data["map"])
     shape = tuple(int(size) for size in group.data["shape"].split("x"))
     faces: list[Shape] = list(flat(group.items, x, y))
     return Volume(number, group.data["name"], shape, [face for face in faces if isinstance(face, Polygon)])

@@ -46,9 +46,10 @@ def _column(placed: Placed) -> Iterator[Item]:
             continue
         if i and i == placed.column.hidden.stop:
             yield from _dots(placed.solids[i - 1], solid)
-        data = {"shape": str(one.shape), "line": str(one.line), "name": one.name}
+        number = str(placed.column.first + i)
+        data = {"map": number, "shape": str(one.shape), "line": str(one.line), "name": one.name}
         loop = _loop(solid) if one.loops else ()
-        yield Group([*faces(solid), *loop], id=f"map-{placed.column.first + i}", data=data, title=tooltip(one))
+        yield Group([*faces(solid), *loop], data=data, title=tooltip(one))
     y = placed.solids_bottom + BELOW
     for i, word in enumerate(placed.words):
         yield Text(placed.centre, y + i * LINE, word.text, word.size, "middle", word.bold, word.colour)
