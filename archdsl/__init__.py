@@ -63,6 +63,8 @@ _HOMES = {
     "push_to_hub": "archdsl.hub",
     "save_pretrained": "archdsl.hub",
     "verify_onnx": "archdsl.backends.torch.export",
+    # What `%load_ext archdsl` asks for.
+    "load_ipython_extension": "archdsl.notebook.magic",
 }
 
 

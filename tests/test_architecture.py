@@ -23,7 +23,21 @@ PACKAGE = Path(archdsl.__file__).parent
 FLOORS = [
     *("version", "text", "diagnostics", "files", "drawing", "shapes", "arguments", "combinators", "layers", "recipe"),
     *("cards", "syntax", "graph", "diff", "elaborate", "sizes", "backends", "datasets", "runs", "train", "inference"),
-    *("figures", "view", "diagrams", "assist", "lsp", "api", "hub", "zoo", "report", "cli", "__main__", "__init__"),
+    *(
+        "figures",
+        "view",
+        "diagrams",
+        "assist",
+        "lsp",
+        "api",
+        "hub",
+        "zoo",
+        "report",
+        "cli",
+        "notebook",
+        "__main__",
+        "__init__",
+    ),
 ]
 
 #: The only parts that may import a package, at any level.
@@ -59,6 +73,8 @@ ONLY = {
     "typer": {"cli"},
     "rich": {"view", "runs"},
     "pygls": {"lsp"},
+    "pygments": {"notebook"},
+    "IPython": {"notebook"},
     "lsprotocol": {"lsp"},
 }
 
