@@ -91,7 +91,7 @@ def _command(arguments: Sequence[str] | None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
-            if given and not given[0].startswith("-") and given[0] not in commands.commands:
+            if given and (given[0] == "-" or given[0][:1] != "-") and given[0] not in commands.commands:
                 raise typer.BadParameter(given[0])  # Click would take a path for an option.
             code = commands(args=given, prog_name="archdsl", standalone_mode=False)
     except typer.Abort:

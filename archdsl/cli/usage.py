@@ -57,7 +57,7 @@ def print_usage_error(error: Exception, words: Sequence[str], group: Command) ->
     if not words:
         print(error, file=sys.stderr)
         return
-    if words[0].startswith("-") or words[0] in group.commands:
+    if words[0] in group.commands or (words[0].startswith("-") and words[0] != "-"):
         found = _Report(error, words, group).diagnostic()
     else:
         found = unknown_command(words)
@@ -69,7 +69,7 @@ def unknown_command(words: Sequence[str]) -> Diagnostic:
     from archdsl.cli.app import command_names
 
     name, span = words[0], Line(words).span(0)
-    if Path(name).suffix == ".arch" or Path(name).is_dir() or _is_in_zoo(name):
+    if name and (Path(name).suffix == ".arch" or Path(name).is_dir() or _is_in_zoo(name)):
         helps: tuple[Help, ...] = (Help("a command comes first", span, f"summary {span.text}"),)
     else:
         helps = did_you_mean(name, command_names(), span, "`archdsl --help` lists the commands")

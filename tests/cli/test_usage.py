@@ -29,6 +29,8 @@ def error_of(line: str, capsys: Capture) -> str:
         "summry alexnet",
         "alexnet --depth 2",
         "nothing",
+        "''",
+        "-",
         "--json summary lenet",
         "summary alexnet --fromat json",
         "train -qx",
