@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +119,8 @@ class Wanted(NamedTuple):
     entries: dict[str, Entry]
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True)
+class Asked:
     """What a command line says about its network: NETWORK and the options of every command."""
 
     text: str
@@ -126,9 +129,15 @@ class Asked(NamedTuple):
     input: Sequence[str] | None = None
     stdin_filename: str | None = None
 
-    def find(self) -> Found:
-        """The source of the network."""
+    @cached_property
+    def found(self) -> Found:
+        """The source of the network, which is read once: standard input cannot be read again."""
         return find(self.text, self.stdin_filename)
+
+    @property
+    def named(self) -> str | None:
+        """The model that is asked for by `--model` or a zoo name."""
+        return self.model or self.found.model
 
     def network(self) -> Network:
         """The checked network, for a command that takes neither weights nor a recipe."""
@@ -139,9 +148,8 @@ class Asked(NamedTuple):
 
         With another model of the run's spec, the settings and sizes are those of the spec.
         """
-        found = self.find()
-        module = found.module()
-        return self._checked(found, module, self._info_for(found.run, module))._replace(run=found.run)
+        module, run = self.found.module(), self.found.run
+        return self._checked(module, self._info_for(run, module))._replace(run=run)
 
     def weighted(self, weights: str | None) -> Chosen:
         """The checked network with the value of `--weights`, or else the weights of the run that it is from.
@@ -149,21 +157,21 @@ class Asked(NamedTuple):
         Where the network is not from a run, weights of a run bring the run's model, settings and input sizes, those of
         torchvision the ones that they were trained with.
         """
-        found = self.find()
-        if weights is None and found.run is not None:
-            weights = str(found.run.path)
-        module = found.module()
+        own = self.found.run
+        if weights is None and own is not None:
+            weights = str(own.path)
+        module = self.found.module()
         if weights is None or weights.startswith(PUBLISHED):
-            info = self._info_for(found.run, module)
-            return self._checked(found, module, info, weights)._replace(weights=weights, run=found.run)
+            info = self._info_for(own, module)
+            return self._checked(module, info, weights)._replace(weights=weights, run=own)
         _require_weights(weights)
         from archdsl.runs.folder import run_of
 
         run = run_of(weights)
         if run is not None and Path(weights).is_dir():
-            self._require_model(weights, run, found.run)
-        info = self._info_for(found.run or run, module, is_folder=found.run is not None or Path(weights).is_dir())
-        return self._checked(found, module, info)._replace(weights=weights, run=run or found.run)
+            self._require_model(weights, run)
+        info = self._info_for(own or run, module, is_folder=own is not None or Path(weights).is_dir())
+        return self._checked(module, info)._replace(weights=weights, run=run or own)
 
     def known(self) -> PartialNetwork | None:
         """What is known of a network with errors, None if that is nothing."""
@@ -172,19 +180,19 @@ class Asked(NamedTuple):
         from archdsl.elaborate.run import run_of
 
         try:
-            found = self.find()
+            found = self.found
             module, _ = load(found.source, found.path, found.read or read)
-            wanted = self._wanted(found, module, self._info_for(found.run, module))
+            wanted = self._wanted(module, self._info_for(found.run, module))
             network = run_of(module, wanted.model, input=wanted.input, settings=wanted.settings).network
         except SpecError:
             return None
         return network if network.layers else None
 
-    def _checked(self, found: Found, module: Module, info: RunInfo | None, weights: str | None = None) -> Chosen:
+    def _checked(self, module: Module, info: RunInfo | None, weights: str | None = None) -> Chosen:
         """The network with what applies of a run; for published `weights`, as these need it."""
         from archdsl.api import network_of
 
-        wanted = self._wanted(found, module, info)
+        wanted = self._wanted(module, info)
 
         def made(size: InputSizes | None, settings: Mapping[str, Any]) -> Network:
             return network_of(module, wanted.model, input=size, settings=settings)
@@ -195,9 +203,9 @@ class Asked(NamedTuple):
             return Chosen(fitted(weights, made, wanted.input, wanted.settings)[0], module, wanted.entries)
         return Chosen(made(wanted.input, wanted.settings), module, wanted.entries)
 
-    def _wanted(self, found: Found, module: Module, info: RunInfo | None) -> Wanted:
+    def _wanted(self, module: Module, info: RunInfo | None) -> Wanted:
         """What the options, and under them a run, ask for."""
-        model, shape = self.model or found.model, input_sizes(self.input)
+        model, shape = self.named, input_sizes(self.input)
         known: dict[str, Any] = {}
         if info is not None:
             model, shape, known = info.model, _together(shape, info.input), info.settings
@@ -214,14 +222,14 @@ class Asked(NamedTuple):
         A single file of a run may be meant for a model of another spec.
         """
         info = None if run is None else run.read_info()
-        if info is None or self.model not in {None, info.model}:
+        if info is None or self.named not in {None, info.model}:
             return None
         return info if is_folder or info.model in module.models else None
 
-    def _require_model(self, weights: str, run: RunFolder, own: RunFolder | None) -> None:
+    def _require_model(self, weights: str, run: RunFolder) -> None:
         """Reject (E792) weights of a run of another model than is asked for or the network's run is of."""
-        model = run.read_info().model
-        wanted = self.model or (own.read_info().model if own is not None else model)
+        model, own = run.read_info().model, self.found.run
+        wanted = self.named or (own.read_info().model if own is not None else model)
         if wanted != model:
             from archdsl.cli.usage import WrongUse
             from archdsl.diagnostics.codes.networks import WeightsOfOtherModel

@@ -184,6 +184,28 @@ def test_weights_of_another_model(folder: Path, command: str, capsys: Capture) -
     assert "error[E792]: the weights of runs/one belong to the model net, not to other" in message
 
 
+def test_a_zoo_name_is_the_model(tmp_path: Path, capsys: Capture) -> None:
+    """A file of a run of another model of the same spec is loaded into the model that was named."""
+    from archdsl.zoo import specs_folder
+
+    spec = (specs_folder() / "lenet.arch").read_text("utf-8")
+    run = write_run(tmp_path / "run", spec=spec, model="lenet", settings={"classes": 7}, input=[1, 28, 28])
+    (run / "weights.safetensors").touch()
+    found = Asked("lenet_relu").weighted(str(run / "weights.safetensors")).network
+    assert (found.name, found.output_shape) == ("lenet_relu", (10,))
+    same = Asked("lenet").weighted(str(run / "weights.safetensors")).network
+    assert (same.name, same.output_shape) == ("lenet", (7,))
+    message = printed(capsys, "eval", "lenet_relu", "--weights", str(run), code=2)
+    assert "belong to the model lenet, not to lenet_relu" in message
+    assert "E792" in printed(capsys, "eval", "resnet18", "--weights", str(run), code=2)
+
+
+def test_what_is_known_of_a_network_on_standard_input(folder: Path, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert main(["summary", "-", "--stdin-filename", "net.arch", "--set", "act=3"]) == 1
+    assert "these are the layers whose shapes are known" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

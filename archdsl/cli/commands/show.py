@@ -58,7 +58,7 @@ def _text(asked: Asked, stage: Stage) -> str:
 
         unused = {"model": asked.model, "set": asked.settings, "input": asked.input}
         reject_unused("the tree, which is of the whole file", **unused)
-        return tree_text(parse(asked.find().source))
+        return tree_text(parse(asked.found.source))
     network = asked.network()
     match stage:
         case "graph":
