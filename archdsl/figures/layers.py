@@ -154,7 +154,12 @@ def maps(module: nn.Module, name: str, output: Tensor) -> Tensor | None:
     if network is None:
         return output if output.dim() >= 3 else None
     field = network.fields.get(name)
-    return None if field is None else arranged(output, field)
+    if field is None:
+        return None
+    grids = [field.extent, *dict.fromkeys(each.extent for each in network.fields.values())]
+    # A layer that mixes tokens leaves them in their places; its field spans them all.
+    found = (arranged(output, field._replace(extent=grid)) for grid in grids if len(grid) == len(field.extent))
+    return next((each for each in found if each is not None), None)
 
 
 def arranged(output: Tensor, field: ReceptiveField) -> Tensor | None:
@@ -167,8 +172,9 @@ def arranged(output: Tensor, field: ReceptiveField) -> Tensor | None:
     if len(set(axes)) == rank:
         moved = output.permute(0, *others, *axes)
         return moved.reshape(len(output), -1, *moved.shape[1 + len(others) :])
-    extra = output.shape[axes[0]] - torch.Size(field.extent).numel()
-    if not others or not 0 <= extra <= EXTRA_TOKENS:
+    positions = torch.Size(field.extent).numel()
+    extra = output.shape[axes[0]] - positions
+    if not others or not 0 <= extra <= min(EXTRA_TOKENS, positions - 1):
         return None
     tokens = output.permute(0, *others, axes[0])[..., extra:]
     return tokens.reshape(len(output), -1, *field.extent)

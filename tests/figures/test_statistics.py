@@ -146,6 +146,19 @@ def test_tokens_lose_the_one_of_the_class() -> None:
     assert torch.equal(found[0, 0], torch.arange(1.0, 50).view(7, 7))
 
 
+def test_tokens_that_a_layer_has_mixed_stay_in_their_places() -> None:
+    """As in MLP-Mixer: the receptive field of a mixed token is the whole image, and its place is still its own."""
+    spec = "input(3x8x12); conv(5, 4, stride=4); flatten(2); mixed: linear(6); transpose(1, 2); t: layernorm(5)"
+    module = archdsl.load(f"model m {{ {spec} }}").build(seed=0)
+    for name, output in (
+        ("mixed", torch.arange(6.0).expand(1, 5, 6)),
+        ("t", torch.arange(6.0)[:, None].expand(1, 6, 5)),
+    ):
+        found = maps(module, name, output)
+        assert found is not None
+        assert torch.equal(found[0, 0], torch.arange(6.0).view(2, 3))
+
+
 def test_vectors_have_no_positions() -> None:
     module = archdsl.load("model m { input(3x8x8); conv(2, 3); flatten; l: linear(7) }").build(seed=0)
     assert maps(module, "l", torch.randn(1, 7)) is None
