@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models.feature_extraction import get_graph_node_names
 
 import archdsl
+from archdsl import zoo
 from archdsl.backends.torch import build
 from archdsl.graph.network import Network
 from tests.backends.torch.test_printed_source import SPECS, tensors
@@ -57,3 +59,12 @@ def test_it_is_traced_and_scripted(name: str) -> None:
     for training in (True, False):  # a trace is of one mode
         require_equal(module.train(training), traced(module), inputs)
         require_equal(module, script.train(training), inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.names())
+def test_each_network_of_the_zoo_is_traced_and_scripted(name: str) -> None:
+    with torch.device("meta"):
+        module = zoo.build(name)
+    get_graph_node_names(module)  # in both modes
+    scripted(module)
