@@ -60,7 +60,8 @@ class Trace(TorchFunctionMode):
     def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if module in self.leaves:
             self.open.append(self.leaves[module])
-        if next(module.children(), None) is None:
+        # A scope may be empty and drop what is passed to it; the classes of scopes are generated.
+        if next(module.children(), None) is None and ".generated_" not in type(module).__module__:
             self.use([args, kwargs])
 
     def after(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
