@@ -314,7 +314,7 @@ def test_the_command_under_torchrun(tmp_path: Path) -> None:
     done = launch(["-m", "archdsl", "train", str(tmp_path / "net.arch"), "--out", str(tmp_path / "run")])
     assert done.returncode == 0, done.stderr
     assert "2 processes share each batch of 200" in done.stdout.splitlines()
-    assert done.stdout.count("epoch 1/1") == 1
+    assert done.stdout.count("\n  1/1 ") == 1
     assert RunFolder(tmp_path / "run").weights.is_file()
 
 
@@ -327,7 +327,7 @@ def test_the_command_under_accelerate_launch(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
     assert "2 processes share each batch of 200" in done.stdout.splitlines()
-    assert done.stdout.count("epoch 1/1") == 1
+    assert done.stdout.count("\n  1/1 ") == 1
 
 
 @pytest.mark.slow
