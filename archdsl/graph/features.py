@@ -9,7 +9,7 @@ from typing import NamedTuple
 from archdsl.graph.lower import Program, lower
 from archdsl.graph.network import Network, receptive_fields
 from archdsl.graph.nodes import AnyNode, Aux, Cut, Group, LayerNode, Tap, Use
-from archdsl.graph.traverse import rebuilt, walk
+from archdsl.graph.traverse import walk
 from archdsl.shapes.receptive_field import ReceptiveField
 from archdsl.text.record import replace
 from archdsl.text.stack import deep
@@ -101,7 +101,7 @@ def _needed(node: AnyNode, needed: set[int], *, current: bool) -> AnyNode:
             kept.append(_needed(inner, needed, current=current))
             current = not isinstance(inner, Use)
     kept.reverse()
-    return rebuilt(replace(node, nodes=tuple(kept)), lambda one: one, output=kept[-1].output if kept else node.input)
+    return replace(node, nodes=tuple(kept), output=kept[-1].output if kept else node.input)
 
 
 def _read(node: AnyNode) -> tuple[Tap, ...]:
