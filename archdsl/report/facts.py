@@ -45,6 +45,11 @@ class RunFacts:
         measured = any(line.val_accuracy is not None for line in self.history)
         return self.recipe.monitor or ("accuracy" if measured else "loss")
 
+    @property
+    def tested(self) -> str:
+        """What the samples of the final results are called."""
+        return "test" if self.info.has_test else "validation"
+
     @cached_property
     def best(self) -> EpochMetrics | None:
         """The best epoch; one that a later epoch could still replace where the run has not finished."""

@@ -155,9 +155,9 @@ def lead(network: Network, run: RunFacts, found: Evaluation | None) -> str:
         return (
             trained
             if found is None
-            else f"{trained} Its loss on {found.samples:,} test samples is {number(found.loss)}."
+            else f"{trained} Its loss on {found.samples:,} {run.tested} samples is {number(found.loss)}."
         )
-    return f"{trained} It classifies {percent(found.accuracy)} of {found.samples:,} test samples correctly."
+    return f"{trained} It classifies {percent(found.accuracy)} of {found.samples:,} {run.tested} samples correctly."
 
 
 def _notes(run: RunFacts) -> list[str]:
@@ -198,7 +198,8 @@ def _data(run: RunFacts) -> str:
     if run.info.validation_is_test:
         return f"{splits['train']:,} training, {splits['test']:,} validation and test"
     names = {"train": "training", "validation": "validation", "test": "test"}
-    return ", ".join(f"{splits[part]:,} {name}" for part, name in names.items())
+    known = {part: name for part, name in names.items() if part != "test" or run.info.has_test}
+    return ", ".join(f"{splits[part]:,} {name}" for part, name in known.items())
 
 
 def _session_rows(run: RunFacts) -> list[list[str]]:
@@ -215,7 +216,7 @@ def _session_rows(run: RunFacts) -> list[list[str]]:
 
 
 def _results(run: RunFacts, found: Evaluation | None) -> dict[str, Any]:
-    split = "validation and test" if run.info.validation_is_test else "test"
+    split = "validation and test" if run.info.validation_is_test else run.tested
     about = f"Measured on the {split} split with {weights_of(run)}."
     return {"evaluation": found, "results_about": about, "numbers": _numbers(run, found)}
 
@@ -226,8 +227,8 @@ def _numbers(run: RunFacts, found: Evaluation | None) -> list[tuple[str, str]]:
     if found is not None:
         f1 = found.f1 if "f1" in (run.recipe.metrics or ()) else None
         shares = (("accuracy", found.accuracy), ("top-5 accuracy", found.top5), ("F1, mean over the classes", f1))
-        numbers += [(percent(value), f"test {name}") for name, value in shares if value is not None]
-        numbers.append((number(found.loss), "test loss"))
+        numbers += [(percent(value), f"{run.tested} {name}") for name, value in shares if value is not None]
+        numbers.append((number(found.loss), f"{run.tested} loss"))
     if run.best is not None:
         value = figure(run.monitor, run.best.figure(run.monitor))
         numbers.append((value, f"best validation {TITLES[run.monitor]}, epoch {run.best.epoch:,}"))

@@ -94,17 +94,22 @@ def _there(makers: Sequence[Callable[[], Section | None]]) -> list[Section]:
     return [section for section in found if section is not None]
 
 
+def _tested(setup: Setup) -> str:
+    """What the samples of the pictures are called."""
+    return "test" if setup.data.has_test else "validation"
+
+
 def _mistakes(module: nn.Module, setup: Setup) -> Section | None:
     if not setup.classes:
         return None
     found = mistakes(module, test_batches(setup), MISTAKES)
-    about = "The test samples that were classified wrongly with the highest probability, the worst first."
+    about = f"The {_tested(setup)} samples that were classified wrongly with the highest probability, the worst first."
     if not found:
-        return Section("mistakes", "Mistakes", "No test sample was classified wrongly.")
+        return Section("mistakes", "Mistakes", f"No {_tested(setup)} sample was classified wrongly.")
     tiles = []
     for one in found:
         words = f"predicted {one.predicted} ({percent(one.probability, 0)}), true {one.true}"
-        tiles.append(photo(one.image, f"test sample {one.row}", words))
+        tiles.append(photo(one.image, f"{_tested(setup)} sample {one.row}", words))
     return Section("mistakes", "Mistakes", about, [Block(tiles=tiles, size=104)])
 
 
@@ -121,7 +126,10 @@ def _outputs(module: nn.Module, setup: Setup) -> Section | None:
         Block(title, [photo(image, f"{title.lower()[:-1]} {i}") for i, image in enumerate(images)], size=90)
         for title, images in rows.items()
     ]
-    about = f"The first {len(targets)} test samples: what goes in, what the network makes of it, and what it should be."
+    about = (
+        f"The first {len(targets)} {_tested(setup)} samples: what goes in, what the network makes of it, and what it "
+        "should be."
+    )
     return Section("outputs", "Outputs", about, blocks)
 
 
@@ -145,8 +153,8 @@ def _values(module: nn.Module, setup: Setup) -> Section | None:
     found = torch.cat([outputs for outputs, _ in pairs])
     true = torch.cat([targets.float().flatten(1) for _, targets in pairs if targets is not None])
     about = (
-        "Predicted against true values of the test samples; on the line they are equal. R² is the share of the "
-        "variance of the true values that the predictions explain."
+        f"Predicted against true values of the {_tested(setup)} samples; on the line they are equal. R² is the share "
+        "of the variance of the true values that the predictions explain."
     )
     planes = [Block(plane=_against(true[:, i], found[:, i], i, len(found[0]))) for i in range(min(4, found.shape[1]))]
     rows = [_errors(f"output {i}", true[:, i], found[:, i]) for i in range(found.shape[1])]
@@ -183,8 +191,8 @@ def _embedding(module: nn.Module, setup: Setup) -> Section | None:
     )
     near = nearest_share(features, labels)
     about = (
-        f"The outputs for {len(labels):,} test samples on their first two principal components, coloured by class. "
-        f"For {percent(near, 1)} of them the nearest other sample is of the same class."
+        f"The outputs for {len(labels):,} {_tested(setup)} samples on their first two principal components, coloured "
+        f"by class. For {percent(near, 1)} of them the nearest other sample is of the same class."
     )
     return Section("embedding", "Embedding", about, [Block(plane=found)])
 
@@ -233,7 +241,7 @@ def _features(module: nn.Module, setup: Setup) -> Section | None:
     samples = first_samples(setup, 1)
     output, found = maps.feature_maps(module, samples, maps.default_layers(module))
     told = maps.verdict(module, samples, 0, output, classes=bool(setup.classes))
-    about = "What layers make of one test sample: each tile is a channel, on one scale for each layer."
+    about = f"What layers make of one {_tested(setup)} sample: each tile is a channel, on one scale for each layer."
     words = str(told).replace(" %", "%").replace("%", "\u00a0%")
     blocks = [_maps(each) for each in found]
     if samples.shown is not None:
@@ -255,8 +263,8 @@ def _maps(found: maps.FeatureMaps) -> Block:
 def _activations(module: nn.Module, setup: Setup) -> Section | None:
     samples = first_samples(setup, max(FEWEST, min(SAMPLES, NUMEL // setup.numel)))
     about = (
-        f"The outputs of each layer over {len(samples)} test samples. A layer whose values are nearly all zero, or far "
-        "larger than its neighbours', learns badly."
+        f"The outputs of each layer over {len(samples)} {_tested(setup)} samples. A layer whose values are nearly all "
+        "zero, or far larger than its neighbours', learns badly."
     )
     columns = ["layer", "mean", "standard deviation", "1 %", "median", "99 %", "zeros"]
     table = Table(columns, [_activation(one) for one in activations(module, samples)])

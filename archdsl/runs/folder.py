@@ -58,6 +58,7 @@ class RunInfo:
     sample          the shape of the data set's images; empty in runs of earlier versions
     splits          the samples for training, validation and test; empty in runs of earlier versions
     validation_is_test   whether validation and test are the same samples
+    has_test        whether there are test samples; without any, those for validation are counted in their place
     epoch_steps     the optimizer steps of an epoch
     params          the parameters of the network; None in runs of earlier versions
     version         the form of settings: 1 had strings for layers, blocks and other values without JSON
@@ -77,6 +78,7 @@ class RunInfo:
     sample: tuple[int, ...] = ()
     splits: dict[str, int] = field(default_factory=dict)
     validation_is_test: bool | None = None
+    has_test: bool = True
     epoch_steps: int | None = None
     params: int | None = None
 

@@ -52,7 +52,8 @@ class Writer:
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
             sample=tuple(data.sample),
             splits={name: len(split.labels) for name, split in data.splits.items()},
-            validation_is_test=data.validation is data.test,
+            validation_is_test=data.validates_on_test,
+            has_test=data.has_test,
             epoch_steps=epoch_steps,
             params=sum(weight.numel() for weight in self.stepper.module.parameters()),
         )

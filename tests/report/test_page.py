@@ -11,12 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
 from archdsl import Network
 from archdsl.cli import main
-from archdsl.recipe import Recipe
+from archdsl.recipe import Arrays, Recipe
 from archdsl.report.entries import flat
 from archdsl.report.facts import read_run
 from archdsl.report.page import report_of_run
@@ -271,6 +272,21 @@ def test_a_run_of_an_earlier_version(run: Path, tmp_path: Path) -> None:
     page = Page(report_of_run(copy).read_text())
     assert page.texts("h1") == ["small on digits state not recorded"]
     assert "Commit" not in page.texts("dt")
+
+
+def test_validation_samples_are_not_called_test_samples(tmp_path: Path, network: Network) -> None:
+    """Data without a test part: what is reported was measured on samples that were held back from training."""
+    data, chance = tmp_path / "data", np.random.default_rng(0)
+    data.mkdir()
+    np.save(data / "x_train.npy", chance.integers(0, 256, (60, 1, 8, 8), dtype=np.uint8))
+    np.save(data / "y_train.npy", np.arange(60) % 10)
+    run_training(
+        network, Recipe(dataset=Arrays(), root=str(data), validation=0.5, epochs=1), out=tmp_path / "run", quiet=True
+    )
+    page = Page(report_of_run(tmp_path / "run").read_text())
+    assert "of 30 validation samples correctly" in page.texts("p", class_="lead")[0]
+    assert "30 training, 30 validation" in page.texts("dd")
+    assert not [words for words in page.texts("dt") + page.texts("p") if re.search(r"\btest\b", words)]
 
 
 def test_a_run_that_ends_within_an_epoch(network: Network, tmp_path: Path) -> None:
