@@ -12,7 +12,7 @@ from tests.families import FAMILIES
 from tests.tools import row, rows
 
 #: Input sizes, smaller than the networks' own where they take others.
-SIZES = {"Inception v3": 128, "ViT": 224, "MaxViT": 224}
+SIZES = {"Inception v3": 299, "ViT": 224, "MaxViT": 224}
 
 
 #: The families with a row on the page.
