@@ -60,10 +60,10 @@ def build(
 ) -> nn.Module:
     """A network of the zoo as a torch.nn.Module: `zoo.build("resnet18", classes=10)`.
 
-    `weights` is a run folder, a file of weights, or the name of published weights in torchvision, `"IMAGENET1K_V2"` or
-    `"DEFAULT"`, which are downloaded once. The network then has the input size and settings with which they were
-    trained, unless others are given. With published weights and another number of classes the head is initialised
-    afresh, with a warning.
+    `weights` is a run folder, a file of weights, or published weights of torchvision: their name, `"IMAGENET1K_V2"` or
+    `"DEFAULT"`, or the member of torchvision's enum. Published weights are downloaded once. The network then has the
+    input size and settings with which they were trained, unless others are given. With published weights and another
+    number of classes the head is initialised afresh, with a warning.
 
     Raises:
         SpecError: the network, a setting or the weights do not exist, do not fit or cannot be downloaded.
@@ -71,7 +71,7 @@ def build(
     given = {**(settings or {}), **parameters}
     if weights is None:
         return load(name, input=input, settings=given).build(seed=seed)
-    if isinstance(weights, os.PathLike) or _is_path(weights):
+    if isinstance(weights, os.PathLike) or _is_path(str(weights)):
         return _with_own(name, Path(weights), input, given)
     with needed_for("a network with published weights"):
         from archdsl.backends.torch import published

@@ -33,6 +33,10 @@ JOINED: dict[str, Callable[[list[Tensor]], Tensor]] = {
 }
 
 
+#: The layers whose modules take their taps as one list.
+LISTED = {"add", "sub", "mul", "div", "pow", "concat"}
+
+
 def run(network: Network, module: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """All outputs in training mode, one operation after the other; a tensor is dropped after its last use."""
     program, last = network.program, network.program.last_uses()
@@ -41,7 +45,8 @@ def run(network: Network, module: nn.Module, x: Tensor) -> dict[str, Tensor]:
     for i, step in enumerate(program.operations):
         inputs = [values[value.source] for value in step.inputs]
         if step.op == "layer":
-            results = [module.get_submodule(step.node.name)(*inputs)]
+            taps = [inputs[1:]] if step.node.kind in LISTED and inputs[1:] else inputs[1:]
+            results = [module.get_submodule(step.node.name)(inputs[0], *taps)]
         elif step.op == "split":
             results = list(inputs[0].chunk(len(step.outputs), 1))
         elif step.op == "output":

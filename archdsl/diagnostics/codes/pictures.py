@@ -44,7 +44,10 @@ class NoSuchClass(Problem):
 
 
 class NoSuchSample(Problem):
-    """A sample that the test split does not have; they are counted from 0."""
+    """A sample that the test split does not have.
+
+    `--sample N` takes a sample of the test split by its number, from 0; `--image FILE` an image of one's own.
+    """
 
     code = "E744"
     text = "there is no sample {number}: the test split has {samples}"
