@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, cast
 
 import typer
@@ -137,8 +138,24 @@ class _Report:
             otherwise = "options follow the command: `archdsl COMMAND OPTIONS`"
         else:
             otherwise = f"`{self.name} --help` lists the options"
-        helps = did_you_mean(name, options, span, otherwise)
+        helps = self._meant_entry(name, number, options) or did_you_mean(name, options, span, otherwise)
         return self._at(codes.UnknownOption(self.name, name), span, *helps)
+
+    def _meant_entry(self, name: str, number: int | None, options: Iterable[str]) -> tuple[Help, ...]:
+        """The suggestion of `--set device=cpu` for `--device cpu`, in the commands that have a recipe."""
+        if number is None or "--set" not in options or "--dataset" not in options:
+            return ()
+        from archdsl.recipe.reader import entry_for
+
+        if (entry := entry_for(name.removeprefix("--").replace("-", "_"))) is None:
+            return ()
+        _, joined, value = self.line.words[number].partition("=")
+        last, following = number, self.line.words[number + 1 : number + 2]
+        if not joined and following and not following[0].startswith("-"):
+            last, value = number + 1, following[0]
+        first, end = self.line.span(number), self.line.span(last)
+        edit = "--set " + quote(f"{entry}={value or 'VALUE'}")
+        return (Help("entries of the recipe are set by `--set`", Span(first.source, first.start, end.end), edit),)
 
     def _word_of(self, option: str) -> int | None:
         """The last word that is an option of that name."""

@@ -149,14 +149,16 @@ def _heats(
     subtitle = "; ".join(filter(None, (sample_name(samples, 0), str(asked.told))))
     with styled(theme) as colours:
         title = f"{kind} of {title_of(module)} for {asked.words}"
-        figure = made(2.9 * (1 + len(heats)) + 0.5, 3.9, title, subtitle, colours["soft"])
+        image = flat_image(samples)
+        ratio = 1.0 if image is None else min(1.0, max(0.4, image.shape[0] / image.shape[1]))
+        figure = made(2.9 * (1 + len(heats)) + 0.5, 1.5 + 2.4 * ratio, title, subtitle, colours["soft"])
         first, *others = figure.subplots(1, 1 + len(heats), squeeze=False)[0]
         picture(first, samples)
         first.set_title("input")
         first.set_anchor("N")
         for axes, heat in zip(others, heats, strict=True):
-            axes.set_anchor("N")
             _heat(figure, axes, samples, heat, signed=kind == "Occlusion")
+            axes.set_anchor("N")  # which the scale below it has changed
             axes.set_title(label(module, heat[0].layer) if heat[0].layer else "the image")
         return figure
 
@@ -268,8 +270,8 @@ def field(
     with styled(theme) as colours:
         at = ", ".join(map(str, found.position))
         unit = f"the unit at ({at})" if at else "all units"
-        title = f"Receptive field of {title_of(module)}: {unit} of {label(module, found.layer)}"
-        figure = made(7.4, 4.4, title, field_words(found), colours["soft"])
+        words = f"{unit} of {label(module, found.layer)}: {field_words(found)}"
+        figure = made(7.4, 4.4, f"Receptive field of {title_of(module)}", words, colours["soft"])
         first, second = figure.subplots(1, 2)
         picture(first, samples)
         first.set_title("all that the unit depends on")

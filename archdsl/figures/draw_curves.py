@@ -75,5 +75,7 @@ def _panel(axes: Axes, panel: str, runs: Mapping[str, Sequence[EpochMetrics]]) -
     if longest == 1:
         axes.set_xlim(0.5, 1.5)
         axes.set_xticks([1])
+    if panel == "lr":  # from 0: a constant rate would have a scale of a few percent around it
+        axes.set_ylim(bottom=0)
     axes.grid()
     axes.set_axisbelow(True)

@@ -106,7 +106,8 @@ def _computed(module: nn.Module, unit: _Unit) -> tuple[int, ...] | None:
     field = None if network is None else network.fields.get(unit.layer)
     if field is None or (not unit.extent and prod(field.extent) > 1):
         return None
-    return field.sizes
+    # The axes of a network on vectors have no sizes, though its vector may be shown as an image.
+    return field.sizes or None
 
 
 class _Unit:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from archdsl.figures.colours import SEQUENTIAL, SIGNED, coloured
-from archdsl.figures.style import DPI
+from archdsl.figures.style import DPI, fitting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,9 +91,10 @@ def sheet(title: str, subtitle: str, blocks: Sequence[Block], colours: Mapping[s
     axes = made.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, WIDTH), ylim=(height, 0))
-    axes.text(MARGIN, 0.22, title, fontsize=11, weight="bold", va="center")
+    room = WIDTH - 2 * MARGIN
+    axes.text(MARGIN, 0.22, title, fontsize=fitting(title, room, 11, bold=True), weight="bold", va="center")
     if subtitle:
-        axes.text(MARGIN, 0.43, subtitle, fontsize=8, va="center", color=colours["soft"])
+        axes.text(MARGIN, 0.43, subtitle, fontsize=fitting(subtitle, room, 8), va="center", color=colours["soft"])
     y = TITLE + (0.2 if subtitle else 0)
     for block in blocks:
         _draw(axes, block, y, colours)

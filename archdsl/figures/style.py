@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.drawing.themes import ROLES, Theme, palette, plain
+from archdsl.drawing.widths import text_width
 from archdsl.files.write import write_atomically, write_text
 
 if TYPE_CHECKING:
@@ -70,9 +71,17 @@ def figure(width: float, height: float, title: str, subtitle: str, soft: str) ->
     head = 0.6 if subtitle else 0.4
     layout = ConstrainedLayoutEngine(rect=(0.0, 0.0, 1.0, 1 - head / height))
     made = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    made.text(0.12 / width, 1 - 0.22 / height, title, fontsize=11, weight="bold", va="center")
-    made.text(0.12 / width, 1 - 0.44 / height, subtitle, fontsize=8, va="center", color=soft)
+    room = width - 0.24
+    size = fitting(title, room, 11, bold=True)
+    made.text(0.12 / width, 1 - 0.22 / height, title, fontsize=size, weight="bold", va="center")
+    size = fitting(subtitle, room, 8)
+    made.text(0.12 / width, 1 - 0.44 / height, subtitle, fontsize=size, va="center", color=soft)
     return made
+
+
+def fitting(text: str, width: float, size: float, *, bold: bool = False) -> float:
+    """The size in points, at most `size`, at which a line of text is no wider than `width` inches."""
+    return size * min(1.0, 72 * width / max(text_width(text, size, bold=bold), 1))
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import nn
 
 from archdsl.backends.torch import network_of
-from archdsl.diagnostics import Diagnostic, Problem, SpecError
+from archdsl.diagnostics import Diagnostic, Help, Problem, SpecError
 from archdsl.diagnostics.codes.data import DamagedPicture
 from archdsl.diagnostics.codes.prediction import (
     NoPicture,
@@ -95,7 +95,8 @@ def sample_of(network: Network, given: File | Mapping[str, File]) -> dict[str, P
     if set(found) != set(names):
         has = ", ".join(f"`{name}`" if name else "a file without a name" for name in found or ("",))
         problem = OtherInputs(network.name, ", ".join(f"`{name}`" for name in names), has)
-        raise SpecError([Diagnostic(problem, path=network.path)])
+        helps = (Help("name each file: " + " ".join(f"{name}=FILE" for name in names)),)
+        raise SpecError([Diagnostic(problem, helps=helps, path=network.path)])
     return {name: Path(found[name]) for name in names}
 
 

@@ -130,6 +130,8 @@ def _type_text(annotation: Any, metadata: list[Any] | None = None) -> str:
     if get_origin(annotation) is tuple:
         parts = ("..." if part is Ellipsis else _type_text(part) for part in get_args(annotation))
         return f"({', '.join(parts)})"
+    if (kind := getattr(annotation, "model_fields", {}).get("kind")) is not None:
+        return str(kind.default)
     return " or ".join(_type_text(part) for part in get_args(annotation)) or str(annotation)
 
 

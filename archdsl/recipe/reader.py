@@ -137,6 +137,14 @@ def argument_of(name: str) -> tuple[str, str, str] | None:
     return None
 
 
+def entry_for(name: str) -> str | None:
+    """The key that sets an entry of the recipe: `device` is one, `lr` and `learning_rate` are `optimizer.lr`."""
+    if name in Recipe.model_fields:
+        return name
+    found = argument_of(name)
+    return f"{found[0]}.{found[2]}" if found is not None and found[0] in {"optimizer", "schedule"} else None
+
+
 def with_overrides(entries: Mapping[str, Entry] | None, overrides: Mapping[str, Entry]) -> RecipeEntries:
     """The entries with others in their place, as `--set key=value` gives them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
@@ -204,10 +205,19 @@ def create_run_folder(out: str | Path | None, model: str) -> RunFolder:
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
-            raise SpecError([Diagnostic(RunFolderInUse(str(path)), path=str(path))])
+            raise SpecError([Diagnostic(RunFolderInUse(str(path)), helps=_instead_of(path), path=str(path))])
     except OSError as error:
         raise cannot_write(path, error) from error
     return RunFolder(path)
+
+
+def _instead_of(path: Path) -> tuple[Help, ...]:
+    """What to do where a run cannot be written to a folder because it is not empty."""
+    other = _unused(path)
+    helps = (Help(f"write to another folder: `--out {shlex.quote(str(other))}`"),)
+    if not any(RunFolder(path).checkpoints.glob("step-*.safetensors")):
+        return helps
+    return (*helps, Help(f"or resume the run in it: `archdsl train --resume {shlex.quote(str(path))}`"))
 
 
 def _unused(path: Path) -> Path:

@@ -104,3 +104,10 @@ def test_explain_searches(words: str, expected: str, capsys: Capture) -> None:
 def test_explain_finds_nothing(capsys: Capture) -> None:
     assert main(["explain", "E999"]) == 2
     assert "E804" in capsys.readouterr().err
+
+
+def test_types_are_written_as_in_specs() -> None:
+    written = [argument.type for item in all_items() for argument in item.arguments]
+    assert not [text for text in written if "<class" in text or "typing" in text]
+    [of, *_] = next(item for item in items("datasets") if item.name == "pairs").arguments
+    assert of.type.startswith("digits or fashion_mnist or ")

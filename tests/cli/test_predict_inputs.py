@@ -77,6 +77,7 @@ def test_in_python_a_dictionary_is_a_sample(files: dict[str, np.ndarray[Any, Any
     [
         (["image=a.png", "time=a.npy"], "E734", "`image`, `time`, `label`"),
         (["a.png"], "E734", "a file without a name"),
+        (["a.png"], "E734", "name each file: image=FILE time=FILE label=FILE"),
         (["image=a.png", "time=label.npy", "label=label.npy"], "E732", "takes 4, but it holds int64 scalar"),
         (["image=a.png", "time=a.png", "label=label.npy"], "E732", "no .npy file for the input `time`"),
         (["image=a.npy", "time=a.npy", "label=label.npy"], "E617", "Pillow"),

@@ -119,3 +119,21 @@ def test_every_choice_is_checked_with_a_suggestion(name: str, capsys: Capture) -
 
 def test_a_folder_for_a_command(tmp_path: Path, capsys: Capture) -> None:
     assert f"archdsl summary {tmp_path}" in error_of(str(tmp_path), capsys)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("train lenet --device cpu", "train lenet --set device=cpu"),
+        ("eval runs/lenet --device=cpu", "eval runs/lenet --set device=cpu"),
+        ("train lenet --learning-rate 0.1 -q", "train lenet --set optimizer.lr=0.1 -q"),
+        ("train lenet --augment '[hflip]'", "train lenet --set 'augment=[hflip]'"),
+        ("train lenet --lr -q", "train lenet --set optimizer.lr=VALUE -q"),
+    ],
+)
+def test_an_entry_of_the_recipe_as_an_option_is_an_entry_for_set(line: str, meant: str, capsys: Capture) -> None:
+    assert f"  | archdsl {meant}\n" in error_of(line, capsys)
+
+
+def test_other_commands_have_no_recipe(capsys: Capture) -> None:
+    assert "--set" not in error_of("summary lenet --device cpu", capsys)

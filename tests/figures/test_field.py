@@ -150,3 +150,9 @@ def test_units_that_are_not_there_are_errors() -> None:
             receptive_field(module, [x], layer, position)
     with pytest.raises(SpecError, match="the input has no positions"):
         receptive_field(nn.Sequential(nn.Linear(4, 2)), [torch.randn(1, 4)])
+
+
+def test_an_image_as_a_vector_is_seen_whole() -> None:
+    module = archdsl.load("model m { input(36); linear(4) }").build(seed=0)
+    found = receptive_field(module, [torch.rand(1, 36)], shape=(1, 6, 6))
+    assert field_words(found) == "the whole input, 6 x 6 positions"

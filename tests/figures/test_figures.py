@@ -217,3 +217,33 @@ def test_what_cannot_be_drawn_is_said(
 def test_a_near_name_is_offered(learned: Learned) -> None:
     with pytest.raises(SpecError, match=r"features\.0"):
         figures.filters(learned[0], ["feature.0"])
+
+
+def test_long_titles_end_within_the_page() -> None:
+    from archdsl.figures.sheet import sheet
+    from archdsl.figures.style import figure
+
+    long = "the receptive field of a unit of a network with a name that is long " * 2
+    for made in (figure(4, 3, long, long, "#666666"), sheet(long, long, [], {"soft": "#666666"})):
+        texts = [*made.texts, *(text for axes in made.axes for text in axes.texts)]
+        assert len(texts) == 2
+        assert max(text.get_window_extent().x1 for text in texts) <= made.bbox.x1
+    [title, _] = figure(8, 3, "short", "short", "#666666").texts
+    assert title.get_fontsize() == 11
+
+
+def test_pairs_of_images_are_drawn_level_with_their_heat() -> None:
+    from archdsl import zoo
+
+    module = zoo.build("siamese_resnet", seed=0)
+    pair = torch.rand(1, 1, 28, 28), torch.rand(1, 1, 28, 28)
+    made = figures.gradcam(module, Samples(pair, shown=torch.cat(pair, 3), pictured=(0, 1)))
+    made.draw_without_rendering()
+    image, heat, _ = made.axes
+    assert image.get_window_extent().y1 == pytest.approx(heat.get_window_extent().y1, abs=1)
+
+
+def test_a_constant_learning_rate_is_drawn_from_0() -> None:
+    history = [EpochMetrics(i, i, 1.0, 0.5, 1.0, 0.5, 0.001, 1.0, 1.0) for i in (1, 2)]
+    rate = figures.curves({"one": history}).axes[-1]
+    assert rate.get_ylim()[0] == 0

@@ -246,7 +246,14 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     found = error(lambda: run(Stub(mlp), QUICK, tmp_path))
     assert (found.code, found.message) == ("E631", f"{tmp_path} is not empty")
+    assert [one.message for one in found.helps] == [f"write to another folder: `--out {tmp_path}-2`"]
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_with_a_run_can_be_resumed(tmp_path: Path) -> None:
+    run(Stub(mlp), with_entries(QUICK, max_steps=1), tmp_path)
+    found = error(lambda: run(Stub(mlp), QUICK, tmp_path))
+    assert found.helps[-1].message == f"or resume the run in it: `archdsl train --resume {tmp_path}`"
 
 
 def test_a_folder_that_cannot_be_made_is_rejected_before_training(tmp_path: Path) -> None:

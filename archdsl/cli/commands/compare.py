@@ -64,6 +64,8 @@ def _draw(found: Comparison) -> None:
     columns = [Column("", fold=12), *(Column(run.name, right=True, fold=16) for run in found.runs)]
     draw(columns, [[name, *values] for name, values in found.results()], file=sys.stdout, width=terminal_width())
     rows = found.differences()
-    print("\ndifferences\n" if rows else "\nthe recipes, models and settings are the same")
+    if not rows and len(found.runs) > 1:
+        print("\nthe recipes, models and settings are the same")
     if rows:
+        print("\ndifferences\n")
         draw(columns, [[name, *values] for name, values in rows], file=sys.stdout, width=terminal_width())
