@@ -12,18 +12,38 @@ import typer
 
 from archdsl.cli import commands
 
-#: The order in `archdsl --help`, that of a first session. A command that is not listed here comes after these.
-ORDER = (
-    *("summary", "sizes", "check", "fmt", "train", "eval", "predict", "export", "verify"),
-    *("runs", "report", "compare", "draw", "show", "diff", "zoo", "new", "layers", "explain", "help"),
-    *("lsp", "completion"),
-)
+#: The commands in `archdsl --help`, in the order of a first session. One that is not listed is among the last.
+SECTIONS = {
+    "Look at a network": ("zoo", "summary", "sizes", "draw", "show", "diff"),
+    "Write one": ("new", "check", "fmt", "layers", "explain"),
+    "Train it": ("train", "runs", "eval", "predict", "report", "compare"),
+    "Deliver it": ("export", "verify"),
+    "Other commands": ("lsp", "completion", "help"),
+}
 
 
 def command_names() -> list[str]:
     """The names of all commands in the order of the help."""
+    return [name for names in sections().values() for name in names]
+
+
+def sections() -> dict[str, list[str]]:
+    """The names of all commands by the headings of the help."""
     found = {module.name for module in iter_modules(commands.__path__)}
-    return [*(name for name in ORDER if name in found), *sorted(found.difference(ORDER))]
+    known = {heading: [name for name in names if name in found] for heading, names in SECTIONS.items()}
+    known["Other commands"] += sorted(found.difference(*known.values()))
+    return known
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands under their headings, with one width of names."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        wide = max(map(len, self.commands))
+        for heading, names in sections().items():
+            rows = [(f"{name:<{wide}}", self.commands[name].get_short_help_str(limit=100)) for name in names]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 class Command(typer.core.TyperCommand):
@@ -97,6 +117,7 @@ def application(arguments: Sequence[str]) -> Any:
     """
     names = command_names()
     app = typer.Typer(
+        cls=Commands,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
