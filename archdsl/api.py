@@ -77,6 +77,8 @@ def locate(spec: str | Path) -> tuple[Source, Path, str | None]:
     """
     if isinstance(spec, str) and ("{" in spec or "\n" in spec):
         return Source("<string>", spec), Path.cwd() / "<string>", None
+    if spec == "":  # as a path it would be the current folder
+        raise SpecError([Diagnostic(NotFound(spec, ""))])
     path = Path(spec)
     if isinstance(spec, Path) or path.suffix == ".arch" or "/" in spec or _exists(path):
         return read(path), path, None

@@ -85,6 +85,9 @@ def _type_of_choices(shown: Callable[..., str], ctx: Any) -> str:
     return found if "|" in found else ""
 
 
+#: The command lines that ask for the version and name no command.
+VERSION = (("-V",), ("--version",))
+
 #: What `--json` stands for, as defaults of the command.
 JSON = {"format": "json"}
 
@@ -112,10 +115,10 @@ def title(argument: Any) -> str:
 def application(arguments: Sequence[str]) -> Any:
     """The command line as a callable.
 
-    Only the command that the first argument names is imported, all of them where it names none: each costs a
-    few milliseconds. Rich stays out of help and errors for the same reason.
+    Only the command that the first argument names is imported, all of them where it names none, and none for the
+    version: each costs a few milliseconds. Rich stays out of help and errors for the same reason.
     """
-    names = command_names()
+    names = [] if tuple(arguments) in VERSION else command_names()
     app = typer.Typer(
         cls=Commands,
         rich_markup_mode=None,

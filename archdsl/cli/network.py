@@ -262,7 +262,7 @@ def find(network: str, stdin_filename: str | None = None) -> Found:
 
 def _is_folder(path: str) -> bool:
     try:
-        return Path(path).is_dir()
+        return bool(path) and Path(path).is_dir()
     except (OSError, ValueError):  # it is too long, such as the text of a spec
         return False
 

@@ -86,7 +86,7 @@ def arch_files(paths: Sequence[str]) -> Iterator[str]:
     """The files themselves, and the .arch files in folders at any depth, each once."""
     seen = set()
     for path in paths:
-        inside = _inside(Path(path)) if Path(path).is_dir() else [path]
+        inside = _inside(Path(path)) if path and Path(path).is_dir() else [path]
         if not inside:
             raise typer.BadParameter(f"there is no .arch file in {path}", param_hint="PATH")
         for file in inside:

@@ -197,7 +197,9 @@ class _Report:
             return f"{', '.join(choices[:-1])} or {choices[-1]}"
         kind = "an integer" if line_words.type_of(self.command, parameter) is int else "a number"
         owner = parameter if hasattr(parameter, "min") else parameter.type  # of older versions
-        least = getattr(owner, "min", None)
+        least, most = getattr(owner, "min", None), getattr(owner, "max", None)
+        if least is not None and most is not None:
+            return f"{kind} from {least} to {most}"
         return kind if least is None else f"{kind} of at least {least}"
 
     def _unknown_value(self, error: UnknownValue) -> Diagnostic:

@@ -32,7 +32,9 @@ class RunFacts:
 
     @property
     def state(self) -> Seen:
-        return state_of(self.sessions)
+        """The state of the run; one of an earlier version is finished after its last epoch."""
+        found = state_of(self.sessions)
+        return "finished" if found == "unknown" and self.epochs == self.recipe.epochs else found
 
     @property
     def reason(self) -> str:

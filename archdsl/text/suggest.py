@@ -49,6 +49,8 @@ ALIASES = {
     "learningrate": "lr",
     "etamin": "minimum",
     "stepsize": "every",
+    "cosineannealinglr": "cosine",
+    "cosineannealingwarmrestarts": "cosine",
     "criterion": "loss",
     "objective": "loss",
     "transform": "augment",
@@ -85,7 +87,7 @@ def suggestion(name: str, known: Iterable[str]) -> str | None:
     """The known name that was most likely meant: PyTorch's or another library's name, a slip, or a part of it."""
     if len(name) > LONGEST:
         return None
-    return _suggestion(name, tuple(dict.fromkeys(known)))
+    return _suggestion(name, tuple(one for one in dict.fromkeys(known) if one != name))
 
 
 @lru_cache(1_000)

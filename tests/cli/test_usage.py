@@ -49,6 +49,11 @@ def error_of(line: str, capsys: Capture) -> str:
         "summary lenet --format json --columns kind",
         "summary lenet --input 3x0x0 --set 'classes=10 '",
         "help trian",
+        "lsp --ws 70000",
+        "zoo --show",
+        "layers linear --kind losses",
+        "layers CosineAnnealingLR",
+        "check . --diff --json",
     ],
 )
 def test_reports(line: str, capsys: Capture, snapshot: SnapshotAssertion) -> None:
@@ -82,6 +87,22 @@ def test_help(words: list[str], capsys: Capture) -> None:
 def test_version_everywhere(words: list[str], capsys: Capture) -> None:
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("archdsl ")
+
+
+@pytest.mark.parametrize("word", ["-V", "--version"])
+def test_the_version_imports_no_command(word: str) -> None:
+    assert not application([word]).commands
+
+
+@pytest.mark.parametrize("command", ["summary", "check", "show"])
+def test_an_empty_word_is_not_the_current_folder(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.arch").write_text("model net { input(3); relu }")
+    assert main([command, ""]) == 1
+    streams = capsys.readouterr()
+    assert "E001" in streams.out + streams.err
 
 
 def test_words_belong_to_the_parameters_that_click_gives_them() -> None:

@@ -65,6 +65,8 @@ def test_suggested_kind(name: str, expected: str | None) -> None:
         ("sikp", ["skip"], "skip"),
         ("a", ["b"], None),
         ("num_classes", ["classes"], "classes"),
+        ("CosineAnnealingLR", ["cos", "cosine"], "cosine"),
+        ("a", ["a", "b"], None),
     ],
 )
 def test_suggested_name(name: str, known: list[str], expected: str | None) -> None:

@@ -15,6 +15,7 @@ from archdsl.cli import main
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import Recipe
 from archdsl.report.compare import compare_runs
+from archdsl.runs.listing import read_run
 from archdsl.report.compare_page import comparison_page
 from archdsl.train import run_training
 from tests.report.browser import browser, needs_browser, opened
@@ -127,6 +128,23 @@ def test_the_command_writes_a_page(run: Path, second: Path, tmp_path: Path, caps
     assert main(["compare", str(run), str(second), "-o", str(tmp_path / "both.png")]) == 0
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
     assert main(["compare", str(run), "-o", str(tmp_path / "both.txt")]) == 2
+
+
+def test_one_run_is_not_compared(run: Path, capsys: Any) -> None:
+    assert main(["compare", str(run)]) == 2
+    assert "requires two runs or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("epochs", "state"), [(0, "finished"), (1, "unknown")])
+def test_the_state_of_a_run_of_an_earlier_version(run: Path, tmp_path: Path, epochs: int, state: str) -> None:
+    """As in the list of runs: finished after its last epoch."""
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "sessions.json").unlink()
+    recipe = json.loads((copy / "recipe.json").read_text())
+    (copy / "recipe.json").write_text(json.dumps({**recipe, "epochs": len(lines(copy)) + epochs}))
+    found = compare_runs([run, copy]).to_dict()["runs"]["copy"]["state"]
+    assert found == state == read_run(copy).state
 
 
 @needs_browser

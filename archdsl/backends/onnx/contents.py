@@ -14,6 +14,7 @@ from archdsl.backends.onnx.emit import ELEMENTS, output_names
 from archdsl.backends.onnx.runtime import Session, failed
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.diagnostics.codes.commands import OnnxRejected, OtherInterface, WeightsDiffer
+from archdsl.diagnostics.codes.files import NotFound
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 
@@ -27,6 +28,8 @@ Tensors = Mapping[str, onnx.TensorProto]
 
 def read(path: Path) -> onnx.ModelProto:
     """A file with all its weights. Raises SpecError where it cannot be read or is no ONNX file."""
+    if not path.exists():
+        raise failed(NotFound(str(path), ""), str(path))
     try:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's errors and those of missing data have no common class

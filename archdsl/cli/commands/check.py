@@ -55,6 +55,8 @@ def check(
     """
     if strict and no_warnings:
         raise typer.BadParameter("--no-warnings leaves nothing for --strict", param_hint="--strict")
+    if diff:
+        reject_unused("--diff, which prints the changes", format=format != "text")
     if STDIN not in paths:
         reject_unused("files; it is for `-`, standard input", stdin_filename=stdin_filename)
     named = [spec_path(path) for path in paths]

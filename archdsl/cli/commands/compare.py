@@ -36,6 +36,8 @@ def compare(
     from archdsl.report.compare import compare_runs
 
     found = compare_runs([Path(run) for run in runs])
+    if len(runs) < 2:
+        raise typer.BadParameter("archdsl compare requires two runs or more", param_hint="RUN")
     if format == "json":
         print_json(found.to_dict())
     else:

@@ -35,7 +35,7 @@ def layers(
 
     found = all_items() if kind is None else items(kind)
     if name is not None:
-        found = _named(name, found)
+        found = _named(name, found, kind)
     if format == "json":
         print_json([_facts(item) for item in found])
     elif name is None:
@@ -44,14 +44,17 @@ def layers(
         print("\n\n".join(map(_text, found)))
 
 
-def _named(name: str, items: Sequence[Item]) -> list[Item]:
+def _named(name: str, items: Sequence[Item], kind: Section | None) -> list[Item]:
     """The items of that name: `linear` is a layer type and a schedule."""
     if found := [item for item in items if item.name == name]:
         return found
     from archdsl.cli.usage import UnknownValue
+    from archdsl.view.catalog import all_items
 
+    others = [] if kind is None else [item.section for item in all_items() if item.name == name]
+    where = f"; it is one of the {' and of the '.join(others)}" if others else ""
     raise UnknownValue(
-        f"nothing is called `{name}`",
+        f"nothing is called `{name}`" if kind is None else f"none of the {kind} is called `{name}`{where}",
         name,
         [item.name for item in items],
         param_hint="NAME",

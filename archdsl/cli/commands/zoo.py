@@ -28,7 +28,7 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 def zoo(
     text: Annotated[
-        str, typer.Argument(metavar="TEXT", help="A network, or a part of its name, family or paper.")
+        str, typer.Argument(metavar="[TEXT]", help="A network, or a part of its name, family or paper.")
     ] = "",
     task: Annotated[str | None, typer.Option(metavar="TASK", help="Task: classification, segmentation, ...")] = None,
     year: Annotated[str | None, typer.Option(metavar="2015-2017", help="Year of the paper, or a range.")] = None,
@@ -44,6 +44,8 @@ def zoo(
     if show:
         others = {"task": task, "year": year, "max_params": max_params, "format": as_json}
         reject_unused("--show, which prints the spec of one network", **others)
+        if not text:
+            raise typer.BadParameter("--show requires the name of a network", param_hint="--show")
         print(_spec_text(text), end="")
     elif one is not None and (task, year, max_params) == (None, None, None):
         print_json(card.card_facts(one)) if as_json else print(card.card_text(one))

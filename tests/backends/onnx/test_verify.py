@@ -175,12 +175,15 @@ def test_the_normalisation_of_a_file_is_needed(module: nn.Module, path: Path) ->
     assert code(path, module, normalize=((0.5,), (0.3,))) == "E713"
 
 
-@pytest.mark.parametrize("content", [b"", b"no ONNX file", bytes(range(256)) * 9, None])
-def test_a_file_that_is_no_onnx(module: nn.Module, tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"", b"no ONNX file", bytes(range(256)) * 9])
+def test_a_file_that_is_no_onnx(module: nn.Module, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.onnx"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(content)
     assert code(path, module) == "E709"
+
+
+def test_a_file_that_is_not_there(module: nn.Module, tmp_path: Path) -> None:
+    assert code(tmp_path / "m.onnx", module) == "E001"
 
 
 def test_a_file_without_the_data_beside_it(module: nn.Module, path: Path) -> None:
