@@ -14,7 +14,7 @@ from archdsl.graph import Use
 from archdsl.graph.network import Network
 from archdsl.shapes import Shape
 from archdsl.view.rows import field, humanised, memory
-from archdsl.view.tables import Column, draw
+from archdsl.view.tables import Column, draw, wrapped
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
 #: The totals as they are shown.
@@ -48,7 +48,7 @@ def draw_diff(found: Difference, titles: Sequence[str], *, file: IO[str], width:
     draw(columns, totals(found), file=file, width=width)
     for lines in (shape_lines(found), checkpoint_lines(found.fit, titles)):
         if lines:
-            file.write("\n" + "\n".join(lines) + "\n")
+            file.write("\n" + "\n".join(part for line in lines for part in wrapped(line, width)) + "\n")
 
 
 def titles_of(old: Network, new: Network) -> list[str]:

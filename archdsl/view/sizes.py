@@ -10,17 +10,18 @@ from typing import Any
 from archdsl.graph.network import Network
 from archdsl.sizes import AxisSizes, Reason
 from archdsl.sizes.rule import runs
+from archdsl.view.tables import wrapped
 
 #: How many sizes are listed, and how many reasons are shown for each axis.
 LISTED, REASONS = 5, 6
 
 
-def to_text(network: Network, found: Sequence[AxisSizes]) -> str:
-    """A paragraph for each axis; axes with the same answer share one."""
+def to_text(network: Network, found: Sequence[AxisSizes], width: int) -> str:
+    """A paragraph for each axis; axes with the same answer share one. The title is within `width`."""
     shapes = network.inputs
     several = len(shapes) > 1
     listed = ", ".join(f"{name}: {shape}" if several else str(shape) for name, shape in shapes.items())
-    lines = [f"{network.title}  input {listed}"]
+    lines = wrapped(f"{network.title}  input {listed}", width)
     if not found:
         lines += ["", "the input has features only, whose number the weights fix"]
     groups: dict[object, list[AxisSizes]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.view.rows import COLUMNS, USUAL, Row, batch_lines, cells, footnotes, rows, total_lines
-from archdsl.view.tables import draw, fits
+from archdsl.view.tables import draw, fits, wrapped
 
 if TYPE_CHECKING:
     from archdsl.graph.network import LayerInfo, Network
@@ -130,7 +130,7 @@ def draw_summary(
     chosen = [COLUMNS[name].column for name in names]
     if columns:  # those that were asked for are never dropped
         chosen = [column._replace(drop=0) for column in chosen]
-    file.write("\n".join([*_wrapped(f"{network.title}  {shown_path(network.path)}".rstrip(), width), "", ""]))
+    file.write("\n".join([*wrapped(f"{network.title}  {shown_path(network.path)}".rstrip(), width), "", ""]))
     faint = [i for i, row in enumerate(shown) if row.header]
     draw(chosen, [cells(row, names) for row in shown], file=file, width=width, faint=faint)
     below = (
@@ -155,12 +155,6 @@ def shown_path(path: str) -> str:
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-
-
 def _named_totals(network: Network, batch: ForBatch | None) -> list[tuple[str, str]]:
     """The totals, with the memory of a batch where it is asked for."""
     return total_lines(network) + (batch_lines(network, batch.size, batch.precision) if batch is not None else [])
@@ -175,5 +169,5 @@ def _totals(network: Network, batch: ForBatch | None) -> list[str]:
 def _footer(shown: Sequence[Row], others: Sequence[str], width: int) -> list[str]:
     notes = footnotes(shown)
     if others:
-        notes += _wrapped(f"Other models in this file (--model NAME): {', '.join(others)}", width)
+        notes += wrapped(f"Other models in this file (--model NAME): {', '.join(others)}", width)
     return ["", *notes] if notes else []

@@ -143,3 +143,10 @@ def _write(lines: Sequence[tuple[str, str]], file: IO[str]) -> None:
     text = Text("\n").join(Text(line, style) for line, style in lines)
     console = Console(file=file, color_system="standard", force_terminal=True, legacy_windows=False)
     console.print(text, no_wrap=True, overflow="ignore", crop=False)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of a text within `width`; no word is broken."""
+    from textwrap import wrap
+
+    return wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -455,3 +455,10 @@ def test_a_stage_goes_to_a_file(tmp_path: Path, capsys: Capture) -> None:
         assert (tmp_path / "lenet.txt").read_text(encoding="utf-8") == printed
     assert main(["show", "lenet", "-o", str(tmp_path / "no" / "lenet.txt")]) == 1
     assert "error[E708]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["sizes resnet18", "diff lenet lenet --new-set classes=3"])
+def test_long_lines_are_wrapped(line: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(line.split()) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60

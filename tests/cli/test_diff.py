@@ -164,7 +164,7 @@ def test_the_table_and_markdown(capsys: Capture) -> None:
     assert "+  features.2 " in table
     assert ">  features.3 -> features.5 " in table
     assert (
-        "A checkpoint of vgg11 loads into vgg13 with strict=False: 8 entries kept, 18 missing, 14 unexpected.\n"
+        "A checkpoint of vgg11 loads into vgg13 with strict=False: 8 entries kept, 18\n  missing, 14 unexpected.\n"
         in table
     )
     assert main(["diff", "vgg11", "vgg13", "--format", "markdown"]) == 0

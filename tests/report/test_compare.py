@@ -15,8 +15,8 @@ from archdsl.cli import main
 from archdsl.diagnostics import SpecError
 from archdsl.recipe import Recipe
 from archdsl.report.compare import compare_runs
-from archdsl.runs.listing import read_run
 from archdsl.report.compare_page import comparison_page
+from archdsl.runs.listing import read_run
 from archdsl.train import run_training
 from tests.report.browser import browser, needs_browser, opened
 from tests.report.conftest import SPEC

@@ -29,4 +29,6 @@ def sizes(
     if format == "json":
         print_json_text(forms.to_json(checked, found))
     else:
-        print(forms.to_text(checked, found))
+        from archdsl.view.tables import terminal_width
+
+        print(forms.to_text(checked, found, terminal_width()))
