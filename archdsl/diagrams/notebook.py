@@ -6,9 +6,9 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
+from archdsl.cards.folders import shown_spec
 from archdsl.diagrams.flow import draw_network
 from archdsl.view.rows import COLUMNS, USUAL, cells, footnotes, rows, total_lines
-from archdsl.view.summary import shown_path
 
 if TYPE_CHECKING:
     from archdsl.graph.network import Network
@@ -34,7 +34,7 @@ def html_of(network: Network) -> str:
     """The table with its totals and the picture, for a notebook."""
     picture = b64encode(draw_network(network, direction="down").encode()).decode()
     shown = rows(network)
-    title = f"<p><strong>{escape(network.title)}</strong> {escape(shown_path(network.path))}</p>"
+    title = f"<p><strong>{escape(network.title)}</strong> {escape(shown_spec(network.path))}</p>"
     totals = "".join(
         f'<tr><th class="word" scope="row">{escape(name)}</th><td class="word">{escape(text)}</td></tr>'
         for name, text in total_lines(network)

@@ -8,6 +8,7 @@ from shutil import get_terminal_size
 from textwrap import wrap
 from typing import NamedTuple
 
+from archdsl.cards.folders import shown_spec
 from archdsl.runs.folder import EpochMetrics
 from archdsl.runs.plan import Outcome, Plan
 
@@ -48,7 +49,7 @@ def lines_of(facts: Facts, width: int) -> list[str]:
 def plan_facts(plan: Plan) -> Facts:
     """What the run will do."""
     facts = [
-        ("Model", f"{plan.model} in {plan.spec}" if plan.spec else plan.model),
+        ("Model", f"{plan.model} in {shown_spec(plan.spec)}" if plan.spec else plan.model),
         ("Parameters", _parameters(plan)),
         ("Input", _inputs(plan)),
         ("Data", _data(plan)),

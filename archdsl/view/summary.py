@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from archdsl.cards.folders import shown_spec
 from archdsl.view.rows import COLUMNS, USUAL, Row, batch_lines, cells, footnotes, rows, total_lines
 from archdsl.view.tables import draw, fits, wrapped
 
@@ -130,7 +130,7 @@ def draw_summary(
     chosen = [COLUMNS[name].column for name in names]
     if columns:  # those that were asked for are never dropped
         chosen = [column._replace(drop=0) for column in chosen]
-    file.write("\n".join([*wrapped(f"{network.title}  {shown_path(network.path)}".rstrip(), width), "", ""]))
+    file.write("\n".join([*wrapped(f"{network.title}  {shown_spec(network.path)}".rstrip(), width), "", ""]))
     faint = [i for i, row in enumerate(shown) if row.header]
     draw(chosen, [cells(row, names) for row in shown], file=file, width=width, faint=faint)
     below = (
@@ -147,12 +147,6 @@ def _usual(network: Network, shown: Sequence[Row], width: int) -> list[str]:
     at = names.index("macs") + 1
     wide = [*names[:at], WHERE_WIDE, *names[at:]]
     return wide if fits([COLUMNS[name].column for name in wide], [cells(row, wide) for row in shown], width) else names
-
-
-def shown_path(path: str) -> str:
-    """A path as seen from the current folder, where it lies inside."""
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _named_totals(network: Network, batch: ForBatch | None) -> list[tuple[str, str]]:

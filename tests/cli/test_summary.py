@@ -14,6 +14,7 @@ from archdsl import Network
 from archdsl.cli import main
 from archdsl.view import rows as view
 from archdsl.view import summary
+from archdsl.zoo import specs_folder
 
 #: Parameters by torchvision (AlexNet, GoogLeNet with both heads, ResNet, DenseNet, VGG) or counted by hand.
 PARAMS = {
@@ -294,3 +295,17 @@ def test_fields_that_squeezes_have_multiplied_are_named_instead_of_written() -> 
     assert fields[-1] == "all"
     assert max(efficientnet.layers[-1].receptive_field) > view.MOST
     assert cells(table(resnet, 80, depth=1))[-1]["field"] == str(resnet.layers[-1].receptive_field[0]) == "627"
+
+
+def test_specs_of_the_zoo_are_called_by_their_names(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["summary", "lenet"]) == 0
+    assert "lenet.arch of the zoo" in capsys.readouterr().out
+    (tmp_path / "own.arch").write_text("model own { input(1x8x8); flatten }\n")
+    assert main(["summary", "own.arch"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["own", "own.arch"]
+    monkeypatch.chdir(specs_folder().parent)
+    assert main(["summary", "lenet"]) == 0
+    assert f"{specs_folder().name}/lenet.arch" in capsys.readouterr().out
