@@ -138,7 +138,8 @@ def test_every_choice_is_checked_with_a_suggestion(name: str, capsys: Capture) -
             assert f"did you mean `{choices[0]}`?" in capsys.readouterr().err
 
 
-def test_a_folder_for_a_command(tmp_path: Path, capsys: Capture) -> None:
+def test_a_folder_for_a_command(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # its name is long
     assert f"archdsl summary {tmp_path}" in error_of(str(tmp_path), capsys)
 
 
