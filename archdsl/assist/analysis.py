@@ -41,6 +41,9 @@ class Analysis:
         self._paths = {source: path.absolute()}
         self.module, self._errors = load(source, path, self._reader)
         self._runs: dict[str, Run] = {}
+        self._found: list[Diagnostic] | None = None
+        self._definitions: list[Definition] | None = None
+        self._places: dict[str, dict[tuple[int, int], list[AnyNode]]] = {}
 
     def _reader(self, path: Path, shown: str) -> Source:
         source = self._read(path, shown)
@@ -56,10 +59,12 @@ class Analysis:
         """The file that a source was read from."""
         return self._paths.get(source, self.path)
 
-    @cached_property
+    @property
     def definitions(self) -> list[Definition]:
         """The names of the file and of those that it imports."""
-        return check_definitions(self.module.with_imports())[1]
+        if self._definitions is None:
+            self._definitions = check_definitions(self.module.with_imports())[1]
+        return self._definitions
 
     def definition_at(self, offset: int) -> Definition | None:
         """The definition of the name at a character of the file."""
@@ -91,13 +96,17 @@ class Analysis:
         """The errors of the file and its imports, or the warnings if there are none, seen in these models or all."""
         if self._errors:
             return self._errors
-        # The definitions are collected by the same walk.
         names = self.models if models is None else models
         found = check_module(self.module, runs=map(self.run, names))
-        self.__dict__.setdefault("definitions", found.definitions)
-        if models is not None and len(names) < len(self.models):
-            return found.errors
-        return found.errors or found.warnings
+        self._definitions = self._definitions or found.definitions  # the same walk has collected them
+        # Warnings say what all models leave unused.
+        self._found = found.errors or (found.warnings if len(names) == len(self.models) else [])
+        return self._found
+
+    @property
+    def latest(self) -> list[Diagnostic]:
+        """The diagnostics that were asked for last; those of all models if none were."""
+        return self.diagnostics() if self._found is None else self._found
 
     def imported_at(self, offset: int) -> Path | None:
         """The file whose path in an import is at a character."""
@@ -136,14 +145,13 @@ class Analysis:
 
     def _nodes(self, model: str) -> dict[tuple[int, int], list[AnyNode]]:
         """The nodes of a model that this file makes, by their places."""
-        kept: dict[str, dict[tuple[int, int], list[AnyNode]]] = self.__dict__.setdefault("_by_place", {})
-        if model not in kept:
+        if model not in self._places:
             found: dict[tuple[int, int], list[AnyNode]] = {}
             for node in walk(self.network(model).root):
                 if node.span.source is self.source:
                     found.setdefault((node.span.start, node.span.end), []).append(node)
-            kept[model] = found
-        return kept[model]
+            self._places[model] = found
+        return self._places[model]
 
     def calls(self) -> Iterator[tuple[tree.TopLevel, tree.LayerCall]]:
         """Every layer and block call of the file, with the definition around it."""

@@ -16,9 +16,7 @@ from archdsl.layers import Argument, all_kinds, arguments, described, kind_named
 from archdsl.recipe import FAMILIES, Recipe
 from archdsl.syntax import tree
 
-Kind = Literal[
-    "layer", "block", "model", "keyword", "combinator", "argument", "name", "value", "function", "entry", "file"
-]
+Kind = Literal["layer", "block", "keyword", "combinator", "argument", "name", "value", "function", "entry"]
 
 STATEMENTS = {
     "input": "the shapes of the inputs",

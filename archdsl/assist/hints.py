@@ -77,11 +77,7 @@ def _nodes(analysis: Analysis) -> Iterator[object]:
 
 def _end_of_line(analysis: Analysis, line: int) -> int:
     """The offset after the last character of a line that is no comment."""
-    text = analysis.source.text
-    start = 0
-    for _ in range(line - 1):
-        start = text.index("\n", start) + 1
-    end = text.find("\n", start)
-    end = len(text) if end < 0 else end
+    start = analysis.source.line_start(line)
+    end = start + len(analysis.source.line_text(line))
     comment = next((one.start for one in analysis.module.file.comments if start <= one.start < end), end)
-    return start + len(text[start:comment].rstrip())
+    return start + len(analysis.source.text[start:comment].rstrip())

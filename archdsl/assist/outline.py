@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from archdsl.assist.analysis import Analysis
@@ -166,24 +166,20 @@ class Call(NamedTuple):
 
 def incoming(analysis: Analysis, name: str) -> list[Call]:
     """Where a block is called, by the definitions of the file."""
-    found: dict[str, list[Span]] = {}
-    for caller, called, span in _block_calls(analysis):
-        if called == name:
-            found.setdefault(caller, []).append(span)
-    return _named(analysis, found)
+    return _grouped(analysis, ((caller, span) for caller, called, span in _block_calls(analysis) if called == name))
 
 
 def outgoing(analysis: Analysis, name: str) -> list[Call]:
     """The blocks of the file that a definition calls."""
-    found: dict[str, list[Span]] = {}
-    for caller, called, span in _block_calls(analysis):
-        if caller == name:
-            found.setdefault(called, []).append(span)
-    return _named(analysis, found)
+    return _grouped(analysis, ((called, span) for caller, called, span in _block_calls(analysis) if caller == name))
 
 
-def _named(analysis: Analysis, found: dict[str, list[Span]]) -> list[Call]:
+def _grouped(analysis: Analysis, others: Iterable[tuple[str, Span]]) -> list[Call]:
+    """Calls by the other definition, where it is one of the file."""
     known = {one.name: one for one in symbols(analysis) if one.kind in {"block", "model"}}
+    found: dict[str, list[Span]] = {}
+    for name, span in others:
+        found.setdefault(name, []).append(span)
     return [Call(known[name], spans) for name, spans in found.items() if name in known]
 
 

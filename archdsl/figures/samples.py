@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -208,8 +207,3 @@ def _side_by_side(images: Mapping[int, Tensor]) -> tuple[Tensor | None, tuple[in
     size = next(iter(images.values())).shape
     alike = {i: each.cpu() for i, each in images.items() if each.shape == size}
     return torch.cat(list(alike.values()), 3), tuple(alike)
-
-
-def displayed(image: Tensor) -> Any:
-    """An image (C x H x W in 0..1) as matplotlib takes it: H x W, or H x W x 3."""
-    return image[0].numpy() if image.shape[0] != 3 else image.permute(1, 2, 0).numpy()

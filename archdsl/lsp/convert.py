@@ -17,7 +17,6 @@ UNUSED = "W001"
 COMPLETIONS = {
     "layer": types.CompletionItemKind.Class,
     "block": types.CompletionItemKind.Function,
-    "model": types.CompletionItemKind.Class,
     "keyword": types.CompletionItemKind.Keyword,
     "combinator": types.CompletionItemKind.Keyword,
     "argument": types.CompletionItemKind.Field,
@@ -25,7 +24,6 @@ COMPLETIONS = {
     "value": types.CompletionItemKind.Value,
     "function": types.CompletionItemKind.Function,
     "entry": types.CompletionItemKind.Property,
-    "file": types.CompletionItemKind.File,
 }
 SYMBOLS = {
     "model": types.SymbolKind.Class,
@@ -83,7 +81,7 @@ class Converter:
     def actions(self, analysis: Analysis, wanted: types.Range) -> list[types.CodeAction]:
         """The suggestions of the diagnostics in a range that are edits."""
         found = []
-        for fix in fixes.fixes(analysis.diagnostics()):
+        for fix in fixes.fixes(analysis.latest):
             shown = self.diagnostic(analysis, fix.diagnostic)
             if fix.diagnostic.span is None or fix.diagnostic.span.source is not analysis.source:
                 continue

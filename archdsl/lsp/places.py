@@ -30,15 +30,9 @@ class Places:
 
     def offset(self, source: Source, position: types.Position) -> int:
         """The character of a position; one behind the end of a line is at that end."""
-        text = source.text
-        start = 0
-        for _ in range(position.line):
-            end = text.find("\n", start)
-            if end < 0:
-                return len(text)
-            start = end + 1
-        end = text.find("\n", start)
-        line = text[start : len(text) if end < 0 else end].encode(self._codec)
+        start = source.line_start(position.line + 1)
+        end = source.text.find("\n", start)
+        line = source.text[start : len(source.text) if end < 0 else end].encode(self._codec)
         return start + len(line[: self._width * position.character].decode(self._codec, "ignore"))
 
     def units(self, text: str) -> int:
@@ -47,8 +41,8 @@ class Places:
 
     def position(self, source: Source, offset: int) -> types.Position:
         """The position of a character."""
-        line, column = source.position(offset)
-        return types.Position(line - 1, self.units(source.text[offset - (column - 1) : offset]))
+        line, _ = source.position(offset)
+        return types.Position(line - 1, self.units(source.text[source.line_start(line) : offset]))
 
     def range(self, span: Span) -> types.Range:
         """The range of a span."""

@@ -32,6 +32,11 @@ class Source:
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1
 
+    def line_start(self, line: int) -> int:
+        """The offset at which a line (from 1) begins; behind the last line, the end of the text."""
+        starts = self._line_starts()
+        return starts[line - 1] if line <= len(starts) else len(self.text)
+
     def line_text(self, line: int) -> str:
         """The text of one line (from 1), without its line end."""
         starts = self._line_starts()
